@@ -1,0 +1,1 @@
+"""Rows to numbers; every feature has a name."""

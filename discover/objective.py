@@ -1,0 +1,210 @@
+"""What is wanted: a list of targets and constraints on outcomes."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from discover.errors import InvalidInput, Problem, nearest
+
+Direction = Literal["maximize", "minimize", "match"]
+DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize", "match")
+
+_COMPARISON = re.compile(r"^\s*(?P<target>[^<>=]+?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>\S+)\s*$")
+_BAND = re.compile(r"^\s*(?P<target>.+?)\s+in\s+\[\s*(?P<low>[^,\]]+?)\s*,\s*(?P<high>[^,\]]+?)\s*\]\s*$")
+_SIGNS: dict[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One measured quantity and what is wanted of it.
+
+    direction: `maximize`, `minimize`, or `match` with either `value` (as near to it as possible) or `band` (inside
+    `(low, high)`). `unit` is what results are told in.
+    """
+
+    name: str
+    direction: Direction = "maximize"
+    value: float | None = None
+    band: tuple[float, float] | None = None
+    unit: str = ""
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise InvalidInput(f"target {self.name!r}", problems)
+        if self.band is not None:
+            object.__setattr__(self, "band", (float(self.band[0]), float(self.band[1])))
+
+    def _problems(self) -> Sequence[Problem]:
+        found = []
+        if not isinstance(self.name, str) or not self.name.strip():
+            found.append(Problem("a target needs a name", column="name", value=self.name))
+        if self.direction not in DIRECTIONS:
+            hint = nearest(str(self.direction), DIRECTIONS)
+            found.append(Problem("unknown direction", column="direction", value=self.direction, way_out=hint))
+        if self.direction == "match" and (self.value is None) == (self.band is None):
+            found.append(Problem("direction 'match' needs exactly one of value and band", column="direction"))
+        if self.direction != "match" and (self.value is not None or self.band is not None):
+            found.append(Problem("value and band belong to direction 'match'", column="direction"))
+        if self.band is not None and not float(self.band[0]) < float(self.band[1]):
+            found.append(Problem("the band's low end must be below its high end", column="band", value=self.band))
+        if self.value is not None and not math.isfinite(self.value):
+            found.append(Problem("the value must be finite", column="value", value=self.value))
+        return found
+
+    def utility(self, values: Any) -> Any:
+        """What is to be made large, in the target's unit: y, -y, or minus the distance to the value or band. Array in, array out."""
+        if self.direction == "maximize":
+            return values
+        if self.direction == "minimize":
+            return -values
+        if self.value is not None:
+            return -abs(values - self.value)
+        assert self.band is not None
+        low, high = self.band
+        below, above = low - values, values - high
+        return -((below > 0) * below + (above > 0) * above)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that were set, as plain JSON."""
+        body: dict[str, Any] = {"name": self.name, "direction": self.direction}
+        if self.value is not None:
+            body["value"] = self.value
+        if self.band is not None:
+            body["band"] = list(self.band)
+        if self.unit:
+            body["unit"] = self.unit
+        return body
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A condition on an outcome, from text: `e_above_hull <= 0.05` or `band_gap in [1.1, 1.6]`."""
+
+    text: str
+    target: str
+    low: float
+    high: float
+    strict: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Constraint:
+        """Read a constraint. InvalidInput names the text if it is none."""
+        try:
+            if match := _BAND.match(text):
+                low, high = float(match["low"]), float(match["high"])
+                if low > high:
+                    raise ValueError
+                return cls(text, match["target"], low, high)
+            if match := _COMPARISON.match(text):
+                limit, sign = float(match["limit"]), match["sign"]
+                low, high = (-math.inf, limit) if sign.startswith("<") else (limit, math.inf)
+                return cls(text, match["target"], low, high, strict=len(sign) == 1)
+        except ValueError:
+            pass
+        hint = "write 'target <= 0.05' or 'target in [1.1, 1.6]'"
+        raise InvalidInput("constraint", [Problem("not a constraint", value=text, way_out=hint)])
+
+    def holds(self, value: float) -> bool:
+        """Whether a measured value satisfies the constraint; NaN never does."""
+        if self.strict:
+            return self.low < value < self.high
+        return self.low <= value <= self.high
+
+
+class Objective:
+    """What a campaign seeks.
+
+    Objective("yield", "maximize", unit="%") is short for Objective([Target("yield", "maximize", unit="%")]).
+    constraints are texts on measured targets, such as "e_above_hull <= 0.05".
+    """
+
+    __slots__ = ("constraints", "targets")
+
+    targets: tuple[Target, ...]
+    constraints: tuple[Constraint, ...]
+
+    def __init__(
+        self,
+        targets: str | Target | Sequence[Target],
+        direction: Direction = "maximize",
+        *,
+        value: float | None = None,
+        band: tuple[float, float] | None = None,
+        unit: str = "",
+        constraints: Sequence[str] = (),
+    ):
+        if isinstance(targets, str):
+            targets = [Target(targets, direction, value=value, band=band, unit=unit)]
+        elif isinstance(targets, Target):
+            targets = [targets]
+        parsed = tuple(Constraint.parse(text) for text in constraints)
+        names = [target.name for target in targets]
+        problems = [Problem("named twice", column="targets", value=name) for name in sorted({n for n in names if names.count(n) > 1})]
+        problems += [
+            Problem("constrains something that is not a target", value=c.text, way_out=nearest(c.target, names))
+            for c in parsed
+            if c.target not in names
+        ]
+        if not names:
+            problems.append(Problem("an objective needs at least one target", column="targets"))
+        if problems:
+            raise InvalidInput("objective", problems)
+        object.__setattr__(self, "targets", tuple(targets))
+        object.__setattr__(self, "constraints", parsed)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an Objective is immutable; make a new one instead of setting {name!r}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the targets."""
+        return tuple(target.name for target in self.targets)
+
+    def target(self, name: str) -> Target:
+        """The target of that name."""
+        return next(target for target in self.targets if target.name == name)
+
+    def feasible(self, values: Mapping[str, float]) -> bool:
+        """Whether measured values satisfy every constraint."""
+        return all(c.holds(values.get(c.target, math.nan)) for c in self.constraints)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON; `from_dict` reads it back."""
+        body: dict[str, Any] = {"targets": [target.to_dict() for target in self.targets]}
+        if self.constraints:
+            body["constraints"] = [c.text for c in self.constraints]
+        return body
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Objective:
+        """Inverse of `to_dict`."""
+        targets = [
+            Target(t["name"], t.get("direction", "maximize"), t.get("value"), tuple(t["band"]) if t.get("band") else None, t.get("unit", ""))
+            for t in body["targets"]
+        ]
+        return cls(targets, constraints=body.get("constraints", ()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Objective) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.targets, self.constraints))
+
+    def __repr__(self) -> str:
+        parts = []
+        for t in self.targets:
+            goal = t.direction if t.direction != "match" else f"match {t.value if t.value is not None else list(t.band or ())}"
+            parts.append(f"{goal} {t.name}" + (f" [{t.unit}]" if t.unit else ""))
+        limits = f" where {', '.join(c.text for c in self.constraints)}" if self.constraints else ""
+        return f"Objective({'; '.join(parts)}{limits})"

@@ -1,0 +1,320 @@
+"""The contracts between rooms, and the values that pass through the doors.
+
+A row of data visits the rooms in this order, once per iteration:
+candidates, features, surrogate, acquisition, policy, experiment, store. Values are frozen; shapes are in the docstrings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from discover.objective import Objective
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+    from discover.candidates.snapshot import Snapshot
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+Status = Literal["measured", "failed", "infeasible", "censored"]
+STATUSES: tuple[Status, ...] = ("measured", "failed", "infeasible", "censored")
+Progress = Callable[[int, "int | None"], None]
+"""Called with (done, total); total is None while it is unknown."""
+
+RESERVED = frozenset(
+    {
+        *("proposal_id", "predicted_mean", "predicted_std", "acquisition", "reason", "status", "replicate", "cost"),
+        *("measured_at", "source", "note", "fidelity", "context", "state"),
+    }
+)
+"""Column names that `ask` and `tell` use themselves; a pool or a target must not."""
+RESERVED_PREFIXES = ("predicted_mean_", "predicted_std_")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something that can be tried. `values` is JSON: all of its columns; `version` is their content hash."""
+
+    id: str
+    version: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Value:
+    """One outcome in its target's unit: a number, its standard deviation, and for a censored one the side it lies on.
+
+    bound "below" says that the truth is at most `value`, "above" that it is at least `value`.
+    """
+
+    value: float
+    std: float | None = None
+    bound: Literal["below", "above"] | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the surrogate believed of one target, in the target's unit."""
+
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A candidate chosen for trial, with the reason.
+
+    A policy fills everything down to `details`; the campaign adds `proposal_id` and the whole `candidate`
+    when it commits the batch. `probability` is the chance with which a stochastic policy made this choice.
+    """
+
+    candidate_id: str
+    policy: str
+    reason: str
+    probability: float | None = None
+    predicted: Mapping[str, Prediction] = field(default_factory=dict)
+    acquisition: float | None = None
+    rank: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+    proposal_id: str = ""
+    candidate: Candidate | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a policy returns: at most n proposals, and what it learned on the way.
+
+    learned: JSON for the store: model settings, diagnostics, `verdict` in words, and under `memory` what the next fit
+    takes from this one, exact. shortage: why there are fewer proposals than were asked for, or "".
+    """
+
+    proposals: tuple[Proposal, ...]
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    shortage: str = ""
+
+    def __len__(self) -> int:
+        return len(self.proposals)
+
+    def __iter__(self) -> Iterator[Proposal]:
+        return iter(self.proposals)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment found out about one proposal.
+
+    values: by target; only targets that were found out. `retryable` belongs to status "failed". `details` is JSON kept
+    with the observation, such as a fitted curve; `cached` says that a stored calculation was used again.
+    """
+
+    status: Status
+    values: Mapping[str, Value] = field(default_factory=dict)
+    reason: str = ""
+    retryable: bool = False
+    cost: float | None = None
+    cached: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was found out: one target of one candidate, as the store has it now."""
+
+    candidate_id: str
+    target: str
+    value: float
+    std: float | None = None
+    bound: Literal["below", "above"] | None = None
+    unit: str = ""
+    replicate: int = 0
+    fidelity: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    cost: float | None = None
+    source: str = ""
+    measured_at: str | None = None
+    note: str = ""
+    raw: Mapping[str, str] = field(default_factory=dict)
+    proposal_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Rows as numbers: `values` [N, d] float64, finite, one name a column. `hash` is over names and values."""
+
+    names: tuple[str, ...]
+    values: FloatArray
+    hash: str
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Training:
+    """Data of one target for a fit, in canonical order (row, then replicate, then value).
+
+    rows: [n] positions in the pool. values: [n] in the target's unit. stds: [n], NaN where unknown.
+    bounds: [n] int, 0 for a value, -1 where the truth is at most it, +1 where it is at least it.
+    """
+
+    rows: IntArray
+    values: FloatArray
+    stds: FloatArray
+    bounds: IntArray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class View:
+    """All that a policy may know of a campaign. Positions are rows of the pool.
+
+    ids: [N]. features: [N, d]. training: by target. blocked: [N], candidates that must not be proposed (pending,
+    finished or excluded). pending: [p], rows under trial. infeasible: rows that were tried and cannot give a number.
+    iteration: batches proposed so far. seen: hash of the data in canonical order. memory: what the last fit left.
+    """
+
+    objective: Objective
+    ids: NDArray[np.str_]
+    features: FeatureTable
+    training: Mapping[str, Training]
+    blocked: BoolArray
+    pending: IntArray
+    infeasible: IntArray
+    iteration: int = 0
+    seen: str = ""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Whether to stop, with the evidence in words and numbers."""
+
+    stop: bool
+    evidence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a campaign has used so far: experiments started (failures and retries count), and their cost."""
+
+    experiments: int = 0
+    cost: float = 0.0
+
+
+@runtime_checkable
+class CandidateSource(Protocol):
+    """Where candidates come from. A frozen dataclass; its fields are the keys under `candidates:`."""
+
+    def located(self, base: Path, files: Path) -> CandidateSource:
+        """The same source, bound to places: relative paths start at `base`, snapshots are kept under `files`."""
+        ...
+
+    def pull(self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
+        """Complete or a loud error; never a partial pool. `fields` are columns needed beyond those configured."""
+        ...
+
+
+@runtime_checkable
+class Featurizer(Protocol):
+    """Rows to numbers. Pure: the same row gives the same finite numbers, whatever stands beside it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the d features."""
+        ...
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Columns that `transform` reads."""
+        ...
+
+    def transform(self, rows: pd.DataFrame) -> FloatArray:
+        """Float64 [n, d], finite. InvalidInput names the row, the column and the value that cannot be used."""
+        ...
+
+
+class Posterior(Protocol):
+    """A belief about one target. Float64 at its edge, in the target's unit."""
+
+    def mean_variance(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """X [m, d] to mean [m] and variance [m] of the noiseless target, in chunks of bounded memory."""
+        ...
+
+    def joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """X [m, d] to mean [m] and covariance [m, m]."""
+        ...
+
+    def sample(self, X: Tensor, n: int, generator: Any) -> Tensor:
+        """n joint draws at X [m, d]: [n, m]."""
+        ...
+
+
+class Surrogate(Protocol):
+    """Observations to belief. Never leaks a linear-algebra error; says when it is no better than the mean."""
+
+    def fit(self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None) -> Posterior:
+        """X [n, d], y [n] in the target's unit, noise [n] variances (NaN where unknown)."""
+        ...
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What to try next. A frozen dataclass; its fields are the keys under `policy:`."""
+
+    def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
+        """Deterministic in (view, n, generator); at most n; never a blocked candidate, never one twice."""
+        ...
+
+
+@runtime_checkable
+class Experiment(Protocol):
+    """Who finds out. A frozen dataclass; its fields are the keys under `experiment:`.
+
+    requires: candidate columns that it reads. targets: what it measures, with units. deterministic: the same candidate
+    gives the same answer, so a failure is final at once.
+    """
+
+    @property
+    def requires(self) -> tuple[str, ...]: ...
+
+    @property
+    def targets(self) -> Mapping[str, str]: ...
+
+    @property
+    def deterministic(self) -> bool: ...
+
+    def located(self, base: Path, files: Path) -> Experiment:
+        """The same experiment, bound to places: relative paths start at `base`, caches are kept under `files`."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """JSON for provenance: method in words, versions, settings, weights hash, citations."""
+        ...
+
+    def run(self, proposal: Proposal) -> Result:
+        """Raises ExperimentFailed, or returns a result with its status; never invents a value."""
+        ...
+
+
+@runtime_checkable
+class StoppingRule(Protocol):
+    """When to stop."""
+
+    def advise(self, view: View, spending: Spending) -> Advice:
+        """Evidence in words and numbers."""
+        ...

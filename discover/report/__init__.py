@@ -1,0 +1,1 @@
+"""Plots, tables, one-file HTML."""
