@@ -1,0 +1,296 @@
+"""Frames to canonical Arrow tables, and the hash of their content.
+
+Two frames that say the same have the same canonical table and hash, whatever the order of their rows and columns and
+whichever dtype pandas happened to choose. A column is of one of these kinds:
+
+==========  ==========================  =====================================================================
+kind        stored as                   made from
+==========  ==========================  =====================================================================
+text        large_string                strings, categories, dates and times (as ISO 8601)
+integer     int64                       integers of any width, nullable or not
+number      float64                     floats of any width, decimals; NaN is a missing value, -0.0 is 0.0
+flag        bool                        booleans, nullable or not
+empty       float64                     a column without a single value
+texts       list<large_string>          lists of the above; empty lists only are `texts`
+integers    list<int64>
+numbers     list<double>
+flags       list<bool>
+==========  ==========================  =====================================================================
+
+An integer column in which pandas had to spell a missing value as NaN has become a `number`; a nullable `Int64` stays one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from discover.candidates.structures import structure_text
+from discover.errors import InvalidInput, Problem
+
+FORMAT = "discover-snapshot/1"
+SHOWN = 20
+"""Problems of one sort in one column that are listed before the rest is only counted."""
+
+_LISTS = {"text": "texts", "integer": "integers", "number": "numbers", "flag": "flags", "empty": "texts"}
+_ARROW = {
+    "text": pa.large_string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+    "empty": pa.float64(),
+}
+
+
+def canonical_table(frame: pd.DataFrame, *, id: str, structure: str | None = None) -> pa.Table:
+    """The canonical table of a frame: rows sorted by id, id first, then the columns by name, the structure last.
+
+    InvalidInput collects missing or doubled ids and cells that fit no kind, each with its row's label in the frame.
+    """
+    problems = column_problems(frame, [id, *([structure] if structure else [])])
+    if problems:
+        raise InvalidInput("candidates", problems)
+    ids, problems = _ids(frame[id])
+    names = [
+        id,
+        *sorted(str(name) for name in frame.columns if name not in (id, structure)),
+        *([structure] if structure else []),
+    ]
+    arrays = []
+    for name in names:
+        if name == id:
+            arrays.append(ids)
+            continue
+        array, found = _structures(frame[name]) if name == structure else _array(frame[name])
+        arrays.append(array)
+        problems += found
+    if problems:
+        raise InvalidInput("candidates", problems)
+    table = pa.table(dict(zip(names, arrays, strict=True)))
+    return table.take(pc.sort_indices(table[id])).combine_chunks()
+
+
+def table_hash(table: pa.Table, *, id: str, structure: str | None = None) -> str:
+    """SHA-256 (64 hex digits) over rows and fields of a canonical table; no file format enters."""
+    names = sorted(table.column_names)
+    kinds = [[name, kind_of(table[name])] for name in names]
+    header = {"format": FORMAT, "id": id, "structure": structure, "rows": table.num_rows, "columns": kinds}
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True, ensure_ascii=False).encode())
+    for name, kind in kinds:
+        for part in _parts(table[name], kind):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def kind_of(column: pa.ChunkedArray | pa.Array) -> str:
+    """The kind of a canonical column."""
+    if _is_list(column.type):
+        return _LISTS[_kind(column.type.value_type)]
+    return "empty" if len(column) == column.null_count else _kind(column.type)
+
+
+def column_problems(frame: pd.DataFrame, needed: Sequence[str]) -> list[Problem]:
+    """Columns that are missing, doubled or without a name."""
+    if not isinstance(frame, pd.DataFrame):
+        return [Problem(f"a pandas DataFrame is needed, this is a {type(frame).__name__}")]
+    columns = list(frame.columns)
+    present = ", ".join(map(str, columns))
+    problems = [
+        Problem("no such column", column=name, way_out=f"the columns are: {present}")
+        for name in dict.fromkeys(needed)
+        if name not in columns
+    ]
+    problems += [
+        Problem("column names must be text", value=name)
+        for name in columns
+        if not isinstance(name, str) or not name.strip()
+    ]
+    doubled = frame.columns[frame.columns.duplicated()].unique()
+    return problems + [Problem("two columns have this name", column=str(name)) for name in doubled]
+
+
+def listed(
+    frame_index: Any, positions: Sequence[int] | np.ndarray, values: Any, message: str, column: str, way_out: str = ""
+) -> list[Problem]:
+    """One problem a row for the first few positions, and one that counts the others."""
+    found = [
+        Problem(message, row=frame_index[int(p)], column=column, value=values(int(p)), way_out=way_out)
+        for p in positions[:SHOWN]
+    ]
+    if len(positions) > SHOWN:
+        found.append(Problem(f"{message}: {len(positions) - SHOWN} further rows", column=column, way_out=way_out))
+    return found
+
+
+def _ids(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
+    name = str(series.name)
+    array, problems = _array(series)
+    if problems:
+        return array, problems
+    kind = kind_of(array)
+    if kind == "number" and array.cast(pa.int64(), safe=False).cast(pa.float64()).equals(array):
+        array, kind = array.cast(pa.int64()), "integer"  # a spreadsheet's 7.0, or integers beside a missing one
+    if kind == "integer":
+        array, kind = pc.cast(array, pa.large_string()), "text"
+    if kind not in ("text", "empty"):
+        hint = "turn the column into text first"
+        problems = [Problem(f"ids must be text or integers, these are of kind '{kind}'", column=name, way_out=hint)]
+    if problems:
+        return array, problems
+    ids = pd.Series(array.to_pylist(), dtype=object, index=series.index)
+    missing = ids.isna().to_numpy(dtype=bool)
+    problems = listed(series.index, np.flatnonzero(missing), lambda p: None, "the id is missing", name)
+    odd = np.array([not (i and i.isprintable() and i.strip() == i) for i in ids.where(~missing, "x")], dtype=bool)
+    problems += listed(
+        series.index,
+        np.flatnonzero(odd),
+        lambda p: ids.iloc[p],
+        "an id must be printable text without spaces around it",
+        name,
+    )
+    return array.cast(pa.large_string()), problems + _doubled(ids, name)
+
+
+def _doubled(ids: pd.Series, name: str) -> list[Problem]:
+    again = np.flatnonzero((ids.duplicated() & ids.notna()).to_numpy(dtype=bool))
+    first: dict[str, int] = {}
+    if len(again):
+        for position, value in enumerate(ids):
+            first.setdefault(value, position)
+    found = [
+        Problem(
+            f"this id stands in row {ids.index[first[ids.iloc[p]]]} already",
+            row=ids.index[p],
+            column=name,
+            value=ids.iloc[p],
+        )
+        for p in again[:SHOWN]
+    ]
+    if len(again) > SHOWN:
+        found.append(Problem(f"ids that stand in an earlier row: {len(again) - SHOWN} further rows", column=name))
+    return found
+
+
+def _structures(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
+    texts: list[str | None] = []
+    problems: list[Problem] = []
+    for row, cell in zip(series.index, series, strict=True):
+        try:
+            texts.append(structure_text(cell))
+        except InvalidInput as error:
+            first = error.problems[0]
+            problems.append(
+                Problem(first.message, row=row, column=str(series.name), value=first.value, way_out=first.way_out)
+            )
+            texts.append(None)
+    if len(problems) > SHOWN:
+        problems = [
+            *problems[:SHOWN],
+            Problem(f"not a crystal structure: {len(problems) - SHOWN} further rows", column=str(series.name)),
+        ]
+    return pa.array(texts, type=pa.large_string()), problems
+
+
+def _array(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
+    """A column in its canonical type. Problems name the cells that fit no kind."""
+    name = str(series.name)
+    try:
+        array = pa.array(series, from_pandas=True)
+        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        return _normal(array), []
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, UnicodeError) as error:
+        return pa.nulls(len(series), pa.float64()), _misfits(series, str(error).splitlines()[0][:200]) or [
+            Problem(str(error)[:200], column=name)
+        ]
+
+
+def _misfits(series: pd.Series, told: str) -> list[Problem]:
+    """The cells whose type is not the commonest of the column, or a word about the column as a whole."""
+    name = str(series.name)
+    cells = series.dropna() if series.dtype == object else series.iloc[:0]
+    types = cells.map(lambda cell: type(cell).__name__)
+    hint = "make every cell of the column a number, a text, a boolean, or a list of one of these; flatten mappings into columns of their own"
+    if types.nunique() < 2:
+        return [Problem(f"cannot be stored: {told}", column=name, way_out=hint)]
+    usual = types.value_counts().index[0]
+    odd = np.flatnonzero((types != usual).to_numpy(dtype=bool))
+    return listed(cells.index, odd, lambda p: cells.iloc[p], f"is not of the column's type ({usual})", name, hint)
+
+
+def _normal(array: pa.Array) -> pa.Array:
+    kind_type = array.type
+    if isinstance(array, pa.ExtensionArray):
+        return _normal(array.storage)
+    if pa.types.is_dictionary(kind_type):
+        return _normal(array.dictionary_decode())
+    if pa.types.is_null(kind_type):
+        return pa.nulls(len(array), pa.float64())
+    if pa.types.is_timestamp(kind_type) or pa.types.is_date(kind_type):
+        return pa.array(
+            [None if cell is None else cell.isoformat() for cell in array.to_pylist()], type=pa.large_string()
+        )
+    if _is_list(kind_type):
+        return _normal_list(array)
+    normal = array.cast(_ARROW[_kind(kind_type)])
+    if pa.types.is_floating(normal.type):
+        values = normal.to_numpy(zero_copy_only=False) + 0.0
+        return pa.array(values, from_pandas=True)
+    return pa.nulls(len(normal), pa.float64()) if len(normal) == normal.null_count else normal
+
+
+def _normal_list(array: pa.Array) -> pa.Array:
+    if pa.types.is_fixed_size_list(array.type):
+        array = array.cast(pa.list_(array.type.value_type))
+    inner = pa.large_string() if pa.types.is_null(array.type.value_type) else _ARROW[_kind(array.type.value_type)]
+    if len(array) == array.null_count:
+        return pa.nulls(len(array), pa.float64())
+    lists = array.cast(pa.large_list(inner))
+    values = _normal(lists.flatten())
+    offsets = np.concatenate(
+        [[0], np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False))]
+    )
+    values = values.cast(inner) if values.type != inner else values
+    mask = lists.is_null() if lists.null_count else None
+    return pa.LargeListArray.from_arrays(pa.array(offsets, type=pa.int64()), values, mask=mask)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _kind(kind: pa.DataType) -> str:
+    types = pa.types
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "text"
+    if types.is_integer(kind):
+        return "integer"
+    if types.is_floating(kind) or types.is_decimal(kind):
+        return "number"
+    if types.is_boolean(kind):
+        return "flag"
+    raise TypeError(f"cells of type {kind}")
+
+
+def _parts(column: pa.ChunkedArray | pa.Array, kind: str) -> list[bytes]:
+    """What of a canonical column enters its hash: which rows have a value, and the values."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    present = np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes()
+    if kind == "empty":
+        return [present]
+    if kind in ("texts", "integers", "numbers", "flags"):
+        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+        return [present, lengths, *_parts(array.flatten(), kind[:-1])]
+    if kind == "text":
+        cells = [cell.encode() for cell in pc.fill_null(array, "").to_pylist()]
+        return [present, np.array([len(cell) for cell in cells], dtype="<i8").tobytes(), b"".join(cells)]
+    if kind == "flag":
+        return [present, np.packbits(pc.fill_null(array, False).to_numpy(zero_copy_only=False)).tobytes()]
+    dtype = "<i8" if kind == "integer" else "<f8"
+    return [present, pc.fill_null(array, 0).to_numpy(zero_copy_only=False).astype(dtype).tobytes()]
