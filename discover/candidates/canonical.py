@@ -54,27 +54,32 @@ def canonical_table(frame: pd.DataFrame, *, id: str, structure: str | None = Non
 
     InvalidInput collects missing or doubled ids and cells that fit no kind, each with its row's label in the frame.
     """
+    table, problems = read_frame(frame, id=id, structure=structure)
+    if problems:
+        raise InvalidInput("candidates", problems)
+    return sorted_by_id(table, id)
+
+
+def sorted_by_id(table: pa.Table, id: str) -> pa.Table:
+    """The table in ascending order of id (of Unicode code points)."""
+    return table.take(pc.sort_indices(table[id])).combine_chunks()
+
+
+def read_frame(frame: pd.DataFrame, *, id: str, structure: str | None = None) -> tuple[pa.Table, list[Problem]]:
+    """The columns in their canonical types and order, rows as they stand, and all that is wrong with them.
+
+    A column with a problem is empty in the table; a frame without the needed columns gives an empty table.
+    """
     problems = column_problems(frame, [id, *([structure] if structure else [])])
     if problems:
-        raise InvalidInput("candidates", problems)
-    ids, problems = _ids(frame[id])
-    names = [
-        id,
-        *sorted(str(name) for name in frame.columns if name not in (id, structure)),
-        *([structure] if structure else []),
-    ]
-    arrays = []
-    for name in names:
-        if name == id:
-            arrays.append(ids)
-            continue
-        array, found = _structures(frame[name]) if name == structure else _array(frame[name])
-        arrays.append(array)
+        return pa.table({}), problems
+    names = sorted(str(name) for name in frame.columns if name not in (id, structure))
+    arrays = {}
+    for name in [id, *names, *([structure] if structure else [])]:
+        read = _ids if name == id else _structures if name == structure else _array
+        arrays[name], found = read(frame[name])
         problems += found
-    if problems:
-        raise InvalidInput("candidates", problems)
-    table = pa.table(dict(zip(names, arrays, strict=True)))
-    return table.take(pc.sort_indices(table[id])).combine_chunks()
+    return pa.table(arrays), problems
 
 
 def table_hash(table: pa.Table, *, id: str, structure: str | None = None) -> str:
@@ -120,10 +125,11 @@ def listed(
     frame_index: Any, positions: Sequence[int] | np.ndarray, values: Any, message: str, column: str, way_out: str = ""
 ) -> list[Problem]:
     """One problem a row for the first few positions, and one that counts the others."""
-    found = [
-        Problem(message, row=frame_index[int(p)], column=column, value=values(int(p)), way_out=way_out)
-        for p in positions[:SHOWN]
-    ]
+    found = []
+    for place in map(int, positions[:SHOWN]):
+        value = values(place)
+        value = value.item() if isinstance(value, np.generic) else value
+        found.append(Problem(message, row=frame_index[place], column=column, value=value, way_out=way_out))
     if len(positions) > SHOWN:
         found.append(Problem(f"{message}: {len(positions) - SHOWN} further rows", column=column, way_out=way_out))
     return found
@@ -204,11 +210,21 @@ def _array(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
     try:
         array = pa.array(series, from_pandas=True)
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-        return _normal(array), []
+        normal = _normal(array)
     except (pa.ArrowException, ValueError, TypeError, OverflowError, UnicodeError) as error:
         return pa.nulls(len(series), pa.float64()), _misfits(series, str(error).splitlines()[0][:200]) or [
             Problem(str(error)[:200], column=name)
         ]
+
+    numbers = normal.flatten() if _is_list(normal.type) else normal
+    if pa.types.is_floating(normal.type):
+        infinite = np.flatnonzero(np.isinf(normal.to_numpy(zero_copy_only=False)))
+        return normal, listed(
+            series.index, infinite, lambda p: series.iloc[p], "infinite", name, "leave the cell empty"
+        )
+    if pa.types.is_floating(numbers.type) and np.isinf(numbers.to_numpy(zero_copy_only=False)).any():
+        return normal, [Problem("holds an infinite number", column=name, way_out="leave it out of its list")]
+    return normal, []
 
 
 def _misfits(series: pd.Series, told: str) -> list[Problem]:

@@ -178,7 +178,9 @@ class Snapshot:
     @cached_property
     def ids(self) -> NDArray[np.str_]:
         """[N] ids as text, ascending: row i of the snapshot has ids[i]."""
-        return np.array(self.table([self.id])[self.id].to_pylist(), dtype=np.str_)
+        ids = np.array(self.table([self.id])[self.id].to_pylist(), dtype=np.str_)
+        ids.flags.writeable = False
+        return ids
 
     def __len__(self) -> int:
         return int(self.manifest["rows"])

@@ -1,0 +1,332 @@
+"""What can be tried, listed: a finite, immutable pool of candidates keyed by stable ids."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from discover.candidates.canonical import column_problems, kind_of, listed, read_frame, sorted_by_id, table_hash
+from discover.candidates.snapshot import OWN, Snapshot, to_frame, unknown_ids
+from discover.candidates.spec import PoolSpec, read_descriptors
+from discover.errors import InvalidInput, Problem
+from discover.protocols import RESERVED, RESERVED_PREFIXES, BoolArray, Candidate, IntArray
+
+
+class CandidatePool:
+    """Candidates in ascending order of id, with the roles of their columns.
+
+    Rows live in memory as an Arrow table, but for the structures of a snapshot, which are read when they are needed.
+    `rows`, `frame` and `candidate` count positions from 0 in the order of `ids`.
+    """
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        table: pa.Table,
+        structure: str | None,
+        *,
+        texts: pa.Array | None = None,
+        snapshot: Snapshot | None = None,
+    ):
+        """Use `from_frame` or `from_snapshot`. table: canonical, without structures; these are `texts` or in `snapshot`."""
+        problems = [*spec.problems(), *_reserved(table.column_names), *_cells(table, spec, structure)]
+        if not table.num_rows:
+            problems.append(Problem("a pool needs at least one candidate"))
+        if problems:
+            raise InvalidInput("candidate pool", problems)
+        self.spec = spec
+        self._table = table
+        self._structure = structure
+        self._texts = texts
+        self._snapshot = snapshot
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: pd.DataFrame,
+        *,
+        id: str,
+        features: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        descriptors: Mapping[str, Any] | None = None,
+        composition: str | None = None,
+        structure: str | None = None,
+        made_from: Mapping[str, str] | None = None,
+    ) -> CandidatePool:
+        """A pool from a frame with one row a candidate.
+
+        features: numeric columns. categorical: columns of names, one-hot, or described by `descriptors`
+        ({"solvent": frame}, indexed by category). composition, structure: columns with formulas and with structures
+        (pymatgen's, their `as_dict()` or JSON text) that features are made from; made_from: the same for other kinds
+        of featurizers, {kind: column}. Further columns are kept and shown. InvalidInput collects every problem with its
+        row's label, column and value.
+        """
+        made = {kind: column for kind, column in {"composition": composition, "structure": structure}.items() if column}
+        spec = PoolSpec(
+            id, tuple(features), tuple(categorical), read_descriptors(descriptors), {**made, **(made_from or {})}
+        )
+        problems = column_problems(df, [id, *spec.used])
+        if not problems:
+            table, problems = read_frame(df, id=id, structure=structure)
+            wrong = {problem.column for problem in problems}
+            problems += [
+                *spec.problems(),
+                *_reserved(df.columns),
+                *_cells(table, spec, structure, df.index, skip=wrong),
+            ]
+        if problems:
+            raise InvalidInput("candidate pool", problems)
+        table = sorted_by_id(table, id)
+        texts = table[structure].combine_chunks() if structure else None
+        plain = table.drop_columns([structure]) if structure else table
+        return cls(spec, plain, structure, texts=texts)
+
+    @classmethod
+    def from_snapshot(
+        cls, snapshot: Snapshot, spec: PoolSpec, *, keep: BoolArray | None = None, drop: Sequence[str] = ()
+    ) -> CandidatePool:
+        """The rows of a snapshot where `keep` ([N], in the snapshot's order) is true, without the columns in `drop`."""
+        known = set(snapshot.columns)
+        missing = [name for name in dict.fromkeys([spec.id, *spec.used, *drop]) if name not in known]
+        problems = [Problem("the snapshot has no such column", column=name) for name in missing]
+        if spec.id != snapshot.id and spec.id in known:
+            problems.append(Problem(f"the snapshot's id is {snapshot.id!r}", column=spec.id))
+        problems += [Problem("is needed and cannot be dropped", column=n) for n in drop if n in (spec.id, *spec.used)]
+        if keep is not None and (keep.dtype != np.bool_ or keep.shape != (len(snapshot),)):
+            problems.append(Problem(f"keep must be {len(snapshot)} booleans, one a row of the snapshot"))
+        if problems:
+            raise InvalidInput("candidate pool", problems)
+        names = [name for name in snapshot.columns if name != snapshot.structure and name not in drop]
+        table = snapshot.table(names)
+        if keep is not None and not keep.all():
+            table = table.filter(pa.array(keep)).combine_chunks()
+        structure = None if snapshot.structure in drop else snapshot.structure
+        return cls(spec, table, structure, snapshot=snapshot)
+
+    @property
+    def id(self) -> str:
+        """Name of the id column."""
+        return self.spec.id
+
+    @cached_property
+    def ids(self) -> NDArray[np.str_]:
+        """[N] ids as text, ascending."""
+        ids = np.array(self._table[self.id].to_pylist(), dtype=np.str_)
+        ids.flags.writeable = False
+        return ids
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns but the id and the structures."""
+        return tuple(name for name in self._table.column_names if name != self.id)
+
+    @property
+    def structure(self) -> str | None:
+        """Name of the column of structures, or None. Features need not be made from it."""
+        return self._structure
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the rows come from: the manifest of the snapshot, or {} for a frame."""
+        return self._snapshot.manifest if self._snapshot else {}
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over the rows and columns; that of the snapshot which `save` writes."""
+        if self._snapshot and self._whole():
+            return self._snapshot.hash
+        return table_hash(self._full(), id=self.id, structure=self._structure)
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def rows(self, ids: Sequence[str] | NDArray[np.str_] | pd.Series) -> IntArray:
+        """Positions [n] of ids, in their order. UnknownCandidate names those the pool does not hold, and the nearest."""
+        wanted = np.array([str(i) for i in ids], dtype=np.str_)
+        places = np.minimum(np.searchsorted(self.ids, wanted), len(self) - 1).astype(np.int64)
+        unknown = list(dict.fromkeys(wanted[self.ids[places] != wanted].tolist())) if len(wanted) else []
+        if unknown:
+            raise unknown_ids("the pool", unknown, self.ids)
+        return places
+
+    def frame(
+        self,
+        rows: IntArray | Sequence[int] | None = None,
+        columns: Sequence[str] | None = None,
+        *,
+        structure: bool = False,
+    ) -> pd.DataFrame:
+        """DataFrame [n, 1 + columns], the id first, rows in the order asked for (default: all).
+
+        The structures are there as canonical text where `columns` names them or `structure` is true.
+        """
+        names = list(self.columns) if columns is None else [name for name in columns if name != self.id]
+        if structure and self._structure and self._structure not in names:
+            names.append(self._structure)
+        known = [*self.columns, *([self._structure] if self._structure else [])]
+        missing = [
+            Problem("the pool has no such column", column=n, way_out=f"columns: {', '.join(known)}")
+            for n in names
+            if n not in known
+        ]
+        if missing:
+            raise InvalidInput("candidate pool", missing)
+        table = self._table.select([self.id, *(n for n in names if n != self._structure)])
+        places = None if rows is None else np.asarray(rows, dtype=np.int64)
+        if places is not None:
+            table = table.take(pa.array(places))
+        if self._structure in names:
+            table = table.append_column(self._structure, self._structures(places))
+        return to_frame(table.select([self.id, *names]))
+
+    def candidate(self, row: int) -> Candidate:
+        """The whole candidate at a position: all of its columns and its structure, as JSON."""
+        return self.candidates([row])[0]
+
+    def candidates(self, rows: IntArray | Sequence[int]) -> list[Candidate]:
+        """Whole candidates at some positions, read at once."""
+        places = np.asarray(rows, dtype=np.int64)
+        records = self._table.take(pa.array(places)).to_pylist()
+        if self._structure:
+            for record, text in zip(records, self._structures(places).to_pylist(), strict=True):
+                record[self._structure] = text
+        return [Candidate(record.pop(self.id), _version(record), record) for record in records]
+
+    def save(self, folder: Path | str) -> Snapshot:
+        """The pool as a snapshot in `folder`, with the same hash; `from_snapshot(it, pool.spec)` is this pool again."""
+        provenance: dict[str, Any] = {"kind": "frame"}
+        if self._snapshot:
+            provenance = {key: value for key, value in self._snapshot.manifest.items() if key not in OWN}
+            if not self._whole():
+                provenance["parent"] = {"hash": self._snapshot.hash, "rows": len(self._snapshot)}
+        return Snapshot.from_table(self._full(), folder, id=self.id, structure=self._structure, provenance=provenance)
+
+    def _whole(self) -> bool:
+        """Whether the pool is all of its snapshot, rows and columns."""
+        assert self._snapshot is not None
+        columns = 1 + len(self.columns) + (self._structure is not None)
+        return len(self) == len(self._snapshot) and columns == len(self._snapshot.columns)
+
+    def _full(self) -> pa.Table:
+        if not self._structure:
+            return self._table
+        return self._table.append_column(self._structure, self._structures(None))
+
+    def _structures(self, places: IntArray | None) -> pa.Array:
+        """Canonical texts at some positions, or all; from memory or from the snapshot's file."""
+        if self._texts is not None:
+            return self._texts if places is None else self._texts.take(pa.array(places))
+        assert self._snapshot is not None
+        assert self._structure is not None
+        if places is None and len(self) == len(self._snapshot):
+            return self._snapshot.table([self._structure])[self._structure].combine_chunks()
+        wanted = np.unique(places) if places is not None else np.arange(len(self))
+        texts = self._snapshot.table([self._structure], self.ids[wanted])[self._structure].combine_chunks()
+        return texts if places is None else texts.take(pa.array(np.searchsorted(wanted, places)))
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self):,} candidates by {self.id!r}"]
+        if self.spec.columns:
+            parts.append(f"{len(self.spec.columns)} numeric features")
+        if self.spec.categorical:
+            parts.append(f"{len(self.spec.categorical)} categorical")
+        parts += [f"{kind} from {column!r}" for kind, column in self.spec.made_from.items()]
+        return f"CandidatePool({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        head = self.frame(np.arange(min(5, len(self))))
+        more = f"<p>… and {len(self) - 5:,} more</p>" if len(self) > 5 else ""
+        title = repr(self).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"<p><code>{title}</code></p>{head.to_html(index=False, max_cols=12)}{more}"
+
+
+def _version(values: Mapping[str, Any]) -> str:
+    """Content hash of one candidate (32 hex digits)."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _reserved(names: Sequence[str] | pd.Index) -> list[Problem]:
+    hint = "rename the column; ask and tell use this name"
+    return [
+        Problem("the name is reserved", column=str(name), way_out=hint)
+        for name in names
+        if name in RESERVED or str(name).startswith(RESERVED_PREFIXES)
+    ]
+
+
+def _cells(
+    table: pa.Table, spec: PoolSpec, structure: str | None, rows: Any = None, skip: Collection[str | None] = ()
+) -> list[Problem]:
+    """Cells that features cannot be made from. rows: labels by position of the table (default: the ids)."""
+    labels = table[spec.id] if rows is None and spec.id in table.column_names else rows
+    problems: list[Problem] = []
+    for name in spec.used:
+        if name == structure or name in skip:
+            continue
+        if name not in table.column_names:
+            problems.append(Problem("no such column", column=name))
+            continue
+        column = table[name]
+        kind = kind_of(column)
+        if name in spec.columns and kind not in ("integer", "number", "flag", "empty"):
+            hint = "make it numeric (pandas.to_numeric), or name it in categorical="
+            problems.append(
+                Problem(
+                    f"a feature must be numeric, this column holds {kind}",
+                    column=name,
+                    value=column[0].as_py(),
+                    way_out=hint,
+                )
+            )
+            continue
+        if name not in spec.columns and kind not in ("text", "integer", "number", "flag", "empty"):
+            problems.append(Problem(f"must be one value a row, this column holds {kind}", column=name))
+            continue
+        missing = np.asarray(
+            column.is_null().to_numpy(zero_copy_only=False)
+            if isinstance(column, pa.Array)
+            else column.is_null().to_numpy()
+        )
+        if kind == "text":
+            missing = missing | np.asarray(
+                pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), False).to_numpy()
+            )
+        hint = "fill the cell or leave the row out"
+        problems += _at(
+            labels, np.flatnonzero(missing), lambda p, c=column: c[p].as_py(), "the cell is empty", name, hint
+        )
+        if name in spec.descriptors and not missing.any():
+            problems += _undescribed(column, spec.descriptors[name], name, labels)
+    return problems
+
+
+def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any) -> list[Problem]:
+    cells = column.to_pylist()
+    unknown = sorted({str(cell) for cell in cells} - set(known))
+    first = {category: next(i for i, cell in enumerate(cells) if str(cell) == category) for category in unknown}
+    hint = f"described are: {', '.join(sorted(known))}"
+    return [
+        Problem("the category has no descriptors", row=_label(labels, first[c]), column=name, value=c, way_out=hint)
+        for c in unknown
+    ]
+
+
+def _at(labels: Any, places: np.ndarray, value: Any, message: str, column: str, hint: str) -> list[Problem]:
+    shown = {int(p): _label(labels, int(p)) for p in places[:50]}
+    return listed(shown, places, value, message, column, hint)
+
+
+def _label(labels: Any, place: int) -> Any:
+    label = labels[place]
+    return label.as_py() if isinstance(label, pa.Scalar) else label
