@@ -150,6 +150,10 @@ class CandidatePool:
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
+    def __contains__(self, candidate: object) -> bool:
+        place = int(np.searchsorted(self.ids, str(candidate)))
+        return place < len(self) and bool(self.ids[place] == str(candidate))
+
     def rows(self, ids: Sequence[str] | NDArray[np.str_] | pd.Series) -> IntArray:
         """Positions [n] of ids, in their order. UnknownCandidate names those the pool does not hold, and the nearest."""
         wanted = np.array([str(i) for i in ids], dtype=np.str_)
