@@ -1,0 +1,77 @@
+"""Candidates from a snapshot that lies in a folder, such as the one shipped with the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from discover.candidates.query import matches
+from discover.candidates.snapshot import OWN, Snapshot
+from discover.candidates.table import snapshots
+from discover.errors import InvalidInput, Problem, nearest
+from discover.protocols import Progress
+
+
+@dataclass(frozen=True)
+class SnapshotSource:
+    """Candidates of a snapshot on disk.
+
+    path: the folder of the snapshot, relative to the campaign file. hash: which one, where the folder holds several.
+    query: only rows that match; they become a snapshot of their own that names this one as its parent.
+    """
+
+    path: str
+    hash: str | None = None
+    query: dict[str, Any] = field(default_factory=dict)
+    base: Path | None = field(default=None, repr=False, metadata={"internal": True})
+    files: Path | None = field(default=None, repr=False, metadata={"internal": True})
+
+    def located(self, base: Path, files: Path) -> SnapshotSource:
+        """The same source: `path` is sought from `base`, a filtered snapshot is kept under `files`."""
+        return replace(self, base=base, files=files)
+
+    def pull(self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
+        """The verified snapshot, or its rows that match the query. IntegrityError if its rows are not those of its hash."""
+        whole = self._open()
+        whole.verify()
+        problems = [
+            Problem("the snapshot has no such column", column=f, way_out=nearest(f, whole.columns))
+            for f in fields
+            if f not in whole.columns
+        ]
+        if problems:
+            raise InvalidInput(f"snapshot {self.path}", problems)
+        snapshot = self._filtered(whole) if self.query else whole
+        if progress:
+            progress(len(snapshot), len(snapshot))
+        return snapshot
+
+    def _open(self) -> Snapshot:
+        folder = (self.base or Path()) / self.path
+        if self.hash:
+            return Snapshot.open(self.hash, folder)
+        found = sorted(path.stem for path in folder.glob("*.json") if path.with_suffix(".parquet").is_file())
+        if len(found) == 1:
+            return Snapshot.open(found[0], folder)
+        hint = f"name one as hash: {', '.join(found)}" if found else "paths are relative to the campaign file"
+        raise InvalidInput(
+            "snapshot", [Problem(f"{len(found)} snapshots lie in this folder", value=str(folder), way_out=hint)]
+        )
+
+    def _filtered(self, whole: Snapshot) -> Snapshot:
+        keep = matches(whole.frame(), self.query)
+        if keep.all():
+            return whole
+        if not keep.any():
+            hint = f"widen the query; it was {self.query}"
+            raise InvalidInput(f"snapshot {self.path}", [Problem(f"none of {len(whole)} rows is left", way_out=hint)])
+        origin = {key: value for key, value in whole.manifest.items() if key not in OWN}
+        provenance = {**origin, "query": self.query, "parent": {"hash": whole.hash, "rows": len(whole)}}
+        table = whole.table(whole.columns).filter(pa.array(keep)).combine_chunks()
+        return Snapshot.from_table(
+            table, snapshots(self.files), id=whole.id, structure=whole.structure, provenance=provenance
+        )
