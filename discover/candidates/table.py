@@ -94,8 +94,17 @@ def snapshots(files: Path | None) -> Path:
 
 
 def _frame(path: Path, id: str) -> pd.DataFrame:
+    """The frame; only an empty cell is missing in ids and text, so that a ligand may be called `None` or `NA`."""
     if path.suffix.lower() == ".parquet":
         return pd.read_parquet(path)
+    frame, text = _read(path), _read(path, dtype=str, keep_default_na=False)
+    for name in frame.columns:
+        if name == id or not (pd.api.types.is_numeric_dtype(frame[name]) or frame[name].isna().all()):
+            frame[name] = text[name].where(text[name] != "", None)
+    return frame
+
+
+def _read(path: Path, **options: Any) -> pd.DataFrame:
     if path.suffix.lower() == ".xlsx":
-        return pd.read_excel(path, converters={id: str})
-    return pd.read_csv(path, converters={id: str}, encoding="utf-8-sig")
+        return pd.read_excel(path, **options)
+    return pd.read_csv(path, encoding="utf-8-sig", **options)
