@@ -1,1 +1,1 @@
-"""What to try next, and when to stop."""
+"""What to try next, and when to stop: nothing heavy is imported by the room itself."""

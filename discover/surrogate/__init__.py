@@ -1,1 +1,1 @@
-"""Observations to belief."""
+"""Observations to belief: `belief.belief(view)`, `predict.predict(view, X)`; nothing heavy is imported by the room itself."""

@@ -1,0 +1,123 @@
+"""The Bayesian policy: believe, score the whole pool, choose a batch that has most to gain together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from discover.errors import InvalidInput, Problem
+from discover.objective import Objective
+from discover.policy.choice import checked_count, free_rows, nothing_left, shortage
+from discover.policy.space_filling import SpaceFilling
+from discover.protocols import Batch, FloatArray, Proposal, View
+
+if TYPE_CHECKING:
+    from discover.surrogate.gaussian_process import GaussianProcess
+
+
+@dataclass(frozen=True)
+class Bayesian:
+    """Space-filling until `start` candidates have been observed in every target, then noisy expected improvement.
+
+    A Gaussian process is fitted to each target (kernel; one length-scale for all features or one for `each`). Log expected
+    improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch, chosen by
+    sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they may bring.
+    Directions, several targets and constraints: see `discover.acquisition.pool.score`.
+    filling: how the start is spread, see `SpaceFilling`.
+    """
+
+    start: int = 10
+    kernel: Literal["matern", "rbf"] = "matern"
+    lengths: Literal["one", "each"] = "one"
+    filling: Literal["farthest", "medoids"] = "medoids"
+    shortlist: int = 300
+    draws: int = 256
+    chunk: int = 2048
+
+    def __post_init__(self) -> None:
+        least = {"start": 1, "shortlist": 1, "draws": 2, "chunk": 1}
+        problems = [
+            Problem(f"must be at least {low}", column=name, value=getattr(self, name))
+            for name, low in least.items()
+            if getattr(self, name) < low
+        ]
+        if problems:
+            raise InvalidInput("policy 'bayesian'", problems)
+
+    def check(self, objective: Objective) -> None:
+        """Raise Unsupported for an objective that this policy cannot pursue. At present it takes every one."""
+
+    def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
+        """At most n different free candidates, deterministic in (view, n, generator)."""
+        from discover.policy.bayesian_batch import propose
+
+        n = checked_count(n)
+        if not len(free_rows(view)):
+            return nothing_left(view, n)
+        usable = usable_observations(view)
+        missing = max(0, self.start - usable)
+        filled = n if 2 * usable < self.start else min(n, missing)
+        start = self._start(view, filled, usable, generator) if filled else Batch(())
+        if filled >= n:
+            return Batch(start.proposals, start.learned, shortage(view, n, start.proposals))
+        rest = blocked_too(view, start)
+        if not len(free_rows(rest)):
+            return Batch(start.proposals, start.learned, shortage(view, n, start.proposals))
+        batch = propose(self, rest, n - len(start), generator)
+        proposals = (*start.proposals, *batch.proposals)
+        return Batch(proposals, batch.learned, shortage(view, n, proposals))
+
+    def predict(self, view: View, X: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
+        from discover.surrogate.predict import predict
+
+        return predict(view, X, self.model())
+
+    def model(self) -> GaussianProcess:
+        """The surrogate as this policy fits it."""
+        from discover.surrogate.gaussian_process import GaussianProcess
+
+        return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk)
+
+    def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:
+        """The space-filling share of a batch, signed by this policy."""
+        batch = SpaceFilling(self.filling).propose(view, n, generator)
+        known = f"; {usable} of the {self.start} observations that the first model waits for"
+        proposals = tuple(
+            Proposal(
+                p.candidate_id,
+                "bayesian",
+                p.reason + known,
+                probability=p.probability,
+                details={**p.details, "phase": "start"},
+            )
+            for p in batch.proposals
+        )
+        learned = {
+            "policy": "bayesian",
+            "phase": "start",
+            "usable_observations": usable,
+            "verdict": f"no model yet: {usable} of {self.start} observations",
+        }
+        return Batch(proposals, {**learned, "memory": dict(view.memory)} if view.memory else learned)
+
+
+def usable_observations(view: View) -> int:
+    """Candidates with an observation, in the target that has fewest."""
+    counts = [len(np.unique(view.training[t].rows)) if t in view.training else 0 for t in view.objective.names]
+    return min(counts)
+
+
+def blocked_too(view: View, batch: Batch) -> View:
+    """The view as it will be once a batch is pending."""
+    from dataclasses import replace
+
+    if not len(batch):
+        return view
+    ids = {p.candidate_id for p in batch}
+    rows = np.array([row for row in free_rows(view) if str(view.ids[row]) in ids], dtype=np.int64)
+    blocked = view.blocked.copy()
+    blocked[rows] = True
+    return replace(view, blocked=blocked, pending=np.union1d(view.pending, rows).astype(np.int64))

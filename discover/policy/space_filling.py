@@ -1,0 +1,115 @@
+"""Candidates spread over the pool, so that a first model sees some of everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from discover.policy.choice import checked_count, free_rows, shortage, touched_rows
+from discover.protocols import Batch, FloatArray, IntArray, Proposal, View
+from discover.surrogate.scaling import Scaling
+
+SAMPLE = 2000
+"""Rows that stand for the pool in the sums of `medoids`; drawn where the pool is larger."""
+
+
+@dataclass(frozen=True)
+class SpaceFilling:
+    """Spread over the features, each scaled to the same deviation over the pool.
+
+    method `farthest`: each next candidate is the one farthest from all that were touched so far (Gonzalez 1985).
+    `medoids`: each next candidate is the one that brings the pool nearest, on average, to what was touched (greedy
+    k-medoids; Nemhauser et al. 1978). Both go on from rows that are measured, pending or excluded; where there are
+    none, `farthest` starts from a random row. Distances are Euclidean.
+    """
+
+    method: Literal["farthest", "medoids"] = "medoids"
+
+    def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
+        """At most n different free candidates, deterministic in (view, n, generator)."""
+        n = checked_count(n)
+        free, touched = free_rows(view), touched_rows(view)
+        scaled = Scaling.over(view.features.values).apply(view.features.values) if len(view.ids) else np.zeros((0, 1))
+        choose = _farthest if self.method == "farthest" else _medoids
+        chosen = choose(scaled, free, touched, min(n, len(free)), generator)
+        proposals = tuple(
+            Proposal(
+                str(view.ids[row]),
+                "space-filling",
+                reason,
+                probability=chance,
+                details={"method": self.method, **details},
+            )
+            for row, reason, chance, details in chosen
+        )
+        learned = {"policy": "space-filling", "method": self.method}
+        return Batch(proposals, learned, shortage(view, n, proposals))
+
+
+Chosen = tuple[int, str, "float | None", dict[str, float]]
+"""Row, reason, probability where the choice was random, numbers."""
+
+
+def _farthest(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator) -> list[Chosen]:
+    """Farthest-point traversal over free rows."""
+    chosen: list[Chosen] = []
+    if not n:
+        return chosen
+    if len(touched):
+        nearest = np.min([_distances(X[free], X[row]) for row in touched], axis=0)
+    else:
+        first = int(generator.integers(len(free)))
+        chosen.append((int(free[first]), "space-filling: the first candidate is drawn at random", 1 / len(free), {}))
+        nearest = _distances(X[free], X[free[first]])
+        nearest[first] = -1.0
+    while len(chosen) < n:
+        place = int(nearest.argmax())
+        gap = float(nearest[place])
+        reason = f"space-filling: farthest in features from everything tried so far (distance {gap:.3g})"
+        chosen.append((int(free[place]), reason, None, {"distance": gap}))
+        nearest = np.minimum(nearest, _distances(X[free], X[free[place]]))
+        nearest[place] = -1.0
+    return chosen
+
+
+def _medoids(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator) -> list[Chosen]:
+    """Greedy k-medoids over free rows; where nothing was touched the first row is random."""
+    chosen: list[Chosen] = []
+    if not n:
+        return chosen
+    crowd = X if len(X) <= SAMPLE else X[np.sort(generator.choice(len(X), SAMPLE, replace=False))]
+    near = np.full(len(crowd), np.inf)
+    for row in touched:
+        near = np.minimum(near, _distances(crowd, X[row]))
+    offered = free if len(free) <= max(SAMPLE, n) else np.sort(generator.choice(free, max(SAMPLE, n), replace=False))
+    open_places = np.ones(len(offered), dtype=bool)
+    apart = _all_distances(X[offered], crowd)
+    while len(chosen) < n:
+        if not np.isfinite(near).any():
+            place, chance = int(generator.integers(len(offered))), 1 / len(free)
+            reason, details = "space-filling: the first candidate is drawn at random", {}
+        else:
+            left = np.minimum(apart, near).mean(axis=1)
+            place, chance = int(np.where(open_places, left, np.inf).argmin()), None
+            details = {"distance_before": float(near.mean()), "distance_after": float(left[place])}
+            reason = (
+                "space-filling: brings the pool nearest to what was tried "
+                f"(mean distance {details['distance_before']:.3g} to {details['distance_after']:.3g})"
+            )
+        chosen.append((int(offered[place]), reason, chance, details))
+        open_places[place] = False
+        near = np.minimum(near, apart[place])
+    return chosen
+
+
+def _distances(X: FloatArray, point: FloatArray) -> FloatArray:
+    """Distances [m] of rows [m, d] from one point [d]."""
+    return np.sqrt(np.square(X - point).sum(axis=1))
+
+
+def _all_distances(A: FloatArray, B: FloatArray) -> FloatArray:
+    """Distances [m, n] between rows of A [m, d] and of B [n, d]."""
+    squared = np.square(A).sum(axis=1)[:, None] + np.square(B).sum(axis=1) - 2.0 * A @ B.T
+    return np.sqrt(np.maximum(squared, 0.0))

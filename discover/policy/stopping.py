@@ -1,0 +1,59 @@
+"""When to stop: the budget is spent, or the pool is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from discover.errors import InvalidInput, Problem
+from discover.protocols import Advice, Spending, View
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Stop once so many experiments were started (failures and retries count), or so much was spent."""
+
+    experiments: int | None = None
+    cost: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem("a budget must be positive", column=name, value=value)
+            for name, value in (("experiments", self.experiments), ("cost", self.cost))
+            if value is not None and not value > 0
+        ]
+        if problems:
+            raise InvalidInput("budget", problems)
+
+    def left(self, spending: Spending) -> int | None:
+        """Experiments that may still be started; None without a limit."""
+        return None if self.experiments is None else max(0, self.experiments - spending.experiments)
+
+    def advise(self, view: View, spending: Spending) -> Advice:
+        """Stop when either limit is reached."""
+        reasons, numbers = [], {"experiments": float(spending.experiments), "cost": spending.cost}
+        if self.experiments is not None:
+            numbers["experiments_limit"] = float(self.experiments)
+            reasons.append(
+                (spending.experiments >= self.experiments, f"{spending.experiments} of {self.experiments} experiments")
+            )
+        if self.cost is not None:
+            numbers["cost_limit"] = self.cost
+            reasons.append((spending.cost >= self.cost, f"{spending.cost:g} of {self.cost:g} in cost"))
+        spent = ", ".join(text for _, text in reasons) or "no limit"
+        stop = any(reached for reached, _ in reasons)
+        return Advice(stop, f"the budget is spent: {spent}" if stop else f"within the budget: {spent}", numbers)
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """Stop once no candidate is left and none is under trial."""
+
+    def advise(self, view: View, spending: Spending) -> Advice:
+        """Stop when every candidate is finished or excluded."""
+        free, pending = int((~view.blocked).sum()), len(view.pending)
+        numbers = {"free": float(free), "pending": float(pending)}
+        if free:
+            return Advice(False, f"{free:,} candidates are left", numbers)
+        if pending:
+            return Advice(False, f"no candidate is left, but {pending} are under trial", numbers)
+        return Advice(True, "every candidate is finished or excluded", numbers)

@@ -1,0 +1,144 @@
+"""What a surrogate is worth on its own data: every candidate predicted from all others, in closed form."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from discover.protocols import FloatArray, IntArray
+from discover.surrogate import fitting
+from discover.surrogate.gaussian_process import GaussianPosterior
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+INTERVAL = 0.9
+HALF_WIDTH = 1.6448536269514722
+"""Deviations on either side of the mean that hold 90 % of a normal distribution."""
+ENOUGH = 5
+"""Candidates below which nothing is said of the model's worth."""
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """Predictions of each observation from the other candidates alone, by the model and by their plain mean.
+
+    values, means, stds: [n] in the target's unit; stds are those of a measured value, noise included.
+    density_gain: log predictive density above that of the mean-only model, per observation, and its standard error.
+    coverage: share of values inside their 90 % intervals. rank_correlation: Spearman's, NaN where undefined.
+    """
+
+    values: FloatArray
+    means: FloatArray
+    stds: FloatArray
+    candidates: int
+    density_gain: float
+    density_gain_error: float
+    coverage: float
+    rank_correlation: float
+
+    @property
+    def verdict(self) -> str:
+        """The model's worth in words."""
+        if self.candidates < ENOUGH:
+            return f"too few candidates to judge the model ({self.candidates})"
+        if not math.isfinite(self.rank_correlation):
+            return "no better than the mean yet: there is no order to predict"
+        gain, error = self.density_gain, self.density_gain_error
+        known = f"rank correlation {self.rank_correlation:.2f}"
+        if gain <= 0 or self.rank_correlation <= 0:
+            return f"no better than the mean yet ({known})"
+        if gain < 2 * error:
+            return f"not clearly better than the mean yet ({known})"
+        words = "better than the mean" if self.rank_correlation < 0.6 else "clearly better than the mean"
+        narrow = f"; its bands are too narrow, 90 % hold {self.coverage:.0%}" if self.coverage < 0.75 else ""
+        return f"{words} ({known}{narrow})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON; what is undefined is null."""
+        numbers = {
+            "density_gain": self.density_gain,
+            "density_gain_error": self.density_gain_error,
+            "coverage_90": self.coverage,
+            "rank_correlation": self.rank_correlation,
+        }
+        clean = {name: (value if math.isfinite(value) else None) for name, value in numbers.items()}
+        return {**clean, "candidates": self.candidates, "verdict": self.verdict}
+
+
+def leave_one_out(posterior: GaussianPosterior, rows: IntArray) -> LeaveOneOut:
+    """Closed-form leave-one-candidate-out with hyperparameters and constant mean held fixed.
+
+    rows: [n], the candidate of each observation; replicates of one candidate are left out together.
+    Rasmussen and Williams (2006), section 5.4.2; for groups Ginsbourger and Schärer, JCGS 2024.
+    """
+    y = posterior.standard.apply(posterior.y)
+    groups = [np.flatnonzero(rows == row) for row in np.unique(rows)]
+    plain_mean, plain_variance = _without_model(y, groups)
+    mean, variance = (plain_mean, plain_variance) if posterior.state is None else _with_model(posterior, y, groups)
+    gains = (_log_density(y, mean, variance) - _log_density(y, plain_mean, plain_variance)).numpy()
+    deviation = variance.sqrt()
+    inside = ((y - mean).abs() <= HALF_WIDTH * deviation).double()
+    n = len(gains)
+    scale = posterior.standard.scale
+    return LeaveOneOut(
+        values=posterior.y.numpy(),
+        means=(posterior.standard.shift + scale * mean).numpy(),
+        stds=(scale * deviation).numpy(),
+        candidates=len(groups),
+        density_gain=float(gains.mean()),
+        density_gain_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
+        coverage=float(inside.mean()),
+        rank_correlation=_spearman(y.numpy(), mean.numpy()),
+    )
+
+
+def _with_model(posterior: GaussianPosterior, y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
+    """Standardised mean [n] and variance [n] of values, each group predicted from the others."""
+    assert posterior.state is not None
+    precision = torch.cholesky_inverse(posterior.state.factor)
+    weights = posterior.state.weights
+    mean, variance = torch.empty_like(y), torch.empty_like(y)
+    single = torch.from_numpy(np.array([g[0] for g in groups if len(g) == 1], dtype=np.int64))
+    diagonal = precision.diagonal()[single]
+    mean[single], variance[single] = y[single] - weights[single] / diagonal, 1.0 / diagonal
+    for group in (torch.from_numpy(g) for g in groups if len(g) > 1):
+        factor, _ = fitting.cholesky(precision[group][:, group])
+        mean[group] = y[group] - torch.cholesky_solve(weights[group][:, None], factor)[:, 0]
+        variance[group] = torch.cholesky_inverse(factor).diagonal()
+    return mean, variance.clamp_min(fitting.SMALLEST_NOISE)
+
+
+def _without_model(y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
+    """The same for the model that knows only the mean and the spread of the other candidates' values."""
+    mean, variance = torch.zeros_like(y), torch.ones_like(y)
+    total, squares, n = y.sum(), y.square().sum(), len(y)
+    for group in groups:
+        left = n - len(group)
+        if left < 1:
+            continue
+        mine = y[torch.from_numpy(group)]
+        others = (total - mine.sum()) / left
+        spread = (squares - mine.square().sum()) / left - others.square()
+        spread = spread * left / (left - 1) if left > 1 else torch.ones_like(spread)
+        mean[torch.from_numpy(group)] = others
+        variance[torch.from_numpy(group)] = spread.clamp_min(1e-3) * (1.0 + 1.0 / left)
+    return mean, variance
+
+
+def _log_density(y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    return -0.5 * ((y - mean).square() / variance + variance.log() + math.log(2 * math.pi))
+
+
+def _spearman(a: FloatArray, b: FloatArray) -> float:
+    """Rank correlation with mid-ranks for ties; NaN where one of them is constant."""
+    from scipy.stats import rankdata
+
+    ranks_a, ranks_b = rankdata(a), rankdata(b)
+    if len(a) < 2 or np.ptp(ranks_a) == 0 or np.ptp(ranks_b) == 0:
+        return math.nan
+    return float(np.corrcoef(ranks_a, ranks_b)[0, 1])

@@ -1,0 +1,307 @@
+"""An exact Gaussian process that always answers.
+
+Where a step of the fit fails the next simpler one is taken, down to the mean of the observations with an honest wide
+band, and every step is written into what was learned.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from discover.errors import InvalidInput, Problem
+from discover.protocols import FloatArray
+from discover.surrogate import fitting
+from discover.surrogate.fitting import Hyperparameters
+from discover.surrogate.kernels import Kernel, correlation, squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SMALLEST_VARIANCE = 1e-12
+"""Posterior variances, relative to the target's, are held above this."""
+CONSTANT = 1e-10
+"""Values that differ by less than this share of their size count as identical."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Values of a target on one scale: (y - shift) / scale. known: whether the values tell their own spread."""
+
+    shift: float
+    scale: float
+    known: bool = True
+
+    @classmethod
+    def of(cls, y: Tensor) -> Standard:
+        """From values [n]. Of one value, or of identical ones, the spread is not known: their size stands for it."""
+        peak = float(y.abs().max())
+        unit = peak if peak > 0 else 1.0
+        relative = y / unit  # so that squares of very large or very small numbers stay finite
+        shift, spread = float(relative.mean()), float(relative.std(correction=1)) if len(y) > 1 else 0.0
+        if spread > CONSTANT:
+            return cls(shift * unit, spread * unit)
+        return cls(shift * unit, unit, known=False)
+
+    def apply(self, y: Tensor) -> Tensor:
+        """To standardised values, of the same shape."""
+        return (y - self.shift) / self.scale
+
+
+@dataclass(frozen=True)
+class GaussianProcess:
+    """How to fit: the kernel; one length-scale for all features or one for each; at most so many evaluations a start.
+
+    chunk: rows that a posterior looks at together.
+    """
+
+    kernel: Kernel = "matern"
+    lengths: Literal["one", "each"] = "one"
+    evaluations: int = 100
+    chunk: int = 2048
+
+    def fit(
+        self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None
+    ) -> GaussianPosterior:
+        """X [n, d] scaled features, y [n] in the target's unit, noise [n] variances (NaN where unknown), n >= 1.
+
+        memory: what an earlier fit left; it is tried as one more start, so it never makes the fit worse.
+        InvalidInput for shapes that do not belong together and values that are not finite.
+        """
+        X, y, noise = _checked(X, y, noise)
+        standard = Standard.of(y)
+        target, known = standard.apply(y), noise / standard.scale / standard.scale
+        simple: list[tuple[Kernel, bool]] = [
+            (self.kernel, self.lengths == "each"),
+            (self.kernel, False),
+            ("matern", False),
+        ]
+        attempts: list[tuple[str, Callable[[], _Fit]]] = [
+            (f"{kernel} kernel with {'one length-scale a feature' if each else 'one length-scale'}",
+             partial(self._found, X, target, known, kernel, each, memory))
+            for kernel, each in dict.fromkeys(simple)
+        ]  # fmt: skip
+        attempts.append(("the mean of the observations", lambda: (None, None)))
+        (found, state), notes = fitting.climb(attempts)
+        if state is not None and state.jitter:
+            notes.append(f"jitter of {state.jitter:g} on the diagonal")
+        if not standard.known:
+            notes.append("the values do not tell their spread; their size was taken for it")
+        return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes))
+
+    def _found(
+        self, X: Tensor, y: Tensor, known: Tensor, kernel: Kernel, each: bool, memory: Mapping[str, Any] | None
+    ) -> _Fit:
+        """The best fit over all starts, and its factors."""
+        d = X.shape[1]
+        starts = fitting.prior_starts(kernel, d)
+        if (left := fitting.remembered(memory, kernel, d, each=each)) is not None:
+            starts.append(left)
+        search = partial(fitting.optimise, kernel, X, y, known, each=each, evaluations=self.evaluations)
+        tried = [search(start=start) for start in starts]
+        best = max(tried, key=lambda found: found.objective)
+        return best, _State.of(X, y, known, best)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Factors of the fitted covariance: lower factor [n, n], weights [n], constant mean; standardised."""
+
+    factor: Tensor
+    weights: Tensor
+    mean: float
+    jitter: float
+
+    @classmethod
+    def of(cls, X: Tensor, y: Tensor, known: Tensor, found: Hyperparameters) -> _State:
+        scaled = X / torch.tensor(found.lengths, dtype=X.dtype)
+        K = correlation(found.kernel, squared_distances(scaled, scaled))
+        factor, jitter = fitting.cholesky(K + torch.diag(fitting.noise_diagonal(known, found.noise)))
+        mean = fitting.generalised_mean(factor, y)
+        weights = torch.cholesky_solve((y - mean)[:, None], factor)[:, 0]
+        if not bool(torch.isfinite(weights).all()):
+            raise fitting.NotDefinite("the weights of the observations are not finite")
+        return cls(factor, weights, float(mean), jitter)
+
+
+_Fit = tuple[Hyperparameters | None, _State | None]
+
+
+@dataclass(frozen=True)
+class GaussianPosterior:
+    """The belief about one target after n observations. Float64; means and variances in the target's unit.
+
+    found is None where nothing but the mean of the observations was left to believe in.
+    """
+
+    X: Tensor
+    y: Tensor
+    standard: Standard
+    noise: Tensor
+    found: Hyperparameters | None
+    state: _State | None
+    chunk: int
+    notes: tuple[str, ...] = ()
+
+    def mean_variance(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """X [m, d] to mean [m] and variance [m] of the noiseless target, in chunks of bounded memory."""
+        parts = [self._marginal(X[i : i + self.chunk]) for i in range(0, len(X), self.chunk)]
+        if not parts:
+            return torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+        mean, variance = (torch.cat(part) for part in zip(*parts))
+        return self._unit(mean), self._squared_unit(variance)
+
+    def mean_deviation(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """As `mean_variance`, with standard deviations [m]: finite where a variance would overflow."""
+        parts = [self._marginal(X[i : i + self.chunk]) for i in range(0, len(X), self.chunk)]
+        mean, variance = (torch.cat(part) for part in zip(*parts))
+        return self._unit(mean), self.standard.scale * variance.sqrt()
+
+    def joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """X [m, d] to mean [m] and covariance [m, m]; all rows at once."""
+        mean, covariance = self._joint(X)
+        return self._unit(mean), self._squared_unit(covariance)
+
+    def sample(self, X: Tensor, n: int, generator: Any) -> Tensor:
+        """n joint draws at X [m, d]: [n, m]. generator: numpy's."""
+        return self.draw(X, torch.from_numpy(generator.standard_normal((n, len(X)))))
+
+    def draw(self, X: Tensor, normal: Tensor) -> Tensor:
+        """Joint draws at X [m, d] made from standard normal numbers [n, m]: [n, m], in the target's unit."""
+        mean, covariance = self._joint(X)
+        return self._unit(mean + normal @ root(covariance).T)
+
+    def memory(self) -> dict[str, Any]:
+        """From what the next fit may start; plain JSON, exact."""
+        return self.found.memory() if self.found else {}
+
+    def settings(self) -> dict[str, Any]:
+        """Kernel and hyperparameters in words and numbers, for the record; plain JSON."""
+        body: dict[str, Any] = {
+            "observations": len(self.y),
+            "mean": self.standard.shift,
+            "deviation": self.standard.scale,
+        }
+        if self.found and self.state:
+            body |= {
+                "kernel": self.found.kernel,
+                "lengths": list(self.found.lengths),
+                "noise_std": math.sqrt(self.found.noise) * self.standard.scale,
+                "constant_mean": self.standard.shift + self.standard.scale * self.state.mean,
+                "objective": self.found.objective,
+            }
+        if self.notes:
+            body["notes"] = list(self.notes)
+        return body
+
+    def model(self) -> Any:
+        """The same belief as a BoTorch SingleTaskGP, for whatever BoTorch offers. Its inputs are scaled features."""
+        from botorch.models import SingleTaskGP
+        from botorch.models.transforms import Standardize
+        from gpytorch.kernels import MaternKernel, RBFKernel
+
+        if self.found is None or self.state is None:
+            raise InvalidInput("model", [Problem("there is no Gaussian process, only a mean")])
+        lengths = torch.tensor([self.found.lengths], dtype=torch.float64)
+        width = lengths.shape[1] if lengths.shape[1] > 1 else None
+        kernel = (
+            RBFKernel(ard_num_dims=width) if self.found.kernel == "rbf" else MaternKernel(nu=2.5, ard_num_dims=width)
+        )
+        noise = fitting.noise_diagonal(self.noise, self.found.noise) + self.state.jitter
+        scale = self.standard.scale
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on scaling: ours is over the pool
+            model = SingleTaskGP(
+                self.X,
+                self.y[:, None],
+                (noise * scale * scale)[:, None],
+                covar_module=kernel,
+                outcome_transform=Standardize(1),
+            ).double()
+        kernel.lengthscale = lengths
+        model.mean_module.constant.data.fill_(self.state.mean)
+        return model.eval()
+
+    def _marginal(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised mean [m] and variance [m] of one chunk."""
+        if self.state is None:
+            n = len(self.y)
+            return torch.zeros(len(X), dtype=torch.float64), torch.full((len(X),), 1.0 + 1.0 / n, dtype=torch.float64)
+        across, solved = self._across(X)
+        variance = (1.0 - solved.square().sum(dim=0)).clamp_min(SMALLEST_VARIANCE)
+        return self.state.mean + across @ self.state.weights, variance
+
+    def _joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised mean [m] and covariance [m, m]."""
+        if self.state is None or self.found is None:
+            mean, variance = self._marginal(X)
+            return mean, torch.diag(variance)
+        across, solved = self._across(X)
+        scaled = self._scaled(X)
+        covariance = correlation(self.found.kernel, squared_distances(scaled, scaled)) - solved.T @ solved
+        covariance = 0.5 * (covariance + covariance.T)
+        covariance.diagonal().clamp_(min=SMALLEST_VARIANCE)
+        return self.state.mean + across @ self.state.weights, covariance
+
+    def _across(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Prior covariance with the observations [m, n], and the same solved against the factor [n, m]."""
+        assert self.state is not None
+        assert self.found is not None
+        across = correlation(self.found.kernel, squared_distances(self._scaled(X), self._scaled(self.X)))
+        return across, torch.linalg.solve_triangular(self.state.factor, across.T, upper=False)
+
+    def _scaled(self, X: Tensor) -> Tensor:
+        assert self.found is not None
+        return X / torch.tensor(self.found.lengths, dtype=torch.float64)
+
+    def _unit(self, mean: Tensor) -> Tensor:
+        return self.standard.shift + self.standard.scale * mean
+
+    def _squared_unit(self, variance: Tensor) -> Tensor:
+        return variance * self.standard.scale * self.standard.scale
+
+
+def root(covariance: Tensor) -> Tensor:
+    """R [m, m] with R Rᵀ = covariance [m, m], which may be singular: Cholesky, or else from the eigenvalues."""
+    try:
+        return fitting.cholesky(covariance)[0]
+    except fitting.NotDefinite:
+        values, vectors = torch.linalg.eigh(covariance)
+        return vectors * values.clamp_min(0.0).sqrt()
+
+
+def fit_arrays(
+    model: GaussianProcess, X: FloatArray, y: FloatArray, stds: FloatArray, memory: Mapping[str, Any] | None
+) -> GaussianPosterior:
+    """Fit on numpy arrays: X [n, d], y [n], stds [n] (NaN where unknown)."""
+    tensors = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float64)) for a in (X, y, np.square(stds))]
+    return model.fit(tensors[0], tensors[1], tensors[2], memory=memory)
+
+
+def _checked(X: Tensor, y: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Float64 copies whose shapes belong together."""
+    X, y = X.detach().to(torch.float64), y.detach().to(torch.float64)
+    noise = torch.full_like(y, math.nan) if noise is None else noise.detach().to(torch.float64)
+    problems: list[Problem] = list(_shape_problems(X, y, noise))
+    if not problems and not bool(torch.isfinite(y).all()):
+        problems.append(Problem("values must be finite", row=int((~torch.isfinite(y)).nonzero()[0, 0])))
+    if not problems and not bool(torch.isfinite(X).all()):
+        problems.append(Problem("features must be finite", row=int((~torch.isfinite(X)).nonzero()[0, 0])))
+    if problems:
+        raise InvalidInput("observations for a fit", problems)
+    return X, y, noise
+
+
+def _shape_problems(X: Tensor, y: Tensor, noise: Tensor) -> Sequence[Problem]:
+    if X.ndim != 2 or y.ndim != 1 or len(X) != len(y) or noise.shape != y.shape:
+        return [Problem(f"shapes {tuple(X.shape)}, {tuple(y.shape)} and {tuple(noise.shape)} do not belong together")]
+    if not len(y) or not X.shape[1]:
+        return [Problem("there is nothing to fit")]
+    return []

@@ -1,0 +1,28 @@
+"""Predictions of a campaign, whatever its policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from discover.protocols import FloatArray, View
+
+if TYPE_CHECKING:
+    from discover.surrogate.gaussian_process import GaussianProcess
+
+
+def predict(
+    view: View, X: FloatArray, model: GaussianProcess | None = None
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Fit on the view's observations and predict rows of raw features X [m, d].
+
+    Returns by target the mean [m] and the standard deviation [m] of the noiseless target in its unit; NaN for a target
+    without observations.
+    """
+    from discover.surrogate.belief import belief
+
+    X = np.atleast_2d(np.asarray(X, dtype=np.float64))
+    found = belief(view, model).predict(X)
+    nothing = np.full(len(X), np.nan)
+    return {name: found.get(name, (nothing, nothing.copy())) for name in view.objective.names}

@@ -1,0 +1,57 @@
+"""Features on one scale: standardised over the whole pool, not over the rows that happen to be measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from discover.errors import InvalidInput, Problem
+from discover.protocols import BoolArray, FloatArray
+
+CONSTANT = 1e-12
+"""A feature whose spread is less than this share of its size tells candidates apart by rounding errors alone."""
+
+SPAN = math.sqrt(12.0)
+"""Deviations that a uniform feature spans: so scaled it has length 1, which is what the priors on length-scales expect."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How raw features become those of a surrogate: centre [k] and spread [k] of the k features in `kept` [d]."""
+
+    kept: BoolArray
+    centre: FloatArray
+    spread: FloatArray
+
+    @classmethod
+    def over(cls, values: FloatArray) -> Scaling:
+        """From the features of the whole pool, [N, d]. Features that are the same everywhere are left out."""
+        if not np.isfinite(values).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            problem = Problem("a feature must be finite", row=row, column=str(column), value=float(values[row, column]))
+            raise InvalidInput("features", [problem])
+        if not len(values):
+            raise InvalidInput("features", [Problem("the pool is empty", way_out="loosen the query or the filters")])
+        size = np.abs(values).max(axis=0)
+        unit = np.where(size > 0, size, 1.0)
+        relative = values / unit  # so that squares of very large or very small numbers stay finite
+        centre, spread = relative.mean(axis=0), relative.std(axis=0)
+        kept = spread > CONSTANT
+        return cls(kept, (centre * unit)[kept], (spread * unit)[kept])
+
+    @property
+    def width(self) -> int:
+        """Number of features that are left, at least 1: where all are constant, one column of zeros stands for them."""
+        return max(1, int(self.kept.sum()))
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """Raw features [m, d] to scaled ones [m, k]: mean 0, deviation 1/√12."""
+        values = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        if values.shape[1] != len(self.kept):
+            message = f"{values.shape[1]} features where the pool has {len(self.kept)}"
+            raise InvalidInput("features", [Problem(message)])
+        if not self.kept.any():
+            return np.zeros((len(values), 1))
+        return (values[:, self.kept] - self.centre) / (SPAN * self.spread)
