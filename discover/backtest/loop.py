@@ -70,15 +70,17 @@ def play(
     seed: int,
     budget: int,
     batch: int,
+    start: IntArray | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Trace:
     """Run one policy until `budget` experiments, in batches of `batch`, or until it has nothing left to propose.
 
     The generator of an iteration comes from seed, iteration and the data seen, and not from the policy: policies that
-    begin alike begin with the very same candidates, which makes their comparison a paired one.
+    begin alike begin with the very same candidates, which makes their comparison a paired one. `start`: rows that were
+    tried before the policy is asked for the first time; they count.
     """
     row_of = {str(name): row for row, name in enumerate(table.ids)}
-    rows = np.empty(0, dtype=np.int64)
+    rows = np.empty(0, dtype=np.int64) if start is None else np.asarray(start, dtype=np.int64)
     memory: Mapping[str, Any] = {}
     seconds = 0.0
     iteration = 0

@@ -7,6 +7,7 @@ nearly sorts by volume per atom.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -73,31 +74,18 @@ class OneFeature:
         training = view.training[target.name]
         utilities = np.asarray(target.utility(training.values), dtype=np.float64)
         order = best_order(view.features.values, view.features.names, training.rows, utilities)
-        if len(np.unique(training.rows)) < self.start or order is None:
-            return self._starter().propose(view, n, generator)
-
-        free = np.flatnonzero(~view.blocked)
-        score = view.features.values[free, order.column] * np.sign(order.rho)
-        ranked = np.lexsort((generator.permutation(len(free)), -score))[:n]
-        chance = _chances(score, score[ranked], n)
-        end = "high" if order.rho > 0 else "low"
-        proposals = tuple(
-            Proposal(
-                candidate_id=str(view.ids[free[position]]),
-                policy="one-feature",
-                reason=f"{end} {order.name} = {view.features.values[free[position], order.column]:.4g}: of all features it "
-                f"goes best with {target.name} so far (Spearman {order.rho:+.2f} on {order.n})",
-                probability=float(p),
-                rank=rank + 1,
-                details={"feature": order.name, "spearman": order.rho, "observations": order.n},
-            )
-            for rank, (position, p) in enumerate(zip(ranked, chance, strict=True))
-        )
-        learned = {
-            "feature": order.name,
-            "spearman": order.rho,
-            "verdict": f"ordered by {order.name} ({order.rho:+.2f})",
-        }
+        usable = len(np.unique(training.rows))
+        # As `bayesian` does: a batch is all start, all order, or both where the last few of the start are missing.
+        filling = n if order is None or 2 * usable < self.start else min(n, max(0, self.start - usable))
+        start = self._starter().propose(view, filling, generator).proposals if filling else ()
+        free = np.flatnonzero(~view.blocked & ~np.isin(view.ids, [p.candidate_id for p in start]))
+        wanted = min(n - len(start), len(free))
+        ordered = _from_order(view, order, free, wanted, generator) if order is not None and wanted > 0 else ()
+        proposals = (*start, *ordered)
+        verdict = f"ordered by {order.name} ({order.rho:+.2f})" if ordered and order else "no order yet"
+        learned: dict[str, Any] = {"verdict": verdict}
+        if order is not None:
+            learned |= {"feature": order.name, "spearman": order.rho, "observations": order.n}
         shortage = "" if len(proposals) == n else f"only {len(proposals)} candidates are left"
         return Batch(proposals, learned=learned, shortage=shortage)
 
@@ -107,6 +95,30 @@ class OneFeature:
         from discover.policy.space_filling import SpaceFilling
 
         return SpaceFilling()
+
+
+def _from_order(
+    view: View, order: Order, free: IntArray, n: int, generator: np.random.Generator
+) -> tuple[Proposal, ...]:
+    """The first n (at least 1) free rows from the good end of the order."""
+    target = view.objective.targets[0]
+    values = view.features.values[free, order.column]
+    score = values * np.sign(order.rho)
+    first = np.lexsort((generator.permutation(len(free)), -score))[:n]
+    chances = _chances(score, score[first], n)
+    end = "high" if order.rho > 0 else "low"
+    why = f"of all features it goes best with {target.name} so far (Spearman {order.rho:+.2f} on {order.n})"
+    return tuple(
+        Proposal(
+            candidate_id=str(view.ids[free[place]]),
+            policy="one-feature",
+            reason=f"{end} {order.name} = {values[place]:.4g}: {why}",
+            probability=float(chance),
+            rank=rank,
+            details={"feature": order.name, "spearman": order.rho, "observations": order.n},
+        )
+        for rank, (place, chance) in enumerate(zip(first, chances, strict=True), start=1)
+    )
 
 
 def _chances(scores: FloatArray, chosen: FloatArray, n: int) -> FloatArray:

@@ -60,9 +60,9 @@ def run_study(
     _check(seeds, budget, batch, chosen, objective)
     answers = _answers(pool, objective, experiment)
     if features is None:
-        from discover.features.build import Features
+        from discover.features.build import feature_table
 
-        features = Features.from_spec(pool.spec).feature_table(pool, cache)
+        features = feature_table(pool, cache)
     utilities = answers.utilities(objective)
     experiments = min(budget, len(pool))
     chance = random_line(utilities, experiments)
