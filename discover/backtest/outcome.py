@@ -224,7 +224,8 @@ class Study:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-        draft.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in self.to_dict().items()]
+        draft.write_text("{\n" + ",\n".join(lines) + "\n}\n")
         draft.replace(path)
         return path
 

@@ -55,7 +55,7 @@ def run_study(
     result does not depend on their number. progress: called with (campaigns done, campaigns in all).
     """
     target = single_target(objective)
-    chosen = _policies(policies)
+    chosen = dict(policies) if isinstance(policies, Mapping) else named_policies(policies)
     seeds = tuple(int(seed) for seed in seeds)
     _check(seeds, budget, batch, chosen, objective)
     answers = _answers(pool, objective, experiment)
@@ -90,6 +90,17 @@ def run_study(
     )
 
 
+def named_policies(names: Sequence[str], own: Mapping[str, Any] | None = None) -> dict[str, Policy]:
+    """Policies by name. own: the settings of a campaign's policy, used where its kind is named; others have their defaults."""
+    own = {key: value for key, value in (own or {}).items() if key != "batch"}
+    return {
+        name: OneFeature()
+        if name == "one-feature"
+        else registry.configure(registry.POLICIES, own if own.get("kind") == name else {"kind": name})
+        for name in names
+    }
+
+
 def _run(
     key: tuple[str, int], trace: Trace, ids: Any, utilities: FloatArray, scale: Scale, top: BoolArray, experiments: int
 ) -> Run:
@@ -102,14 +113,6 @@ def _run(
         best = np.pad(best, missing, mode="edge") if len(best) else np.full(experiments, scale.worst)
         found = np.pad(found, missing, mode="edge") if len(found) else np.zeros(experiments)
     return Run(*key, tuple(ids[rows].tolist()), best, scale.normalised(best), found, trace.seconds)
-
-
-def _policies(policies: Sequence[str] | Mapping[str, Policy]) -> dict[str, Policy]:
-    if isinstance(policies, Mapping):
-        return dict(policies)
-    return {
-        name: OneFeature() if name == "one-feature" else registry.load("discover.policies", name)() for name in policies
-    }
 
 
 def _answers(pool: CandidatePool, objective: Objective, experiment: Any) -> Answers:
