@@ -18,16 +18,25 @@ class DiscoverError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in what a user gave: where it is, what stands there, and what to do."""
+    """One thing that is wrong in what a user gave: where it is, what stands there, and what to do.
+
+    A cell of a frame has a row and a column; a setting in a campaign file has a line and a key.
+    """
 
     message: str
     row: object = None
     column: str | None = None
     value: Any = None
     way_out: str = ""
+    line: int | None = None
+    key: str | None = None
 
     def __str__(self) -> str:
         places = []
+        if self.line is not None:
+            places.append(f"line {self.line}")
+        if self.key is not None:
+            places.append(f"key {self.key!r}")
         if self.row is not None:
             places.append(f"row {self.row}")
         if self.column is not None:

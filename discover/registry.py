@@ -1,17 +1,23 @@
 """Kinds by name: what `kind:` in a campaign file means.
 
 Every kind, ours and a third party's, is declared as an entry point in one of the groups below, and loaded when used.
-A kind is a frozen dataclass whose fields are its options.
+A kind is a frozen dataclass whose fields are its options; fields marked `metadata={"internal": True}` are not options.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, fields
 from importlib.metadata import entry_points
 from typing import Any
 
-from discover.errors import UnknownKind, nearest
+from discover.errors import InvalidInput, Problem, UnknownKind, nearest
 
-GROUPS = ("discover.sources", "discover.features", "discover.policies", "discover.experiments", "discover.runners")
+SOURCES = "discover.sources"
+FEATURES = "discover.features"
+POLICIES = "discover.policies"
+EXPERIMENTS = "discover.experiments"
+RUNNERS = "discover.runners"
 
 
 def kinds(group: str) -> tuple[str, ...]:
@@ -26,3 +32,58 @@ def load(group: str, kind: str) -> Any:
             return entry.load()
     noun = group.split(".")[-1]
     raise UnknownKind(f"no {noun} of kind {kind!r} is installed ({nearest(kind, kinds(group))})")
+
+
+def options(cls: type) -> tuple[Field[Any], ...]:
+    """The fields of a kind that a user may set."""
+    return tuple(field for field in fields(cls) if not field.metadata.get("internal"))
+
+
+def configure(group: str, settings: Mapping[str, Any]) -> Any:
+    """An instance of `settings["kind"]` with the other settings as its options, all of them checked.
+
+    InvalidInput reports every unknown, missing or mistyped option at once.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    given = dict(settings)
+    kind = str(given.pop("kind", ""))
+    cls = load(group, kind)
+    known = {field.name: field for field in options(cls)}
+    problems = [
+        Problem("unknown key", column=key, value=given[key], way_out=nearest(key, known))
+        for key in given
+        if key not in known
+    ]
+    problems += [
+        Problem("is required", column=name)
+        for name, field in known.items()
+        if name not in given and field.default is MISSING and field.default_factory is MISSING
+    ]
+    try:
+        built = None if problems else TypeAdapter(cls).validate_python(given)
+    except InvalidInput as error:
+        problems += error.problems
+    except ValidationError as error:
+        problems += [
+            Problem(item["msg"], column=".".join(str(part) for part in item["loc"]), value=item["input"])
+            for item in error.errors()
+        ]
+    if problems:
+        raise InvalidInput(f"kind {kind!r}", problems)
+    return built
+
+
+def settings_of(group: str, instance: Any) -> dict[str, Any]:
+    """The settings that make this instance again: its kind and its options, as plain values.
+
+    An instance of a class that no entry point names gets its module and class as `kind`; it cannot be loaded by name.
+    """
+    cls = type(instance)
+    named = (e.name for e in entry_points(group=group) if e.value == f"{cls.__module__}:{cls.__qualname__}")
+    kind = next(named, f"{cls.__module__}:{cls.__qualname__}")
+    try:
+        values = asdict(instance)
+    except TypeError:
+        return {"kind": kind}
+    return {"kind": kind} | {field.name: values[field.name] for field in options(cls)}

@@ -1,0 +1,158 @@
+"""The ledger to a view, and a policy's batch to an event."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from discover.candidates.pool import CandidatePool
+from discover.errors import DiscoverError
+from discover.objective import Objective
+from discover.protocols import Batch, FeatureTable, Proposal, Training, View
+from discover.store.canonical import canonical, digest
+from discover.store.events import Draft
+from discover.store.ledger import Ledger
+
+BOUNDS = {None: 0, "below": -1, "above": 1}
+
+
+def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features: FeatureTable) -> View:
+    """What a policy may know, in canonical order: neither arrival order nor clock can be told from it."""
+    blocked = ledger.blocked()
+    known = [i for i in blocked if i in pool]
+    pending = sorted({t.proposal.candidate_id for t in ledger.pending() if t.proposal.candidate_id in pool})
+    infeasible = sorted(i for i in ledger.infeasible() if i in pool)
+    mask = np.zeros(len(pool), dtype=bool)
+    mask[pool.rows(known)] = True
+    training = {name: _training(ledger, name, pool) for name in objective.names}
+    data = {name: [t.rows, t.values, t.stds, t.bounds] for name, t in training.items()}
+    seen = digest({"data": data, "blocked": sorted(known), "pending": pending, "infeasible": infeasible})
+    return View(
+        objective=objective,
+        ids=pool.ids,
+        features=features,
+        training=training,
+        blocked=mask,
+        pending=pool.rows(pending),
+        infeasible=pool.rows(infeasible),
+        iteration=len(ledger.iterations),
+        seen=seen,
+        memory=_memory(ledger),
+    )
+
+
+def _memory(ledger: Ledger) -> dict[str, Any]:
+    last = next((i for i in reversed(ledger.iterations) if "memory" in i.learned), None)
+    return dict(last.learned["memory"]) if last else {}
+
+
+def _training(ledger: Ledger, target: str, pool: CandidatePool) -> Training:
+    told = [o for o in ledger.observations.values() if o.target == target and o.candidate_id in pool]
+    rows = pool.rows([o.candidate_id for o in told])
+    order = sorted(
+        range(len(told)),
+        key=lambda i: (
+            rows[i],
+            told[i].replicate,
+            told[i].value,
+            canonical(asdict(replace(told[i], seq=0, proposal_id=None))),
+        ),
+    )
+    return Training(
+        rows=rows[order].astype(np.int64),
+        values=np.array([told[i].value for i in order], dtype=np.float64),
+        stds=np.array([np.nan if told[i].std is None else told[i].std for i in order], dtype=np.float64),
+        bounds=np.array([BOUNDS[told[i].bound] for i in order], dtype=np.int64),
+    )
+
+
+def seed_of(campaign_seed: int, policy: dict[str, Any], key: str | None, seen: str) -> int:
+    """An iteration's seed: a hash of the campaign's seed, the policy, the key and the data seen."""
+    return int(digest([campaign_seed, policy, key, seen])[:32], 16)
+
+
+def check_batch(batch: Batch, view: View, n: int) -> None:
+    """Hold a policy to its promise before anything is written."""
+    chosen = [proposal.candidate_id for proposal in batch]
+    positions = {str(candidate): row for row, candidate in enumerate(view.ids)}
+    bad = [c for c in chosen if c not in positions or view.blocked[positions[c]]]
+    if bad or len(set(chosen)) != len(chosen) or len(chosen) > n:
+        raise DiscoverError(f"the policy broke its promise: asked for {n}, it proposed {chosen}, not allowed: {bad}")
+
+
+def batch_event(
+    ledger: Ledger,
+    uid: str,
+    pool: CandidatePool,
+    batch: Sequence[Proposal],
+    *,
+    n: int,
+    key: str | None,
+    learned: dict[str, Any],
+    shortage: str,
+    seen: str,
+    policy: str,
+) -> Draft:
+    """The event that commits a batch: every proposal with its id and its whole candidate."""
+    number = len(ledger.trials)
+    proposals = []
+    for offset, proposal in enumerate(batch, start=1):
+        row = int(pool.rows([proposal.candidate_id])[0])
+        named = replace(proposal, proposal_id=f"{uid}-{number + offset:04d}", candidate=pool.candidate(row))
+        proposals.append(asdict(named))
+    body = {
+        "iteration": len(ledger.iterations) + 1,
+        "key": key,
+        "n": n,
+        "policy": policy,
+        "proposals": proposals,
+        "learned": learned,
+        "shortage": shortage,
+        "seen": seen,
+    }
+    return Draft("proposed", body, identity=None if key is None else f"ask {key}")
+
+
+def environment() -> dict[str, Any]:
+    """What the bits of a choice depend on besides its inputs: the machine, the versions, the threads."""
+    found: dict[str, Any] = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "packages": {name: _version(name) for name in ("numpy", "torch", "gpytorch", "botorch")},
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        found["threads"] = torch.get_num_threads()
+    return found
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    except OSError:
+        return platform.processor()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def moved(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """In words, what of the environment differs from the iteration before."""
+    return [
+        f"{name}: {before.get(name)} → {now.get(name)}"
+        for name in sorted({*before, *now})
+        if name in before and name in now and before[name] != now[name]
+    ]

@@ -1,0 +1,65 @@
+"""Beginning a campaign, and holding a definition against the one that it began with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from discover.campaign.settings import definition_hash, differences, fixed
+from discover.candidates.pool import CandidatePool
+from discover.errors import DefinitionChanged, InvalidInput, Problem
+from discover.features.build import feature_table
+from discover.protocols import Progress
+from discover.store.database import short_hash
+from discover.store.events import Draft
+from discover.store.journal import Journal
+from discover.store.ledger import Ledger
+from discover.store.log import EventLog
+
+
+def begin(
+    log: EventLog, name: str, definition: Mapping[str, Any], pool: CandidatePool, progress: Progress | None
+) -> None:
+    """Store the candidates and their features, then the campaign's first event. CampaignExists."""
+    snapshot = pool.save(log.database.files / "snapshots")
+    feature_table(pool, log.database.files / "features", progress)
+    body: dict[str, Any] = {
+        "definition": definition,
+        "hash": definition_hash(definition),
+        "pool": {"snapshot": snapshot.hash, "spec": pool.spec.to_dict()},
+        "program": {"discover": version("discover-loop")},
+    }
+    log.create(name, short_hash(name + definition_hash(definition)), Draft("created", body))
+
+
+def redefine(journal: Journal, definition: Mapping[str, Any], accept: bool) -> bool:
+    """Take over an accepted change; whether there was one. DefinitionChanged shows the difference otherwise."""
+    change = differences(journal.refresh().definition, definition)
+    if not change:
+        return False
+    listing = "\n".join(f"  - {line}" for line in change)
+    message = f"campaign {journal.name!r} was created with another definition:\n{listing}\n"
+    if other := fixed(change):
+        key = other[0].split(":")[0]
+        raise DefinitionChanged(f"{message}{key!r} cannot change in a campaign: give the new one another name", change)
+    if not accept:
+        way_out = "accept the change (--accept-changes, or accept_changes=True), or undo it"
+        raise DefinitionChanged(message + way_out, change)
+
+    def decide(ledger: Ledger) -> Iterator[Draft]:
+        if differences(ledger.definition, definition):
+            body = {"definition": dict(definition), "hash": definition_hash(definition), "difference": change}
+            yield Draft("redefined", body)
+
+    journal.transact(decide)
+    return True
+
+
+def check_seed(seed: Any) -> int:
+    """A whole number of at least 0, or InvalidInput."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InvalidInput("seed", [Problem("must be a whole number of at least 0", column="seed", value=seed)])
+    return int(seed)

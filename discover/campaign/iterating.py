@@ -1,0 +1,108 @@
+"""One iteration of an unattended campaign: collect, learn, propose, dispatch. The parts that a flow calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from discover.campaign.campaign import Campaign
+from discover.policy.stopping import Budget, Exhausted
+from discover.protocols import Advice
+from discover.store.ledger import Iteration
+
+KEY = "iteration-{}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one iteration brought. `line` is for a terminal, `table` for a page."""
+
+    iteration: int
+    line: str
+    table: list[dict[str, Any]]
+    verdict: str
+
+
+def room(campaign: Campaign, budget: int | None = None) -> int | None:
+    """How many experiments may still be started; None where there is no budget."""
+    limit = budget if budget is not None else campaign.budget
+    return None if limit is None else max(0, limit - campaign.spending.experiments)
+
+
+def advise(campaign: Campaign, budget: int | None = None) -> Advice:
+    """Whether the campaign should stop now, with the evidence."""
+    limit = budget if budget is not None else campaign.budget
+    rules = [Exhausted()] + ([Budget(limit)] if limit is not None else [])
+    view = campaign.view()
+    advices = [rule.advise(view, campaign.spending) for rule in rules]
+    return next((advice for advice in advices if advice.stop), advices[-1])
+
+
+def propose_next(campaign: Campaign, budget: int | None = None) -> Iteration | None:
+    """The next batch, under a key that a restart finds again; None where no experiment may be started any more.
+
+    A batch that was proposed and not finished is finished first: its key is asked for again.
+    """
+    left = room(campaign, budget)
+    if left == 0:
+        return None
+    number = 1 + sum(1 for i in campaign.ledger.iterations if i.key and i.key.startswith(KEY.format("")))
+    size = campaign.batch_size if left is None else min(campaign.batch_size, left)
+    return campaign._ask(size, KEY.format(number))
+
+
+def summarise(campaign: Campaign, iteration: Iteration) -> Summary:
+    """Best so far, predicted against found, and the model's verdict on itself."""
+    found = campaign.observations
+    mine = campaign.proposals.query("iteration == @iteration.number")
+    states = mine["state"].value_counts().to_dict()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    target = campaign.objective.targets[0]
+    unit = f" {target.unit}" if target.unit else ""
+    best = campaign.best(1)
+    lead = (
+        f"best {best[target.name].iloc[0]:.4g}{unit} ({best[campaign.pool.id].iloc[0]})"
+        if len(best)
+        else "nothing measured yet"
+    )
+    verdict = str(iteration.learned.get("verdict", ""))
+    started = campaign.spending.experiments
+    budget = f" of {campaign.budget}" if campaign.budget else ""
+    parts = [f"iteration {iteration.number}", f"{started}{budget} experiments", lead, counts]
+    if text := _predicted_and_found(mine, campaign):
+        parts.append(text)
+    if verdict:
+        parts.append(f"model: {verdict}")
+    known = found.set_index("proposal_id")["reason"].to_dict() if len(found) else {}
+    return Summary(
+        iteration.number,
+        " · ".join(parts),
+        [_row(record, campaign, known) for record in mine.to_dict("records")],
+        verdict,
+    )
+
+
+def _predicted_and_found(mine: pd.DataFrame, campaign: Campaign) -> str:
+    name = campaign.objective.names[0]
+    mean = "predicted_mean" if "predicted_mean" in mine else f"predicted_mean_{name}"
+    both = mine.dropna(subset=[mean, name])
+    if both.empty:
+        return ""
+    spread = float(np.sqrt(((both[mean] - both[name]) ** 2).mean()))
+    return f"predicted {both[mean].mean():.4g}, found {both[name].mean():.4g} on average (root mean square error {spread:.3g})"
+
+
+def _row(record: Mapping[Any, Any], campaign: Campaign, known: Mapping[Any, str]) -> dict[str, Any]:
+    columns = [
+        "proposal_id",
+        campaign.pool.id,
+        *(c for c in record if str(c).startswith("predicted_")),
+        *campaign.objective.names,
+        "state",
+    ]
+    row = {str(c): (None if isinstance(record[c], float) and np.isnan(record[c]) else record[c]) for c in columns}
+    return row | {"reason": record["reason"], "remark": known.get(record["proposal_id"], "")}

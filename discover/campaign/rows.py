@@ -1,0 +1,208 @@
+"""A frame of results to rows: every cell is read and checked, and nothing is held against the store yet."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from discover.errors import Problem, nearest
+from discover.objective import Objective
+from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES
+from discover.store.canonical import plain
+
+READ = ("proposal_id", "status", "replicate", "cost", "measured_at", "source", "note", "fidelity", "context")
+IGNORED = ("acquisition", "reason", "state", "iteration", "rank", "policy")
+
+
+@dataclass
+class Row:
+    """One line of what was told, read but not yet held against the store."""
+
+    label: object
+    proposal_id: str | None
+    candidate_id: str | None
+    status: str | None
+    values: dict[str, tuple[float, float | None, str | None]]
+    replicate: int = 0
+    cost: float | None = None
+    measured_at: str | None = None
+    source: str = ""
+    note: str = ""
+    fidelity: str = ""
+    context: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def read(
+    frame: pd.DataFrame, objective: Objective, id_name: str, pool_columns: Sequence[str], extra: Sequence[str]
+) -> tuple[list[Row], list[Problem]]:
+    """The frame's rows and everything that is wrong with their cells."""
+    problems = _column_problems(frame, objective, id_name, pool_columns, extra)
+    if problems:
+        return [], problems
+    if id_name not in frame.columns and frame.index.name == id_name:
+        frame = frame.reset_index()
+    rows = []
+    for label, record in zip(frame.index, _records(frame), strict=True):
+        rows.append(_row(label, record, objective, id_name, extra, problems))
+    return rows, problems
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(column): cell for column, cell in record.items()} for record in frame.to_dict("records")]
+
+
+def _column_problems(
+    frame: pd.DataFrame, objective: Objective, id_name: str, pool_columns: Sequence[str], extra: Sequence[str]
+) -> list[Problem]:
+    columns = [str(column) for column in frame.columns]
+    own = {name for t in objective.names for name in (t, f"{t}_std", f"{t}_bound")}
+    known = own | set(READ) | set(IGNORED) | {id_name} | set(pool_columns) | set(extra)
+    problems = [
+        Problem("the column stands twice", column=c) for c in sorted({c for c in columns if columns.count(c) > 1})
+    ]
+    for column in columns:
+        if column not in known and not column.startswith(RESERVED_PREFIXES) and column not in RESERVED:
+            way_out = nearest(column, own | set(READ))
+            problems.append(Problem("unknown column", column=column, way_out=f"{way_out} or name it in extra=[…]"))
+    problems += [
+        Problem("named in extra, but the frame has no such column", column=c) for c in extra if c not in columns
+    ]
+    if not {"proposal_id", id_name} & {*columns, str(frame.index.name)}:
+        problems.append(
+            Problem("the frame says of no row which candidate it is", way_out=f"add proposal_id or {id_name}")
+        )
+    if not {*objective.names, "status"} & set(columns):
+        problems.append(Problem("the frame has no result", way_out=f"add a column {objective.names[0]!r} or 'status'"))
+    return problems
+
+
+def _row(
+    label: object,
+    record: Mapping[str, Any],
+    objective: Objective,
+    id_name: str,
+    extra: Sequence[str],
+    problems: list[Problem],
+) -> Row:
+    def wrong(column: str, message: str, way_out: str = "") -> None:
+        problems.append(Problem(message, label, column, record.get(column), way_out))
+
+    def number(column: str, least: float = -math.inf) -> float | None:
+        cell = record.get(column)
+        if _empty(cell):
+            return None
+        if isinstance(cell, (bool, np.bool_)) or not isinstance(cell, (int, float, str, np.integer, np.floating)):
+            wrong(column, "not a number")
+            return None
+        try:
+            value = float(cell)
+        except ValueError:
+            wrong(column, "not a number", _number_hint(str(cell), column))
+            return None
+        if not math.isfinite(value):
+            wrong(column, "not a finite number")
+        elif value < least:
+            wrong(column, f"must be at least {least:g}")
+        else:
+            return value
+        return None
+
+    def text(column: str) -> str:
+        cell = record.get(column)
+        return "" if _empty(cell) else _text(cell)
+
+    status = text("status") or None
+    if status is not None and status not in STATUSES:
+        wrong("status", "unknown status", nearest(status, STATUSES))
+    values: dict[str, tuple[float, float | None, str | None]] = {}
+    for target in objective.names:
+        value, std, bound = number(target), number(f"{target}_std", 0.0), text(f"{target}_bound") or None
+        if bound not in (None, "below", "above"):
+            wrong(f"{target}_bound", "a bound is 'below' or 'above'", "'below': the truth is at most the value")
+        if value is None:
+            if (std is not None or bound) and _empty(record.get(target)):
+                wrong(target, "has a standard deviation or a bound but no value")
+            continue
+        values[target] = (value, std, bound)
+    replicate = number("replicate", 0.0) or 0.0
+    if replicate != int(replicate):
+        wrong("replicate", "must be a whole number")
+    return Row(
+        label,
+        text("proposal_id") or None,
+        text(id_name) or None,
+        status,
+        values,
+        int(replicate),
+        number("cost", 0.0),
+        _time(record.get("measured_at"), wrong),
+        text("source"),
+        text("note"),
+        text("fidelity"),
+        _context(record.get("context"), wrong),
+        {column: _cell(record.get(column)) for column in extra},
+    )
+
+
+def _empty(cell: Any) -> bool:
+    return (
+        cell is None
+        or (isinstance(cell, str) and not cell.strip())
+        or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
+    )
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
+        return str(int(cell))  # a column of whole-number ids with a gap is read as floats
+    return str(cell).strip()
+
+
+def _cell(cell: Any) -> Any:
+    if _empty(cell):
+        return None
+    try:
+        return plain(cell)
+    except TypeError:
+        return str(cell)
+
+
+def _number_hint(cell: str, column: str) -> str:
+    if cell.strip()[:1] in "<>≤≥":
+        return f"give the limit as the number, and 'below' or 'above' in {column}_bound"
+    if "," in cell:
+        return "write a decimal point"
+    return "leave the cell empty if it is not measured yet"
+
+
+def _time(cell: Any, wrong: Any) -> str | None:
+    if _empty(cell):
+        return None
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    try:
+        return datetime.fromisoformat(str(cell)).isoformat()
+    except ValueError:
+        wrong("measured_at", "not a time", "write it like 2026-01-31T14:30:00+01:00")
+        return None
+
+
+def _context(cell: Any, wrong: Any) -> dict[str, Any]:
+    if _empty(cell):
+        return {}
+    try:
+        found = json.loads(cell) if isinstance(cell, str) else plain(cell)
+    except (ValueError, TypeError):
+        found = None
+    if not isinstance(found, dict):
+        wrong("context", "not a mapping", 'write it like {"reactor": "A"}')
+        return {}
+    return found

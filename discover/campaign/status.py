@@ -1,0 +1,95 @@
+"""Where a campaign stands, in a few lines worth reading."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+from discover.candidates.pool import CandidatePool
+from discover.objective import Objective
+from discover.store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts and the best so far. `to_dict` is plain JSON."""
+
+    campaign: str
+    objective: str
+    candidates: int
+    available: int
+    experiments: int
+    budget: int | None
+    cost: float
+    measured: int
+    censored: int
+    failed: int
+    infeasible: int
+    pending: int
+    excluded: int
+    iterations: int
+    best: dict[str, Any] | None
+    verdict: str
+    stopped: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        budget = f" of {self.budget}" if self.budget else ""
+        lines = [
+            f"campaign    {self.campaign}: {self.objective}",
+            f"candidates  {self.candidates:,}, of which {self.available:,} are still to be had",
+            f"experiments {self.experiments}{budget}: {self.measured} measured, {self.censored} censored, "
+            f"{self.failed} failed, {self.infeasible} infeasible; {self.pending} pending",
+        ]
+        if self.excluded:
+            lines.append(f"excluded    {self.excluded}")
+        if self.best:
+            lines.append("best        " + ", ".join(f"{key} {_text(value)}" for key, value in self.best.items()))
+        if self.verdict:
+            lines.append(f"model       {self.verdict}")
+        if self.stopped:
+            lines.append(f"stopped     {self.stopped}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _text(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def status_of(name: str, ledger: Ledger, pool: CandidatePool, observations: pd.DataFrame, best: pd.DataFrame) -> Status:
+    """Count what the ledger says."""
+    objective = Objective.from_dict(ledger.definition["objective"])
+    blocked = sum(1 for candidate in ledger.blocked() if candidate in pool)
+    verdicts = [i.learned["verdict"] for i in ledger.iterations if i.learned.get("verdict")]
+    counts = observations["status"].value_counts()
+    lead = [pool.id, *objective.names]
+    return Status(
+        campaign=name,
+        objective=repr(objective)[len("Objective(") : -1],
+        candidates=len(pool),
+        available=len(pool) - blocked,
+        experiments=ledger.started,
+        budget=ledger.definition["budget"].get("experiments"),
+        cost=ledger.cost,
+        measured=int(counts.get("measured", 0)),
+        censored=int(counts.get("censored", 0)),
+        failed=int(counts.get("failed", 0)),
+        infeasible=int(counts.get("infeasible", 0)),
+        pending=len(ledger.pending()),
+        excluded=len(ledger.excluded),
+        iterations=len(ledger.iterations),
+        best={str(k): v for k, v in best[lead].iloc[0].items()} if len(best) else None,
+        verdict=verdicts[-1] if verdicts else "",
+        stopped=ledger.stopped,
+    )

@@ -1,0 +1,165 @@
+"""The ledger as DataFrames: what a scientist looks at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from discover.candidates.pool import CandidatePool
+from discover.objective import Objective
+from discover.store.ledger import Ledger, Trial
+
+
+def predicted_columns(objective: Objective) -> list[tuple[str, str, str]]:
+    """(target, its mean column, its deviation column)."""
+    if len(objective.targets) == 1:
+        return [(objective.names[0], "predicted_mean", "predicted_std")]
+    return [(name, f"predicted_mean_{name}", f"predicted_std_{name}") for name in objective.names]
+
+
+def batch_frame(
+    trials: Sequence[Trial], objective: Objective, pool: CandidatePool, *, structure: bool = True
+) -> pd.DataFrame:
+    """What `ask` returns: one row a proposal, ready to be filled in and told."""
+    hidden = () if structure else (pool.structure,)
+    own = [c for c in (*pool.columns, *((pool.structure,) if pool.structure else ())) if c not in hidden]
+    records = []
+    for trial in trials:
+        proposal = trial.proposal
+        values = proposal.candidate.values if proposal.candidate else {}
+        record: dict[str, Any] = {"proposal_id": proposal.proposal_id, pool.id: proposal.candidate_id}
+        record |= {column: values.get(column) for column in own}
+        for target, mean, std in predicted_columns(objective):
+            prediction = proposal.predicted.get(target)
+            record[mean] = prediction.mean if prediction else math.nan
+            record[std] = prediction.std if prediction else math.nan
+        record["acquisition"] = math.nan if proposal.acquisition is None else proposal.acquisition
+        record["reason"] = proposal.reason
+        records.append(record)
+    predicted = [name for _, mean, std in predicted_columns(objective) for name in (mean, std)]
+    return pd.DataFrame(records, columns=["proposal_id", pool.id, *own, *predicted, "acquisition", "reason"])
+
+
+def proposals_frame(ledger: Ledger, objective: Objective, id_name: str) -> pd.DataFrame:
+    """Every proposal that was ever made, with its reason, its state and what was found."""
+    records = []
+    for trial in ledger.trials.values():
+        proposal = trial.proposal
+        record: dict[str, Any] = {
+            "proposal_id": proposal.proposal_id,
+            id_name: proposal.candidate_id,
+            "iteration": trial.iteration,
+            "rank": proposal.rank,
+            "policy": proposal.policy,
+            "reason": proposal.reason,
+            "probability": proposal.probability,
+        }
+        for target, mean, std in predicted_columns(objective):
+            prediction = proposal.predicted.get(target)
+            record[mean] = prediction.mean if prediction else math.nan
+            record[std] = prediction.std if prediction else math.nan
+        record |= {"acquisition": proposal.acquisition, "state": ledger.state(trial).value}
+        for target in objective.names:
+            found = trial.values.get(target, {})
+            record[target] = next(iter(found.values())).value if found else math.nan
+        record |= {"attempts": trial.attempts, "details": dict(proposal.details), "seq": trial.seq, "time": trial.time}
+        records.append(record)
+    predicted = [name for _, mean, std in predicted_columns(objective) for name in (mean, std)]
+    columns = ["proposal_id", id_name, "iteration", "rank", "policy", "reason", "probability", *predicted, "acquisition",
+               "state", *objective.names, "attempts", "details", "seq", "time"]  # fmt: skip
+    return pd.DataFrame(records, columns=columns)
+
+
+def observations_frame(ledger: Ledger, objective: Objective, id_name: str) -> pd.DataFrame:
+    """Everything that was found out, one row a trial, in the order in which it was told; failures included."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for o in ledger.observations.values():
+        place = (
+            o.proposal_id or ("", o.candidate_id, o.source),
+            o.replicate,
+            o.fidelity,
+            str(sorted(o.context.items())),
+        )
+        row = rows.setdefault(place, _blank(o, ledger, id_name) | {"status": "measured", "reason": "", "cached": False})
+        row[o.target], row[f"{o.target}_std"] = o.value, math.nan if o.std is None else o.std
+        row[f"{o.target}_bound"] = o.bound
+        row["cached"] = bool(o.extra.get("cached", False))
+        row["extra"] = {**row["extra"], **o.extra}
+        row["cost"] = o.cost if row["cost"] is None else row["cost"]
+        row["seq"] = min(row["seq"], o.seq)
+        if o.bound:
+            row["status"] = "censored"
+    failures = [
+        _blank(f, ledger, id_name)
+        | {"status": f.status, "reason": f.reason, "cached": bool(f.extra.get("cached", False))}
+        for f in ledger.failures()
+    ]
+    targets = [c for name in objective.names for c in (name, f"{name}_std", f"{name}_bound")]
+    columns = [id_name, "proposal_id", "status", *targets, "replicate", "fidelity", "cost", "measured_at", "source",
+               "note", "reason", "cached", "extra", "iteration", "seq"]  # fmt: skip
+    frame = pd.DataFrame([*rows.values(), *failures], columns=columns).sort_values("seq", ignore_index=True)
+    for name in objective.names:
+        frame[[name, f"{name}_std"]] = frame[[name, f"{name}_std"]].astype(float)
+    return frame
+
+
+def _blank(found: Any, ledger: Ledger, id_name: str) -> dict[str, Any]:
+    trial = ledger.trials.get(found.proposal_id or "")
+    return {
+        id_name: found.candidate_id,
+        "proposal_id": found.proposal_id,
+        "replicate": found.replicate,
+        "fidelity": found.fidelity,
+        "cost": found.cost,
+        "measured_at": found.measured_at,
+        "source": found.source,
+        "note": found.note,
+        "extra": dict(found.extra),
+        "iteration": trial.iteration if trial else None,
+        "seq": found.seq,
+    }
+
+
+def order_by_utility(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """Measured rows, the best first: by the target's utility, or the Pareto front first where there are several targets."""
+    whole = frame[frame["status"] == "measured"].dropna(subset=list(objective.names))
+    if objective.constraints and len(whole):
+        feasible = [objective.feasible({t: row[t] for t in objective.names}) for row in whole.to_dict("records")]
+        whole = whole[feasible]
+    if whole.empty:
+        return whole
+    utilities = pd.DataFrame(
+        {t.name: t.utility(whole[t.name].to_numpy(float)) for t in objective.targets}, index=whole.index
+    )
+    if len(objective.targets) == 1:
+        order = utilities.iloc[:, 0].sort_values(ascending=False, kind="stable").index
+        return whole.loc[order]
+    values = utilities.to_numpy()
+    beaten = [int(((values >= row).all(axis=1) & (values > row).any(axis=1)).sum()) for row in values]
+    return whole.assign(beaten_by=beaten).sort_values("beaten_by", kind="stable")
+
+
+def iterations_frame(ledger: Ledger, objective: Objective, observations: pd.DataFrame) -> pd.DataFrame:
+    """One row a batch: what was learned before it, and the best value once it was in."""
+    records = []
+    for iteration in ledger.iterations:
+        upto = observations[observations["iteration"].fillna(0) <= iteration.number]
+        best = order_by_utility(upto, objective)
+        records.append(
+            {
+                "iteration": iteration.number,
+                "key": iteration.key,
+                "n": len(iteration.proposal_ids),
+                "time": iteration.time,
+                "policy": iteration.policy,
+                "verdict": iteration.learned.get("verdict", ""),
+                "best_so_far": best[objective.names[0]].iloc[0] if len(best) else math.nan,
+                "shortage": iteration.shortage,
+                "learned": dict(iteration.learned),
+            }
+        )
+    columns = ["iteration", "key", "n", "time", "policy", "verdict", "best_so_far", "shortage", "learned"]
+    return pd.DataFrame(records, columns=columns)

@@ -1,0 +1,398 @@
+"""`discover …`: campaigns from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from discover import __version__, registry
+from discover.errors import DiscoverError, InvalidInput, Problem, UnknownKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from discover.campaign import Campaign
+    from discover.definition import Definition
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Let a machine choose the next calculation or experiment, learn from the result, and choose again.\n\n"
+    "Begin with: discover validate campaigns/stiff-materials.yaml",
+)
+
+File = Annotated[Path, typer.Argument(help="a campaign file (YAML)")]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store", envvar="DISCOVER_STORE", help="a store's URL; default: the file's, or .discover/ beside it"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Accept = Annotated[
+    bool, typer.Option("--accept-changes", help="take over a changed budget, batch, policy, title or text")
+]
+
+
+def _command(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command whose own errors become one message and exit code 1, and Ctrl-C exit code 130."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> None:
+            try:
+                function(*args, **kwargs)
+            except DiscoverError as error:
+                typer.echo(f"error: {error}", err=True)
+                raise typer.Exit(1) from error
+            except KeyboardInterrupt as error:
+                typer.echo("stopped; the next run goes on from here", err=True)
+                raise typer.Exit(130) from error
+
+        app.command(*names)(call)
+        return function
+
+    return register
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
+    """Let a machine choose the next calculation or experiment, learn from the result, and choose again."""
+    if version:
+        typer.echo(f"discover {__version__}")
+        raise typer.Exit
+
+
+@_command()
+def validate(file: File, json_: AsJson = False) -> None:
+    """Check a campaign file; every problem at once, with its line.
+
+    Example: discover validate campaigns/stiff-materials.yaml
+    """
+    from discover.definition import load
+
+    try:
+        definition = load(file)
+    except InvalidInput as error:
+        if json_:
+            _print_json({"valid": False, "problems": [_problem(p) for p in error.problems]})
+            raise typer.Exit(1) from error
+        raise
+    if json_:
+        _print_json({"valid": True, "campaign": definition.name, "settings": definition.settings})
+    else:
+        typer.echo(f"{file}: a valid campaign, {definition.name!r}: {definition.objective!r}")
+
+
+@_command()
+def run(
+    file: File,
+    iterations: Annotated[int | None, typer.Option(min=1, help="stop after so many iterations")] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="stop at so many experiments, in place of the file's budget")
+    ] = None,
+    store: Store = None,
+    accept_changes: Accept = False,
+) -> None:
+    """Run a campaign until it stops; a campaign that was cut off goes on where it was.
+
+    Example: discover run campaigns/stiff-materials.yaml --iterations 3
+    """
+    from discover.definition import load
+
+    load(file)  # a wrong file is refused before anything is started
+    names = registry.kinds(registry.RUNNERS)
+    if not names:
+        raise UnknownKind("no runner is installed: install the project with its flows (pip install discover-loop)")
+    registry.load(registry.RUNNERS, names[0])(
+        file, store=store, iterations=iterations, budget=budget, accept_changes=accept_changes, say=typer.echo
+    )
+
+
+@_command()
+def pull(
+    file: File,
+    refresh: Annotated[bool, typer.Option(help="pull again, and print the difference to the newest snapshot")] = False,
+    store: Store = None,
+    json_: AsJson = False,
+) -> None:
+    """Pull a campaign's candidates into a snapshot.
+
+    Example: discover pull campaigns/materials-project.yaml --refresh
+    """
+    from discover.candidates.pulling import pull_with_difference
+    from discover.definition import load
+    from discover.store.database import files_of
+
+    definition = load(file)
+    files = files_of(store or definition.store)
+    with _notices():
+        snapshot, difference = pull_with_difference(
+            lambda: definition.pull(files, refresh=refresh, progress=_progress("candidates")), files / "snapshots"
+        )
+    if json_:
+        _print_json({"hash": snapshot.hash, "rows": len(snapshot), "provenance": dict(snapshot.manifest),
+                     "difference": difference.to_dict() if difference and refresh else None})  # fmt: skip
+        return
+    typer.echo(f"{len(snapshot):,} candidates, snapshot {snapshot.hash[:12]}")
+    if refresh and difference is not None:
+        typer.echo(str(difference))
+
+
+@_command()
+def ask(
+    file: File,
+    n: Annotated[int, typer.Option("-n", min=1, help="how many")] = 1,
+    key: Annotated[str | None, typer.Option(help="the same key gives the same batch again")] = None,
+    out: Annotated[Path | None, typer.Option(help="write the batch to a CSV to be filled in")] = None,
+    store: Store = None,
+    accept_changes: Accept = False,
+    json_: AsJson = False,
+) -> None:
+    """Propose the next candidates and commit them; the campaign begins if there is none yet.
+
+    Example: discover ask campaign.yaml -n 8 --out batch.csv
+    """
+    campaign = _open(file, store, create=True, accept_changes=accept_changes)
+    with _notices():
+        batch = campaign.ask(n, key=key)
+    if campaign.pool.structure:
+        batch = batch.drop(columns=campaign.pool.structure)
+    if out is not None:
+        sheet = batch.assign(**dict.fromkeys(campaign.objective.names, ""))
+        _write_csv(sheet, out)
+        typer.echo(
+            f"{len(batch)} proposals written to {out}; fill in {', '.join(campaign.objective.names)} and: discover tell {file} {out}"
+        )
+        if not json_:
+            return
+    _print_table(batch, json_)
+
+
+@_command()
+def tell(
+    file: File,
+    results: Annotated[Path, typer.Argument(help="a CSV with proposal_id or the id, and the results")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what each row would become, and change nothing")
+    ] = False,
+    correct: Annotated[
+        str | None, typer.Option(metavar="REASON", help="replace earlier values, for this reason")
+    ] = None,
+    extra: Annotated[list[str] | None, typer.Option(help="a further column to keep; may be repeated")] = None,
+    store: Store = None,
+    json_: AsJson = False,
+) -> None:
+    """Add results: all rows or, where anything is wrong, none.
+
+    Example: discover tell campaign.yaml batch.csv --dry-run
+    """
+    frame = _read_csv(results)
+    campaign = _open(file, store, create=True)
+    if correct is not None:
+        became = campaign.correct(frame, reason=correct, extra=extra or (), dry_run=dry_run)
+    else:
+        became = campaign.tell(frame, extra=extra or (), dry_run=dry_run)
+    _print_table(became, json_)
+
+
+@_command()
+def status(file: File, store: Store = None, json_: AsJson = False) -> None:
+    """Where a campaign stands.
+
+    Example: discover status campaigns/stiff-materials.yaml
+    """
+    found = _open(file, store).status()
+    if json_:
+        _print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+
+
+@_command()
+def best(
+    file: File, n: Annotated[int, typer.Option("-n", min=1)] = 10, store: Store = None, json_: AsJson = False
+) -> None:
+    """The best candidates so far.
+
+    Example: discover best campaigns/stiff-materials.yaml -n 5
+    """
+    _print_table(_open(file, store).best(n), json_)
+
+
+@_command()
+def report(
+    file: File,
+    out: Annotated[Path | None, typer.Option(help="default: report.html in the store's files")] = None,
+    store: Store = None,
+) -> None:
+    """Write a one-file HTML report.
+
+    Example: discover report campaigns/stiff-materials.yaml --out report.html
+    """
+    from discover.definition import load
+    from discover.report import write_report
+
+    campaign = _open(file, store)
+    typer.echo(write_report(campaign, load(file), out))
+
+
+@_command()
+def export(file: File, out: Annotated[Path, typer.Option(help="a .parquet or .csv file")], store: Store = None) -> None:
+    """Write all observations to a file.
+
+    Example: discover export campaign.yaml --out observations.parquet
+    """
+    from discover.report.tables import export_observations
+
+    count = export_observations(_open(file, store), out)
+    typer.echo(f"{count} observations written to {out}")
+
+
+@_command("list")
+def list_(
+    store: Annotated[str, typer.Option("--store", envvar="DISCOVER_STORE", help="a store's URL")], json_: AsJson = False
+) -> None:
+    """The campaigns of a store.
+
+    Example: discover list --store sqlite:///campaigns.db
+    """
+    from discover.campaign import Campaign
+
+    _print_table(Campaign.list(store), json_)
+
+
+@_command()
+def schema() -> None:
+    """The JSON Schema of campaign files, for editors.
+
+    Example: discover schema > campaign.schema.json
+    """
+    from discover.definition.definition import schema as body
+
+    _print_json(body())
+
+
+@_command()
+def backtest(
+    file: File,
+    policies: Annotated[str, typer.Option(help="kinds, separated by commas")] = "bayesian,random",
+    seeds: Annotated[int, typer.Option(min=1, help="how many paired seeds")] = 20,
+    budget: Annotated[int | None, typer.Option(min=1, help="experiments a campaign; default: the file's")] = None,
+    out: Annotated[Path | None, typer.Option(help="write the whole study as JSON")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Run a campaign whose experiment is a table many times, and compare policies with exact random.
+
+    Example: discover backtest campaigns/refractive-index.yaml --policies bayesian,random --seeds 20
+    """
+    from discover.backtest.command import backtest_file
+    from discover.definition import load
+
+    study = backtest_file(
+        load(file),
+        [name.strip() for name in policies.split(",") if name.strip()],
+        range(seeds),
+        budget,
+        _progress("campaigns"),
+    )
+    if out is not None:
+        study.write(out)
+    if json_:
+        _print_json(study.to_dict())
+    else:
+        typer.echo(str(study))
+
+
+def _open(file: Path, store: str | None, *, create: bool = False, accept_changes: bool = False) -> Campaign:
+    from discover.definition import load
+
+    definition: Definition = load(file)
+    with _notices():
+        return definition.open(store, create=create, accept_changes=accept_changes, progress=_progress("candidates"))
+
+
+@contextmanager
+def _notices() -> Iterator[None]:
+    """Warnings of ours as one line on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            typer.echo(f"note: {warning.message}", err=True)
+
+
+def _progress(what: str) -> Callable[[int, int | None], None] | None:
+    """A progress line on a terminal; nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(what, total=None)
+    bar.start()
+
+    def show(done: int, total: int | None) -> None:
+        bar.update(task, completed=done, total=total)
+        if total is not None and done >= total:
+            bar.stop()
+
+    return show
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A sheet of results. Rows are named by their line in the file; ids stay text; numbers are read exactly."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InvalidInput(str(path), [Problem(f"cannot be read as CSV: {error}")]) from error
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    return frame
+
+
+def _write_csv(frame: pd.DataFrame, path: Path) -> None:
+    try:
+        frame.to_csv(path, index=False)
+    except OSError as error:
+        raise InvalidInput(str(path), [Problem(f"cannot be written: {error}")]) from error
+
+
+def _print_table(frame: pd.DataFrame, as_json: bool) -> None:
+    if as_json:
+        typer.echo(frame.to_json(orient="records", default_handler=str))
+        return
+    from discover.report.terminal import table_text
+
+    typer.echo(table_text(frame, width=_width()))
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 160
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "line": problem.line, "key": problem.key, "row": problem.row, "column": problem.column,
+        "value": problem.value, "message": problem.message, "way_out": problem.way_out,
+    }  # fmt: skip

@@ -1,0 +1,257 @@
+"""A checked campaign file: what it declares, and the campaign that it opens or begins."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from discover import registry
+from discover.campaign import Campaign
+from discover.campaign.creating import redefine
+from discover.campaign.settings import definition_of
+from discover.candidates.pool import CandidatePool, PoolSpec
+from discover.candidates.snapshot import Snapshot
+from discover.definition.checking import Checker
+from discover.definition.model import CampaignModel, ColumnFeature
+from discover.errors import CampaignNotFound, InvalidDefinition, Problem, nearest
+from discover.objective import Objective
+from discover.protocols import CandidateSource, Experiment, Progress
+from discover.store.log import EventLog
+
+MADE_FROM = {"composition": "formula", "structure": "structure"}
+"""Columns that features are made from where the file and the source name none."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A campaign file, checked. `settings` is what the store keeps of it."""
+
+    path: Path
+    name: str
+    title: str
+    about: str
+    objective: Objective
+    source: CandidateSource
+    source_settings: Mapping[str, Any]
+    features: Sequence[Any]
+    policy: Mapping[str, Any]
+    experiment: Experiment | None
+    experiment_settings: Mapping[str, Any] | None
+    budget: Mapping[str, Any]
+    seed: int
+    store: str
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths in the file start at."""
+        return self.path.parent
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the store keeps of the file."""
+        return definition_of(
+            self.name, self.objective, self.policy, candidates=self.source_settings, features=list(self.features),
+            experiment=self.experiment_settings, budget=self.budget, seed=self.seed, title=self.title, about=self.about,
+        )  # fmt: skip
+
+    def runner(self, files: Path) -> Experiment | None:
+        """The experiment, bound to this file's folder and the store's files."""
+        return self.experiment.located(self.base, files) if self.experiment else None
+
+    def pull(self, files: Path, *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
+        """The candidates as a snapshot under `files`, with every column that features and experiment need."""
+        needed = [*self._made_from().values(), *self._spec(None).used]
+        if self.experiment is not None:
+            needed += self.experiment.requires
+        source = self.source.located(self.base, files)
+        return source.pull(tuple(dict.fromkeys(needed)), refresh=refresh, progress=progress)
+
+    def pool(self, snapshot: Snapshot) -> CandidatePool:
+        """The candidates, without the columns that hold answers."""
+        spec = self._spec(snapshot)
+        answers = {c for t in self.objective.names for c in (t, f"{t}_std", f"{t}_bound")}
+        hidden = set(getattr(self.experiment, "answers", ()))
+        drop = [c for c in snapshot.columns if c in answers | hidden]
+        used = sorted(set(drop) & set(spec.used))
+        if used:
+            raise InvalidDefinition(
+                self.path.name,
+                [Problem("a feature would tell the answer", column=c, way_out="leave it out") for c in used],
+            )
+        return CandidatePool.from_snapshot(snapshot, spec, drop=drop)
+
+    def open(
+        self,
+        store: str | None = None,
+        *,
+        accept_changes: bool = False,
+        progress: Progress | None = None,
+        create: bool = True,
+    ) -> Campaign:
+        """The campaign of this file in its store; it begins if there is none yet and `create` is true."""
+        log = EventLog(store or self.store)
+        if self.name in log.names():
+            campaign = Campaign.open(self.name, store=log)
+            redefine(campaign._journal, self.settings, accept_changes)
+            return Campaign.open(self.name, store=log)
+        if not create:
+            raise CampaignNotFound(
+                f"campaign {self.name!r} has not begun in {log.database.url}; 'discover run' or 'ask' begins it"
+            )
+        pool = self.pool(self.pull(log.database.files, progress=progress))
+        return Campaign.create(
+            self.name, objective=self.objective, candidates=pool, policy=self.policy, store=log, seed=self.seed,
+            if_exists="open", budget=self.budget, experiment=self.experiment_settings, source=self.source_settings,
+            features=list(self.features), title=self.title, about=self.about, progress=progress,
+        )  # fmt: skip
+
+    def _made_from(self) -> dict[str, str]:
+        defaults = {**MADE_FROM, **getattr(type(self.source), "made_from", {})}
+        found: dict[str, str] = {}
+        for item in self.features:
+            if isinstance(item, str) and item in registry.kinds(registry.FEATURES):
+                found[item] = defaults.get(item, item)
+            elif isinstance(item, Mapping):
+                found |= {k: v for k, v in item.items() if k in ("composition", "structure")}
+        return found
+
+    def _spec(self, snapshot: Snapshot | None) -> PoolSpec:
+        kinds = registry.kinds(registry.FEATURES)
+        columns = [item for item in self.features if isinstance(item, str) and item not in kinds]
+        categorical = [
+            str(item["categorical"]) for item in self.features if isinstance(item, Mapping) and "categorical" in item
+        ]
+        descriptors = {
+            str(item["categorical"]): read_descriptors(self.base / item["descriptors"])
+            for item in self.features
+            if isinstance(item, Mapping) and "descriptors" in item
+        }
+        spec = PoolSpec(
+            id=snapshot.id if snapshot else "", columns=tuple(columns), categorical=tuple(categorical),
+            descriptors=descriptors, made_from=self._made_from(),
+        )  # fmt: skip
+        if snapshot is not None:
+            have = {*snapshot.columns, *([snapshot.structure] if snapshot.structure else [])}
+            missing = [
+                Problem("no such column in the candidates", key="features", value=c, way_out=nearest(c, have))
+                for c in spec.used
+                if c not in have
+            ]
+            if missing:
+                raise InvalidDefinition(self.path.name, missing)
+        return spec
+
+
+def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
+    """A CSV of descriptors: its first column names the category."""
+    if not path.is_file():
+        raise InvalidDefinition("descriptors", [Problem("no such file", value=str(path))])
+    frame = pd.read_csv(path, index_col=0, float_precision="round_trip")
+    return {str(k): {str(c): float(v) for c, v in row.items()} for k, row in frame.to_dict("index").items()}
+
+
+def load(path: Path | str) -> Definition:
+    """Read and check a campaign file. InvalidDefinition reports every problem at once."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidDefinition(str(path), [Problem(f"cannot be read: {error}")]) from error
+    checker = Checker(path.name, text)
+    model = checker.model()
+    source = checker.kind(registry.SOURCES, "candidates")
+    policy = checker.kind(registry.POLICIES, "policy")
+    experiment = checker.kind(registry.EXPERIMENTS, "experiment")
+    objective = checker.objective(model.objective) if model else None
+    if model is not None and objective is not None:
+        _check_together(checker, model, objective, policy, experiment)
+    checker.finish()
+    assert model is not None
+    assert objective is not None
+    policy_settings = registry.settings_of(
+        registry.POLICIES, policy or registry.configure(registry.POLICIES, {"kind": "bayesian"})
+    )
+    if "batch" in model.policy:
+        policy_settings["batch"] = model.policy["batch"]
+    return Definition(
+        path=path.resolve(),
+        name=model.campaign,
+        title=model.title,
+        about=model.about,
+        objective=objective,
+        source=source,
+        source_settings=registry.settings_of(registry.SOURCES, source),
+        features=[f.model_dump(exclude_none=True) if isinstance(f, ColumnFeature) else f for f in model.features],
+        policy=policy_settings,
+        experiment=experiment,
+        experiment_settings=registry.settings_of(registry.EXPERIMENTS, experiment) if experiment else None,
+        budget=model.budget.model_dump(exclude_none=True),
+        seed=model.seed,
+        store=_store(path.resolve(), model),
+    )
+
+
+def _check_together(checker: Checker, model: CampaignModel, objective: Objective, policy: Any, experiment: Any) -> None:
+    if policy is not None and hasattr(policy, "check"):
+        try:
+            policy.check(objective)
+        except Exception as error:
+            checker.add(str(error), ("policy", "kind"), model.policy.get("kind"))
+    if experiment is None:
+        return
+    measured = experiment.targets
+    for target in objective.targets:
+        if target.name not in measured:
+            checker.add(
+                "the experiment does not measure this", ("objective",), target.name, nearest(target.name, measured)
+            )
+        elif target.unit and measured[target.name] not in ("", target.unit):
+            checker.add(f"the experiment measures in {measured[target.name]!r}", ("objective", "unit"), target.unit)
+
+
+def _store(path: Path, model: CampaignModel) -> str:
+    if model.store is None:
+        return f"sqlite:///{path.parent / '.discover' / f'{model.campaign}.db'}"
+    prefix = "sqlite:///"
+    if (
+        model.store.startswith(prefix)
+        and not model.store.startswith(f"{prefix}/")
+        and model.store != f"{prefix}:memory:"
+    ):
+        return f"{prefix}{path.parent / model.store[len(prefix) :]}"
+    return model.store
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of campaign files, with the options of every installed kind, for editors."""
+    from pydantic import TypeAdapter
+
+    body = CampaignModel.model_json_schema()
+    groups = {"candidates": registry.SOURCES, "policy": registry.POLICIES, "experiment": registry.EXPERIMENTS}
+    for key, group in groups.items():
+        choices = []
+        for kind in registry.kinds(group):
+            cls = registry.load(group, kind)
+            known = {field.name for field in registry.options(cls)}
+            found = TypeAdapter(cls).json_schema()
+            body.setdefault("$defs", {}).update(found.pop("$defs", {}))
+            properties = {name: part for name, part in found.get("properties", {}).items() if name in known}
+            if key == "policy":
+                properties["batch"] = {"type": "integer", "minimum": 1, "title": "Batch"}
+            choices.append(
+                {
+                    "type": "object",
+                    "title": kind,
+                    "description": (inspect.getdoc(cls) or "").split("\n\n")[0],
+                    "properties": {"kind": {"const": kind}, **properties},
+                    "required": ["kind", *(name for name in found.get("required", ()) if name in known)],
+                    "additionalProperties": False,
+                }
+            )
+        body["properties"][key] = {"oneOf": choices}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "discover campaign", **body}

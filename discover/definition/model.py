@@ -1,0 +1,85 @@
+"""What may stand in a campaign file, apart from the options of the kinds that it names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+
+
+class TargetModel(_Strict):
+    """One measured quantity and what is wanted of it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    direction: Literal["maximize", "minimize", "match"] = "maximize"
+    value: Number | None = None
+    band: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
+    unit: str = ""
+
+
+class ObjectiveModel(_Strict):
+    """Either one target (`target`, `direction`, `unit`) or a list of them (`targets`), and constraints on outcomes."""
+
+    target: Annotated[str, Field(min_length=1)] | None = None
+    direction: Literal["maximize", "minimize", "match"] | None = None
+    value: Number | None = None
+    band: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
+    unit: str | None = None
+    targets: Annotated[list[TargetModel], Field(min_length=1)] | None = None
+    constraints: list[str] = []
+
+    @model_validator(mode="after")
+    def _one_form(self) -> ObjectiveModel:
+        if (self.target is None) == (self.targets is None):
+            raise ValueError("give either target (with direction and unit) or targets (a list)")
+        if self.targets is not None and any(v is not None for v in (self.direction, self.value, self.band, self.unit)):
+            raise ValueError("direction, value, band and unit belong to each item of targets")
+        return self
+
+
+class ColumnFeature(_Strict):
+    """A feature that is made from a named column."""
+
+    composition: str | None = None
+    structure: str | None = None
+    categorical: str | None = None
+    descriptors: str | None = Field(None, description="a CSV: first column the category, further columns numbers")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ColumnFeature:
+        if sum(v is not None for v in (self.composition, self.structure, self.categorical)) != 1:
+            raise ValueError("name one of composition, structure, categorical")
+        if self.descriptors is not None and self.categorical is None:
+            raise ValueError("descriptors describe a categorical column")
+        return self
+
+
+class BudgetModel(_Strict):
+    """When to stop."""
+
+    experiments: Annotated[int, Field(ge=1)] | None = None
+
+
+class CampaignModel(_Strict):
+    """A campaign file."""
+
+    campaign: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$", description="the campaign's name in its store")
+    ]
+    title: str = ""
+    about: str = Field("", description="what the numbers are and are not; shown in the report")
+    objective: ObjectiveModel
+    candidates: dict[str, Any]
+    features: Annotated[list[str | ColumnFeature], Field(min_length=1)]
+    policy: dict[str, Any] = {"kind": "bayesian"}
+    experiment: dict[str, Any] | None = None
+    budget: BudgetModel = BudgetModel()
+    seed: Annotated[int, Field(ge=0)] = 0
+    store: str | None = Field(None, description="a store's URL; relative paths start at this file")

@@ -1,0 +1,84 @@
+"""YAML to plain values, and the line on which each key stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from discover.errors import InvalidDefinition, Problem
+
+Path = tuple["str | int", ...]
+Lines = dict[Path, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, and with YAML 1.2's booleans: `No` is nobelium here and `on` is a word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
+    """The mapping in a YAML text, and the line (from 1) of every key and list item by its path.
+
+    InvalidDefinition: not YAML, not a mapping, or a key that stands twice.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            lines: Lines = {}
+            problems: list[Problem] = []
+            if node is not None:
+                _walk(node, (), lines, problems)
+            value = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        message = str(getattr(error, "problem", None) or error)
+        raise InvalidDefinition(
+            name, [Problem(f"not YAML: {message}", line=mark.line + 1 if mark else None)]
+        ) from error
+    if problems:
+        raise InvalidDefinition(name, problems)
+    if not isinstance(value, Mapping):
+        raise InvalidDefinition(name, [Problem("a campaign file is a mapping of keys to values", line=1)])
+    return dict(value), lines
+
+
+def _walk(node: yaml.Node, path: Path, lines: Lines, problems: list[Problem]) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in seen:
+                problems.append(Problem("the key stands twice", line=line, key=_dotted((*path, name))))
+            seen.add(name)
+            lines[(*path, name)] = line
+            _walk(value, (*path, name), lines, problems)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _walk(item, (*path, index), lines, problems)
+
+
+def line_of(lines: Lines, path: Path) -> int | None:
+    """The line of a key, or of the nearest key above it that stands in the file."""
+    for end in range(len(path), -1, -1):
+        if path[:end] in lines:
+            return lines[path[:end]]
+    return None
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(str(part) for part in path)

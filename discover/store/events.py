@@ -1,0 +1,82 @@
+"""Events: what may be written into a campaign's log, and its envelope.
+
+A campaign's life, event by event. Every other view is a fold over them (`discover.store.ledger`).
+
+    created      the definition, the candidates' snapshot, the seed
+    redefined    a changed definition that the user accepted, with the difference
+    proposed     one batch: its key, its proposals with the whole candidates, what the policy learned
+    submitted    an attempt at a proposal began
+    observed     one value of one target
+    failed       an attempt, or a candidate tried elsewhere, gave no value ('failed', 'infeasible')
+    corrected    an observation or a failure replaced by another value, with the reason
+    withdrawn    proposals taken back
+    excluded     candidates that must not be proposed; `readmitted` undoes it
+    noted        something that whoever reads the campaign later should know, such as why bits cannot be promised
+    stopped      a stopping rule's advice was followed
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from discover.errors import StoreError
+
+SCHEMAS: Mapping[str, int] = {
+    "created": 1,
+    "redefined": 1,
+    "proposed": 1,
+    "submitted": 1,
+    "observed": 1,
+    "failed": 1,
+    "corrected": 1,
+    "withdrawn": 1,
+    "excluded": 1,
+    "readmitted": 1,
+    "noted": 1,
+    "stopped": 1,
+}
+"""The newest payload schema of each kind."""
+
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""(kind, schema) to a function that turns that payload into the next schema's. Stored payloads are never rewritten."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An event to be appended. `identity` is unique in a campaign: the database refuses a second one."""
+
+    kind: str
+    payload: Mapping[str, Any]
+    identity: str | None = None
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event as it was stored, its payload at the newest schema. Order is `seq`, never a time stamp."""
+
+    seq: int
+    kind: str
+    payload: Mapping[str, Any]
+    time: str
+    actor: str
+    host: str
+    cause: str = ""
+    identity: str | None = None
+    id: str = field(default="", compare=False)
+    schema: int = 1
+
+
+def upcast(kind: str, schema: int, text: str) -> dict[str, Any]:
+    """A stored payload at the newest schema of its kind."""
+    if kind not in SCHEMAS:
+        raise StoreError(
+            f"the store holds an event of kind {kind!r}, which this program does not know; update discover"
+        )
+    payload: dict[str, Any] = json.loads(text)
+    for step in range(schema, SCHEMAS[kind]):
+        payload = UPCASTERS[kind, step](payload)
+    return payload

@@ -1,0 +1,44 @@
+"""One campaign's log together with its fold: read what others wrote, decide on it, append, all under one lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from discover.store.events import Draft, Event
+from discover.store.ledger import Ledger
+from discover.store.log import EventLog
+
+Decide = Callable[[Ledger], Iterable[Draft]]
+
+
+class Journal:
+    """The only way to write into a campaign. `ledger` is the fold of all events seen so far."""
+
+    def __init__(self, log: EventLog, name: str):
+        """CampaignNotFound if the store has no campaign of that name."""
+        self.log = log
+        self.name = name
+        self.uid = log.uid(name)
+        self.first = next(iter(log.read(name, until=1)))
+        self.ledger = Ledger().apply(log.read(name))
+
+    def refresh(self) -> Ledger:
+        """The ledger with everything that others have written meanwhile."""
+        return self.ledger.apply(self.log.read(self.name, after=self.ledger.seq))
+
+    def transact(self, decide: Decide) -> None:
+        """Append the drafts that `decide` makes of the newest ledger; nobody else can write in between.
+
+        An exception of `decide` leaves the store as it was.
+        """
+
+        def decide_now(unseen: Sequence[Event]) -> Iterable[Draft]:
+            self.ledger.apply(unseen)
+            return decide(self.ledger)
+
+        events = self.log.transact(self.name, self.ledger.seq, decide_now)
+        self.ledger.apply([event for event in events if event.seq > self.ledger.seq])
+
+    def append(self, *drafts: Draft) -> None:
+        """Append drafts that depend on nothing."""
+        self.transact(lambda _: drafts)

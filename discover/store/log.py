@@ -1,0 +1,122 @@
+"""The append-only log of one store: read a campaign's events, append decisions made under the writers' lock."""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
+
+from discover.errors import CampaignExists, CampaignNotFound, Conflict, nearest
+from discover.store.canonical import canonical
+from discover.store.database import Database, host_name
+from discover.store.events import SCHEMAS, Draft, Event, upcast
+from discover.store.schema import campaigns, events
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def default_actor() -> str:
+    """Who is working: the login name, or 'unknown'."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+class EventLog:
+    """The campaigns of one store and their events."""
+
+    def __init__(self, url: str, *, actor: str | None = None, clock: Clock = utc_now):
+        self.database = Database(url)
+        self.actor = actor or default_actor()
+        self.clock = clock
+
+    def names(self) -> list[str]:
+        """Names of all campaigns, oldest first."""
+        with self.database.reading() as connection:
+            rows = connection.execute(select(campaigns.c.name).order_by(campaigns.c.created, campaigns.c.name))
+            return [row.name for row in rows]
+
+    def create(self, name: str, uid: str, first: Draft) -> None:
+        """Register a campaign together with its first event. CampaignExists if the name is taken."""
+        with self.database.writing() as connection:
+            if connection.execute(select(campaigns.c.name).where(campaigns.c.name == name)).first():
+                raise CampaignExists(f"the store already has a campaign {name!r}; open it, or choose another name")
+            now = self.clock().isoformat()
+            connection.execute(insert(campaigns).values(name=name, uid=uid, created=now))
+            self._append(connection, name, 0, [first])
+
+    def uid(self, name: str) -> str:
+        """The campaign's short id. CampaignNotFound names the nearest campaign."""
+        with self.database.reading() as connection:
+            row = connection.execute(select(campaigns.c.uid).where(campaigns.c.name == name)).first()
+        if row is None:
+            raise CampaignNotFound(
+                f"the store {self.database.url} has no campaign {name!r} ({nearest(name, self.names())})"
+            )
+        return str(row.uid)
+
+    def read(
+        self, name: str, after: int = 0, *, until: int | None = None, connection: Connection | None = None
+    ) -> list[Event]:
+        """The campaign's events with a sequence number above `after` (and at most `until`), in order."""
+        if connection is None:
+            with self.database.reading() as fresh:
+                return self.read(name, after, until=until, connection=fresh)
+        query = select(events).where(events.c.campaign == name, events.c.seq > after).order_by(events.c.seq)
+        if until is not None:
+            query = query.where(events.c.seq <= until)
+        return [_event(dict(row)) for row in connection.execute(query).mappings()]
+
+    def transact(self, name: str, after: int, decide: Callable[[Sequence[Event]], Iterable[Draft]]) -> list[Event]:
+        """Append what `decide` returns, under the writers' lock.
+
+        decide is given the events after `after`, those that the caller has not seen, and returns drafts or raises;
+        nobody else can write between the two. Returns the unseen events followed by the appended ones.
+        """
+        with self.database.writing() as connection:
+            unseen = self.read(name, after, connection=connection)
+            drafts = list(decide(unseen))
+            last = unseen[-1].seq if unseen else after
+            return unseen + self._append(connection, name, last, drafts)
+
+    def _append(self, connection: Connection, name: str, last: int, drafts: Sequence[Draft]) -> list[Event]:
+        now, host = self.clock().isoformat(), host_name()
+        rows: list[dict[str, Any]] = [
+            {
+                "id": uuid.uuid4().hex,
+                "campaign": name,
+                "seq": last + number,
+                "kind": draft.kind,
+                "schema": SCHEMAS[draft.kind],
+                "actor": self.actor,
+                "host": host,
+                "cause": draft.cause,
+                "time": now,
+                "identity": draft.identity,
+                "payload": canonical(draft.payload),
+            }
+            for number, draft in enumerate(drafts, start=1)
+        ]
+        if not rows:
+            return []
+        try:
+            connection.execute(insert(events), rows)
+        except DatabaseIntegrityError as error:
+            raise Conflict(f"the campaign {name!r} already holds one of these events: {error.orig}") from error
+        return [_event(row) for row in rows]
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    body = {name: row[name] for name in row if name not in ("campaign", "payload")}
+    return Event(**body, payload=upcast(row["kind"], row["schema"], row["payload"]))

@@ -1,0 +1,42 @@
+"""One short iteration, for schedules: collect, learn, propose, dispatch, stop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows import environment
+
+environment.prepare()
+
+from prefect import flow  # noqa: E402
+
+from discover import Campaign  # noqa: E402
+from discover.campaign.iterating import advise, room  # noqa: E402
+from discover.protocols import Experiment  # noqa: E402
+from flows import steps  # noqa: E402
+
+
+@flow(name="iterate", flow_run_name="iterate {file}", persist_result=False)
+def iterate(
+    file: str, store: str | None = None, budget: int | None = None, accept_changes: bool = False
+) -> dict[str, Any]:
+    """One iteration of a campaign file. Returns its status."""
+    _, campaign, experiment = steps.open_campaign(file, store, accept_changes)
+    with campaign.held():
+        once(campaign, experiment, budget)
+    return campaign.status().to_dict()
+
+
+def once(campaign: Campaign, experiment: Experiment | None, budget: int | None) -> bool:
+    """Collect, then one batch; whether the campaign may go on. Called inside a flow, under the campaign's lease."""
+    steps.collect(campaign, experiment, room(campaign, budget))
+    advice = advise(campaign, budget)
+    number = None if advice.stop else steps.propose(campaign, budget)
+    if number is None:
+        if campaign.ledger.stopped is None:
+            campaign.stop(advice.evidence)
+        steps.announce(steps.explain(advice))
+        return False
+    ran = steps.dispatch(campaign, experiment, number, room(campaign, budget))
+    steps.announce(steps.publish(campaign, number).line)
+    return ran > 0 or experiment is None

@@ -1,0 +1,27 @@
+"""What `discover run` starts: the campaign flow, with a temporary Prefect server unless PREFECT_API_URL names one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from flows import environment
+
+
+def run(
+    file: Path,
+    *,
+    store: str | None = None,
+    iterations: int | None = None,
+    budget: int | None = None,
+    accept_changes: bool = False,
+    say: Callable[[str], object] = print,
+) -> str:
+    """Run the campaign flow of a file; the report's path."""
+    environment.prepare()
+    where = os.environ.get("PREFECT_API_URL")
+    say(f"starting Prefect ({where})" if where else "starting Prefect with a temporary server, about 20 seconds")
+    from flows.campaign import campaign
+
+    return campaign(str(file), store=store, iterations=iterations, budget=budget, accept_changes=accept_changes)
