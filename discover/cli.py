@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +104,7 @@ def run(
     ] = None,
     store: Store = None,
     accept_changes: Accept = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="begin anew; the old store is renamed, not deleted")] = False,
 ) -> None:
     """Run a campaign until it stops; a campaign that was cut off goes on where it was.
 
@@ -110,7 +112,9 @@ def run(
     """
     from discover.definition import load
 
-    load(file)  # a wrong file is refused before anything is started
+    definition = load(file)  # a wrong file is refused before anything is started
+    if fresh:
+        _set_aside(store or definition.store, definition.name)
     names = registry.kinds(registry.RUNNERS)
     if not names:
         raise UnknownKind("no runner is installed: install the project with its flows (pip install discover-loop)")
@@ -130,23 +134,22 @@ def pull(
 
     Example: discover pull campaigns/materials-project.yaml --refresh
     """
-    from discover.candidates.pulling import pull_with_difference
     from discover.definition import load
     from discover.store.database import files_of
 
     definition = load(file)
     files = files_of(store or definition.store)
     with _notices():
-        snapshot, difference = pull_with_difference(
-            lambda: definition.pull(files, refresh=refresh, progress=_progress("candidates")), files / "snapshots"
-        )
+        before = definition.newest(files) if refresh else None
+        snapshot = definition.pull(files, refresh=refresh, progress=_progress("candidates"))
+    change = before.difference(snapshot) if before else None
     if json_:
         _print_json({"hash": snapshot.hash, "rows": len(snapshot), "provenance": dict(snapshot.manifest),
-                     "difference": difference.to_dict() if difference and refresh else None})  # fmt: skip
+                     "difference": asdict(change) if change else None})  # fmt: skip
         return
     typer.echo(f"{len(snapshot):,} candidates, snapshot {snapshot.hash[:12]}")
-    if refresh and difference is not None:
-        typer.echo(str(difference))
+    if change is not None:
+        typer.echo(repr(change))
 
 
 @_command()
@@ -241,10 +244,12 @@ def report(
     Example: discover report campaigns/stiff-materials.yaml --out report.html
     """
     from discover.definition import load
-    from discover.report import write_report
+    from discover.report import report as write
 
+    definition = load(file)
     campaign = _open(file, store)
-    typer.echo(write_report(campaign, load(file), out))
+    where = out or campaign.files / "report.html"
+    typer.echo(write(campaign, where, definition.answers, experiment=definition.runner(campaign.files)))
 
 
 @_command()
@@ -253,7 +258,7 @@ def export(file: File, out: Annotated[Path, typer.Option(help="a .parquet or .cs
 
     Example: discover export campaign.yaml --out observations.parquet
     """
-    from discover.report.tables import export_observations
+    from discover.report.exporting import export_observations
 
     count = export_observations(_open(file, store), out)
     typer.echo(f"{count} observations written to {out}")
@@ -290,28 +295,59 @@ def backtest(
     seeds: Annotated[int, typer.Option(min=1, help="how many paired seeds")] = 20,
     budget: Annotated[int | None, typer.Option(min=1, help="experiments a campaign; default: the file's")] = None,
     out: Annotated[Path | None, typer.Option(help="write the whole study as JSON")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="worker processes; the result does not depend on them")] = 1,
+    store: Store = None,
     json_: AsJson = False,
 ) -> None:
     """Run a campaign whose experiment is a table many times, and compare policies with exact random.
 
     Example: discover backtest campaigns/refractive-index.yaml --policies bayesian,random --seeds 20
     """
-    from discover.backtest.command import backtest_file
+    from discover.backtest.study import named_policies, run_study
     from discover.definition import load
+    from discover.errors import Unsupported
+    from discover.store.database import files_of
 
-    study = backtest_file(
-        load(file),
-        [name.strip() for name in policies.split(",") if name.strip()],
-        range(seeds),
-        budget,
-        _progress("campaigns"),
-    )
+    definition = load(file)
+    files = files_of(store or definition.store)
+    experiment = definition.runner(files)
+    if experiment is None or (definition.experiment_settings or {}).get("kind") != "table":
+        raise Unsupported("a backtest needs every answer: a campaign whose experiment is of kind 'table'")
+    pool = definition.pool(definition.pull(files, progress=_progress("candidates")))
+    names = [name.strip() for name in policies.split(",") if name.strip()]
+    limit = budget or int(definition.budget.get("experiments", 60))
+    study = run_study(
+        pool, definition.objective, experiment, policies=named_policies(names, definition.policy), seeds=range(seeds),
+        budget=limit, batch=int(definition.policy.get("batch", 5)), cache=files / "features", name=definition.name,
+        processes=processes, progress=_progress("campaigns"),
+    )  # fmt: skip
     if out is not None:
-        study.write(out)
+        study.save(out)
     if json_:
         _print_json(study.to_dict())
     else:
-        typer.echo(str(study))
+        typer.echo(repr(study))
+
+
+def _set_aside(url: str, name: str) -> None:
+    from discover.store.database import path_of, set_aside
+    from discover.store.leases import held
+    from discover.store.log import EventLog, utc_now
+
+    path = path_of(url)
+    if path is None or not path.exists():
+        return
+    log = EventLog(url)
+    others = [other for other in log.names() if other != name]
+    if others:
+        raise DiscoverError(
+            f"{url} also holds {', '.join(others)}; --fresh would set them aside too: use another --store"
+        )
+    if log.names():
+        with held(log, name, "run"):
+            pass  # nobody is running it
+    log.database.close()
+    typer.echo(f"the earlier campaign was set aside as {set_aside(url, utc_now().strftime('%Y%m%dT%H%M%S'))}")
 
 
 def _open(file: Path, store: str | None, *, create: bool = False, accept_changes: bool = False) -> Campaign:

@@ -8,7 +8,7 @@ environment.prepare()
 
 from prefect import flow  # noqa: E402
 
-from discover.report import write_report  # noqa: E402
+from discover.report import report  # noqa: E402
 from discover.report.terminal import table_text  # noqa: E402
 from flows import steps  # noqa: E402
 from flows.iterate import once  # noqa: E402
@@ -34,6 +34,6 @@ def campaign(
             if experiment is None:
                 break  # someone else finds out: the next run collects what was told
     steps.announce(table_text(opened.best(10)))
-    path = str(write_report(opened, definition))
+    path = str(report(opened, opened.files / "report.html", definition.answers, experiment=experiment))
     steps.announce(f"report: {path}")
     return path

@@ -44,6 +44,7 @@ class Definition:
     experiment_settings: Mapping[str, Any] | None
     budget: Mapping[str, Any]
     seed: int
+    answers: Path | None
     store: str
 
     @property
@@ -75,7 +76,7 @@ class Definition:
         """The candidates, without the columns that hold answers."""
         spec = self._spec(snapshot)
         answers = {c for t in self.objective.names for c in (t, f"{t}_std", f"{t}_bound")}
-        hidden = set(getattr(self.experiment, "answers", ()))
+        hidden = set(getattr(self.experiment, "hides", ()))
         drop = [c for c in snapshot.columns if c in answers | hidden]
         used = sorted(set(drop) & set(spec.used))
         if used:
@@ -192,6 +193,7 @@ def load(path: Path | str) -> Definition:
         experiment_settings=registry.settings_of(registry.EXPERIMENTS, experiment) if experiment else None,
         budget=model.budget.model_dump(exclude_none=True),
         seed=model.seed,
+        answers=path.resolve().parent / model.answers if model.answers else None,
         store=_store(path.resolve(), model),
     )
 

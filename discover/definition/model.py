@@ -82,4 +82,5 @@ class CampaignModel(_Strict):
     experiment: dict[str, Any] | None = None
     budget: BudgetModel = BudgetModel()
     seed: Annotated[int, Field(ge=0)] = 0
+    answers: str | None = Field(None, description="a folder with every candidate's answer, read by the report alone")
     store: str | None = Field(None, description="a store's URL; relative paths start at this file")

@@ -90,6 +90,11 @@ class TableLookup:
         return problems
 
     @property
+    def hides(self) -> tuple[str, ...]:
+        """Columns that hold answers: a campaign's candidates must not show them."""
+        return (*self._columns.values(), *self.stds.values())
+
+    @property
     def _columns(self) -> Mapping[str, str]:
         return {self.target: self.column or self.target} if self.target is not None else self.columns
 

@@ -1,0 +1,43 @@
+# make run    the embedded campaign: no key, no server       (FRESH=1 begins anew; the old one is set aside, not deleted)
+# make test   the whole suite
+# make install, clean
+
+PYTHON ?= python3
+VENV ?= .venv
+# another place to take PyTorch from, such as the address of its CPU-only wheels; empty: where pip takes everything from
+TORCH_INDEX ?=
+CAMPAIGN ?= campaigns/stiff-materials.yaml
+FRESH ?=
+PYTEST_ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# one thread count for everybody, set before torch is imported: a campaign's bits depend on it
+export OMP_NUM_THREADS ?= 2
+export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
+
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: run test install check clean
+
+run: install
+	$(BIN)/discover run $(CAMPAIGN) $(if $(FRESH),--fresh)
+
+test: install
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+install: $(STAMP)
+
+# Every step can be killed and run again: pip leaves whole packages behind, and the stamp is written last.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing about 200 packages; see the README for how much is downloaded"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip check
+	$(BIN)/python -c "import torch, botorch, chgnet, pymatgen.core, mp_api.client, prefect, discover; print('installed: torch', torch.__version__, '· prefect', prefect.__version__)"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV)
