@@ -66,11 +66,15 @@ def ask_everything(
     pool: CandidatePool, objective: Objective, experiment: Experiment, progress: Progress | None = None
 ) -> Answers:
     """Run the experiment on every candidate of the pool. Meant for tables, where that costs nothing."""
+    from discover.experiment.table import TableLookup
+
     target = single_target(objective)
+    # A table reads the id alone; structures of a large pool are then better left on disk.
+    whole = None if isinstance(experiment, TableLookup) else pool.candidates(np.arange(len(pool)))
     results = []
     for row, candidate_id in enumerate(pool.ids):
-        whole = pool.candidate(row) if experiment.requires else None
-        proposal = Proposal(candidate_id=str(candidate_id), policy="backtest", reason="every answer", candidate=whole)
+        candidate = whole[row] if whole is not None else None
+        proposal = Proposal(str(candidate_id), policy="backtest", reason="every answer", candidate=candidate)
         try:
             results.append(experiment.run(proposal))
         except ExperimentFailed as failure:

@@ -184,7 +184,7 @@ class Study:
                     "policy": run.policy,
                     "seed": run.seed,
                     "area": run.area,
-                    "seconds": round(run.seconds, 3),
+                    "seconds": run.seconds,
                     "ids": list(run.ids),
                     "best": run.best.tolist(),
                     "top": run.top.tolist(),

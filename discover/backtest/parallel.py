@@ -5,9 +5,15 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from discover.backtest.answers import Answers
 from discover.backtest.loop import Retrospective, Trace, play
-from discover.protocols import Policy, Progress
+from discover.objective import Objective
+from discover.protocols import FeatureTable, Policy, Progress
 
 Key = tuple[str, int]
 
@@ -39,15 +45,20 @@ def play_all(
         return traces
     # Spawned rather than forked: a fork would inherit the locks of libraries that already run threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_receive, initargs=(table,)) as executor:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_receive, initargs=_sent(table)) as executor:
         jobs = {executor.submit(_play, policies[name], seed, budget, batch): (name, seed) for name, seed in keys}
         for job in as_completed(jobs):
             note(jobs[job], job.result())
     return {key: traces[key] for key in keys}
 
 
-def _receive(table: Retrospective) -> None:
-    _worker["table"] = table
+def _sent(table: Retrospective) -> tuple[Any, ...]:
+    """What a worker needs to have the same table; the objective travels as the plain data that it is stored as."""
+    return table.objective.to_dict(), table.ids, table.features, table.answers
+
+
+def _receive(objective: Mapping[str, Any], ids: NDArray[np.str_], features: FeatureTable, answers: Answers) -> None:
+    _worker["table"] = Retrospective(Objective.from_dict(objective), ids, features, answers)
 
 
 def _play(policy: Policy, seed: int, budget: int, batch: int) -> Trace:

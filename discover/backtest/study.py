@@ -112,7 +112,7 @@ def _run(
         missing = (0, experiments - len(rows))
         best = np.pad(best, missing, mode="edge") if len(best) else np.full(experiments, scale.worst)
         found = np.pad(found, missing, mode="edge") if len(found) else np.zeros(experiments)
-    return Run(*key, tuple(ids[rows].tolist()), best, scale.normalised(best), found, trace.seconds)
+    return Run(*key, tuple(ids[rows].tolist()), best, scale.normalised(best), found, round(trace.seconds, 3))
 
 
 def _answers(pool: CandidatePool, objective: Objective, experiment: Any) -> Answers:
