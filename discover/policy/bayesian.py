@@ -101,7 +101,7 @@ class Bayesian:
             "usable_observations": usable,
             "verdict": f"no model yet: {usable} of {self.start} observations",
         }
-        return Batch(proposals, {**learned, "memory": dict(view.memory)} if view.memory else learned)
+        return Batch(proposals, learned)
 
 
 def usable_observations(view: View) -> int:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.9
 HALF_WIDTH = 1.6448536269514722
 """Deviations on either side of the mean that hold 90 % of a normal distribution."""
+ONE_SIDED = HALF_WIDTH
+"""Deviations that chance exceeds in one of twenty cases; Spearman's coefficient of n has deviation 1/√(n - 1)."""
 ENOUGH = 5
 """Candidates below which nothing is said of the model's worth."""
 
@@ -51,8 +53,8 @@ class LeaveOneOut:
         gain, error = self.density_gain, self.density_gain_error
         known = f"rank correlation {self.rank_correlation:.2f}"
         if gain <= 0 or self.rank_correlation <= 0:
-            return f"no better than the mean yet ({known})"
-        if gain < 2 * error:
+            return "no better than the mean yet"
+        if gain < 2 * error or self.rank_correlation < ONE_SIDED / math.sqrt(self.candidates - 1):
             return f"not clearly better than the mean yet ({known})"
         words = "better than the mean" if self.rank_correlation < 0.6 else "clearly better than the mean"
         narrow = f"; its bands are too narrow, 90 % hold {self.coverage:.0%}" if self.coverage < 0.75 else ""
@@ -71,7 +73,7 @@ class LeaveOneOut:
 
 
 def leave_one_out(posterior: GaussianPosterior, rows: IntArray) -> LeaveOneOut:
-    """Closed-form leave-one-candidate-out with hyperparameters and constant mean held fixed.
+    """Closed-form leave-one-candidate-out with the hyperparameters held fixed.
 
     rows: [n], the candidate of each observation; replicates of one candidate are left out together.
     Rasmussen and Williams (2006), section 5.4.2; for groups Ginsbourger and Schärer, JCGS 2024.
@@ -79,7 +81,11 @@ def leave_one_out(posterior: GaussianPosterior, rows: IntArray) -> LeaveOneOut:
     y = posterior.standard.apply(posterior.y)
     groups = [np.flatnonzero(rows == row) for row in np.unique(rows)]
     plain_mean, plain_variance = _without_model(y, groups)
-    mean, variance = (plain_mean, plain_variance) if posterior.state is None else _with_model(posterior, y, groups)
+    mean, variance = (
+        (plain_mean, plain_variance)
+        if posterior.state is None or len(groups) < 2
+        else _with_model(posterior, y, groups)
+    )
     gains = (_log_density(y, mean, variance) - _log_density(y, plain_mean, plain_variance)).numpy()
     deviation = variance.sqrt()
     inside = ((y - mean).abs() <= HALF_WIDTH * deviation).double()
@@ -98,18 +104,22 @@ def leave_one_out(posterior: GaussianPosterior, rows: IntArray) -> LeaveOneOut:
 
 
 def _with_model(posterior: GaussianPosterior, y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
-    """Standardised mean [n] and variance [n] of values, each group predicted from the others."""
+    """Standardised mean [n] and variance [n] of values, each group predicted from the others.
+
+    The constant mean is estimated anew from the others too: otherwise the left-out values would speak through it.
+    """
     assert posterior.state is not None
     precision = torch.cholesky_inverse(posterior.state.factor)
-    weights = posterior.state.weights
+    onto_mean = precision.sum(dim=1)
+    precision = precision - torch.outer(onto_mean, onto_mean) / onto_mean.sum()
+    weights = precision @ y
     mean, variance = torch.empty_like(y), torch.empty_like(y)
     single = torch.from_numpy(np.array([g[0] for g in groups if len(g) == 1], dtype=np.int64))
     diagonal = precision.diagonal()[single]
     mean[single], variance[single] = y[single] - weights[single] / diagonal, 1.0 / diagonal
     for group in (torch.from_numpy(g) for g in groups if len(g) > 1):
-        factor, _ = fitting.cholesky(precision[group][:, group])
-        mean[group] = y[group] - torch.cholesky_solve(weights[group][:, None], factor)[:, 0]
-        variance[group] = torch.cholesky_inverse(factor).diagonal()
+        covariance = torch.linalg.pinv(precision[group][:, group], hermitian=True)
+        mean[group], variance[group] = y[group] - covariance @ weights[group], covariance.diagonal()
     return mean, variance.clamp_min(fitting.SMALLEST_NOISE)
 
 

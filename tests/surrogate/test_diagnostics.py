@@ -1,0 +1,92 @@
+"""Leave-one-out in closed form is what leaving out one by one gives, and its verdict is sober."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from discover.surrogate import fitting
+from discover.surrogate.diagnostics import leave_one_out
+from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.kernels import correlation, squared_distances
+
+
+def fitted(n: int, seed: int = 0, noise: float = 0.2) -> tuple[GaussianPosterior, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    rows = np.arange(n)
+    X = rng.uniform(size=(n, 2))
+    y = 50 + 8 * np.sin(4 * X[:, 0]) + noise * rng.normal(size=n)
+    return GaussianProcess().fit(torch.from_numpy(X), torch.from_numpy(y)), rows
+
+
+def without(posterior: GaussianPosterior, left_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The left-out values predicted from the others, with the same hyperparameters; no closed form."""
+    assert posterior.found is not None
+    assert posterior.state is not None
+    keep = np.setdiff1d(np.arange(len(posterior.y)), left_out)
+    y = posterior.standard.apply(posterior.y)
+    X = posterior.X / torch.tensor(posterior.found.lengths)
+    noise = torch.diag(fitting.noise_diagonal(posterior.noise, posterior.found.noise))
+    K = correlation(posterior.found.kernel, squared_distances(X, X)) + noise
+    solved = torch.linalg.solve(K[keep][:, keep], K[keep][:, left_out])
+    ones = torch.linalg.solve(K[keep][:, keep], torch.ones_like(y[keep]))
+    constant = (ones @ y[keep]) / ones.sum()
+    mean = constant + solved.T @ (y[keep] - constant)
+    variance = (K[left_out][:, left_out] - K[left_out][:, keep] @ solved).diagonal()
+    variance = variance + (1 - solved.sum(dim=0)).square() / ones.sum()
+    scale = posterior.standard.scale
+    return (posterior.standard.shift + scale * mean).numpy(), (scale * variance.sqrt()).numpy()
+
+
+def test_the_closed_form_is_leaving_out_one_by_one() -> None:
+    posterior, rows = fitted(15)
+    told = leave_one_out(posterior, rows)
+    for i in range(15):
+        mean, std = without(posterior, np.array([i]))
+        assert told.means[i] == pytest.approx(mean[0], rel=1e-8)
+        assert told.stds[i] == pytest.approx(std[0], rel=1e-6)
+
+
+def test_replicates_of_a_candidate_are_left_out_together() -> None:
+    posterior, _ = fitted(12)
+    rows = np.array([0, 0, 0, 1, 2, 3, 3, 4, 5, 6, 7, 8])
+    told = leave_one_out(posterior, rows)
+    for group in (np.array([0, 1, 2]), np.array([5, 6]), np.array([4])):
+        mean, std = without(posterior, group)
+        assert told.means[group] == pytest.approx(mean, rel=1e-8)
+        assert told.stds[group] == pytest.approx(std, rel=1e-6)
+    assert told.candidates == 9
+
+
+def test_a_clear_trend_is_found_better_and_its_intervals_hold() -> None:
+    posterior, rows = fitted(40)
+    told = leave_one_out(posterior, rows)
+    assert told.density_gain > 0.5
+    assert told.rank_correlation > 0.9
+    assert 0.75 <= told.coverage <= 1.0
+    assert told.verdict.startswith("clearly better than the mean")
+
+
+def test_pure_noise_is_hardly_ever_called_better() -> None:
+    verdicts = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        X, y = torch.from_numpy(rng.uniform(size=(20, 3))), torch.from_numpy(rng.normal(size=20))
+        verdicts.append(leave_one_out(GaussianProcess(evaluations=40).fit(X, y), np.arange(20)).verdict)
+    assert sum(v.startswith(("better", "clearly better")) for v in verdicts) <= 3
+    assert sum(v.startswith("no better than the mean yet") for v in verdicts) >= 20
+
+
+def test_few_and_constant_observations_are_not_judged() -> None:
+    posterior, rows = fitted(3)
+    assert leave_one_out(posterior, rows).verdict == "too few candidates to judge the model (3)"
+    X = torch.rand(8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    same = leave_one_out(GaussianProcess().fit(X, torch.ones(8, dtype=torch.float64)), np.arange(8))
+    assert same.verdict.startswith("no better than the mean yet")
+    one = leave_one_out(GaussianProcess().fit(X[:1], torch.ones(1, dtype=torch.float64)), np.arange(1))
+    assert math.isnan(one.rank_correlation)
+    assert json.loads(json.dumps(one.to_dict(), allow_nan=False))["rank_correlation"] is None

@@ -1,0 +1,53 @@
+"""Features on one scale over the whole pool."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from discover.errors import InvalidInput
+from discover.surrogate.scaling import Scaling
+
+
+def test_a_uniform_feature_gets_length_one() -> None:
+    grid = np.linspace(-3.0, 7.0, 1001)[:, None]
+    scaled = Scaling.over(grid).apply(grid)
+    assert np.ptp(scaled) == pytest.approx(1.0, rel=2e-3)
+    assert scaled.mean() == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_scale_is_the_pools_and_not_that_of_the_rows_at_hand() -> None:
+    pool = np.random.default_rng(0).normal(size=(50, 3))
+    scaling = Scaling.over(pool)
+    assert np.array_equal(scaling.apply(pool[:4]), scaling.apply(pool)[:4])
+
+
+def test_constant_features_are_left_out_and_none_left_is_one_column_of_zeros() -> None:
+    pool = np.column_stack([np.full(6, 0.1), np.arange(6.0)])
+    assert Scaling.over(pool).apply(pool).shape == (6, 1)
+    nothing = Scaling.over(np.full((6, 2), 0.3))
+    assert nothing.width == 1
+    assert np.array_equal(nothing.apply(np.ones((3, 2))), np.zeros((3, 1)))
+
+
+def test_not_finite_empty_and_misshapen_features_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="row 1"):
+        Scaling.over(np.array([[0.0], [np.nan]]))
+    with pytest.raises(InvalidInput, match="empty"):
+        Scaling.over(np.zeros((0, 2)))
+    with pytest.raises(InvalidInput, match="3 features where the pool has 2"):
+        Scaling.over(np.zeros((4, 2))).apply(np.zeros((1, 3)))
+
+
+@given(
+    arrays(np.float64, (7, 3), elements=st.floats(-1e6, 1e6, width=32)),
+    st.floats(1e-150, 1e150),
+)
+def test_the_unit_of_a_feature_does_not_matter(pool: np.ndarray, unit: float) -> None:
+    once, again = Scaling.over(pool), Scaling.over(pool * unit)
+    assert np.isfinite(again.apply(pool * unit)).all()
+    if np.array_equal(once.kept, again.kept):
+        assert np.allclose(once.apply(pool), again.apply(pool * unit), rtol=1e-6, atol=1e-6)
