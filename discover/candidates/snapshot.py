@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -197,16 +196,25 @@ class Snapshot:
         ]
         if problems:
             raise InvalidInput(f"snapshot {self.hash[:12]}", problems)
-        wanted = None if ids is None else self._known(ids)
+        places = None if ids is None else self._places(ids)
         try:
-            if wanted is None:
+            if places is None:
                 return pq.read_table(self.path, columns=names).combine_chunks()
-            read = pq.read_table(
-                self.path, columns=list(dict.fromkeys([*names, self.id])), filters=pc.field(self.id).isin(wanted)
-            )
+            return self._pick(names, places)
         except (pa.ArrowException, OSError) as error:
             raise IntegrityError(f"{self.path} cannot be read ({error}); restore it, or pull again") from error
-        return read.select(names).combine_chunks()
+
+    def _pick(self, names: list[str], places: NDArray[np.int64]) -> pa.Table:
+        """Rows at ascending positions, read from only the row groups that hold them."""
+        with pq.ParquetFile(self.path) as file:
+            sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+            starts = np.cumsum([0, *sizes])
+            group = np.searchsorted(starts, places, side="right") - 1
+            groups = np.unique(group)
+            read = file.read_row_groups(groups.tolist(), columns=names)
+        before = np.cumsum([0, *(sizes[one] for one in groups)])[:-1]
+        inside = places - starts[group] + before[np.searchsorted(groups, group)]
+        return read.take(pa.array(inside, type=pa.int64())).combine_chunks()
 
     def frame(
         self, columns: Sequence[str] | None = None, ids: Sequence[str] | NDArray[np.str_] | None = None
@@ -235,12 +243,14 @@ class Snapshot:
         for pull in self.manifest["earlier"]:
             yield {**pull, **own}
 
-    def _known(self, ids: Sequence[str] | NDArray[np.str_]) -> pa.Array:
-        wanted = list(dict.fromkeys(str(i) for i in ids))
-        unknown = sorted(set(wanted) - set(self.ids.tolist()))
-        if unknown:
-            raise unknown_ids(f"snapshot {self.hash[:12]}", unknown, self.ids)
-        return pa.array(wanted, type=pa.large_string())
+    def _places(self, ids: Sequence[str] | NDArray[np.str_]) -> NDArray[np.int64]:
+        """Ascending positions of ids, each once."""
+        wanted = np.unique(np.array([str(i) for i in ids], dtype=np.str_))
+        places = np.searchsorted(self.ids, wanted).astype(np.int64)
+        known = np.array([p < len(self) and self.ids[p] == i for p, i in zip(places, wanted, strict=True)], dtype=bool)
+        if not known.all():
+            raise unknown_ids(f"snapshot {self.hash[:12]}", wanted[~known].tolist(), self.ids)
+        return places
 
     def __repr__(self) -> str:
         origin = self.manifest.get("source") or self.manifest.get("kind") or ""

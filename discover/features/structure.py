@@ -40,6 +40,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -210,15 +212,23 @@ def _symmetry(structure: Any, atoms: _Atoms) -> list[float]:
 
 
 def _quietly(search: Any, *given: Any, **options: Any) -> Any:
-    """What spglib finds, None where it finds nothing: older versions return None, newer ones may raise."""
-    import warnings
+    """What spglib finds, None where it finds nothing: older versions return None, newer ones may raise.
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
+    Its C library writes warnings to standard error unless it is told not to in the environment.
+    """
+    before = os.environ.get("SPGLIB_WARNING")
+    os.environ["SPGLIB_WARNING"] = "OFF"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
             return search(*given, **options)
-        except Exception:
-            return None
+    except Exception:
+        return None
+    finally:
+        if before is None:
+            del os.environ["SPGLIB_WARNING"]
+        else:
+            os.environ["SPGLIB_WARNING"] = before
 
 
 def _contacts(structure: Any, radii: FloatArray) -> _Contacts:

@@ -1,0 +1,205 @@
+"""All features of a pool: which featurizers its columns call for, and the table of numbers, cached by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from discover.errors import InvalidInput, Problem
+from discover.features.encoding import Described, Numeric, OneHot, categories_of
+from discover.protocols import FeatureTable, Featurizer, FloatArray, Progress
+from discover.registry import load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GROUP = "discover.features"
+_CHUNK = 256
+"""Rows that are read and transformed at once where structures are among them."""
+
+
+class Spec(Protocol):
+    """Roles of columns: what of a pool's specification features are made from."""
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
+    def categorical(self) -> tuple[str, ...]: ...
+    @property
+    def descriptors(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]: ...
+    @property
+    def made_from(self) -> Mapping[str, str]: ...
+
+
+class Pool(Protocol):
+    """Rows in a fixed order, with their roles and a content hash."""
+
+    @property
+    def spec(self) -> Any: ...
+    @property
+    def hash(self) -> str: ...
+    @property
+    def ids(self) -> Any: ...
+    def __len__(self) -> int: ...
+    def frame(self, rows: Any = None, columns: Sequence[str] | None = None) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Features:
+    """Featurizers side by side; itself a Featurizer. Numbers are as they come: scaling belongs to the surrogate."""
+
+    parts: tuple[Featurizer, ...]
+
+    def __post_init__(self) -> None:
+        names = self.names
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            hint = "rename the pool's column"
+            raise InvalidInput(
+                "features", [Problem("two features have this name", value=name, way_out=hint) for name in twice]
+            )
+
+    @classmethod
+    def from_spec(cls, spec: Spec, categories: Mapping[str, Sequence[str]] | None = None) -> Features:
+        """The featurizers that a specification calls for: numeric columns, categories, then kinds by name.
+
+        categories: {column: all categories of the pool}, for the categorical columns without descriptors. UnknownKind
+        for a kind that is not installed, with the nearest one.
+        """
+        known = categories or {}
+        missing = [name for name in spec.categorical if name not in spec.descriptors and name not in known]
+        if missing:
+            hint = "use Features.of(pool), or give categories={column: [...]}"
+            raise InvalidInput(
+                "features", [Problem("its categories are not known", column=name, way_out=hint) for name in missing]
+            )
+        parts: list[Featurizer] = [Numeric(tuple(spec.columns))] if spec.columns else []
+        for name in spec.categorical:
+            described = name in spec.descriptors
+            parts.append(Described.of(name, spec.descriptors[name]) if described else OneHot(name, tuple(known[name])))
+        parts += [load(GROUP, kind)(column=column) for kind, column in spec.made_from.items()]
+        return cls(tuple(parts))
+
+    @classmethod
+    def of(cls, pool: Pool) -> Features:
+        """The features of a pool; one-hot categories are those that stand in it."""
+        plain = [name for name in pool.spec.categorical if name not in pool.spec.descriptors]
+        cells = pool.frame(columns=plain) if plain else None
+        return cls.from_spec(
+            pool.spec, {name: categories_of(cells[name]) for name in plain} if cells is not None else {}
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the d features."""
+        return tuple(name for part in self.parts for name in part.names)
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Columns that `transform` reads."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.requires))
+
+    @property
+    def fingerprint(self) -> str:
+        """What the numbers depend on besides the rows: versions, settings and names of the parts."""
+        told = [[type(part).__name__, str(getattr(part, "fingerprint", "")), list(part.names)] for part in self.parts]
+        return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()
+
+    def transform(self, rows: pd.DataFrame) -> FloatArray:
+        """Float64 [n, d], finite. InvalidInput collects what every part says of its cells."""
+        absent = [
+            Problem("a feature needs this column", column=name) for name in self.requires if name not in rows.columns
+        ]
+        if absent:
+            raise InvalidInput("features", absent)
+        tables: list[FloatArray] = [np.empty((len(rows), 0))]
+        problems: list[Problem] = []
+        for part in self.parts:
+            try:
+                tables.append(part.transform(rows))
+            except InvalidInput as error:
+                problems += error.problems
+        if problems:
+            raise InvalidInput("features", problems)
+        return np.ascontiguousarray(np.hstack(tables))
+
+
+def feature_table(pool: Pool, cache: Path | None = None, progress: Progress | None = None) -> FeatureTable:
+    """All features of a pool, [N, d] in its order; made once for the same content, if there is a folder for them.
+
+    progress is called with (rows done, rows). A cached table that does not match its hash is made again.
+    """
+    features = Features.of(pool)
+    key = hashlib.sha256(f"{pool.hash} {features.fingerprint}".encode()).hexdigest()[:40]
+    kept = _read(cache, key, features.names, len(pool)) if cache else None
+    if kept is None:
+        kept = _table(features.names, _transform(pool, features, progress))
+        if cache:
+            _write(cache, key, kept)
+    elif progress:
+        progress(len(pool), len(pool))
+    return kept
+
+
+def _transform(pool: Pool, features: Features, progress: Progress | None) -> FloatArray:
+    values = np.empty((len(pool), len(features.names)))
+    columns = list(features.requires)
+    step = _CHUNK if "structure" in pool.spec.made_from else max(1, len(pool))
+    for start in range(0, len(pool), step):
+        places = np.arange(start, min(start + step, len(pool)))
+        rows = pool.frame(places, columns)
+        rows.index = pool.ids[places]
+        values[places] = features.transform(rows)
+        if progress:
+            progress(int(places[-1]) + 1, len(pool))
+    return values
+
+
+def _table(names: tuple[str, ...], values: FloatArray) -> FeatureTable:
+    values = np.ascontiguousarray(values, dtype=np.float64) + 0.0
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        columns = sorted({names[place] for _, place in bad})
+        raise InvalidInput(
+            "features", [Problem("a featurizer gave a number that is not finite", column=name) for name in columns]
+        )
+    values.flags.writeable = False
+    header = json.dumps([list(names), list(values.shape)], ensure_ascii=False)
+    digest = hashlib.sha256(header.encode() + values.astype("<f8").tobytes()).hexdigest()
+    return FeatureTable(names, values, digest)
+
+
+def _read(cache: Path, key: str, names: tuple[str, ...], rows: int) -> FeatureTable | None:
+    path = cache / f"features-{key}.npy"
+    try:
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    if values.dtype != np.float64 or values.shape != (rows, len(names)) or not np.isfinite(values).all():
+        return None
+    table = _table(names, values)
+    return table if table.hash == told.get("hash") else None
+
+
+def _write(cache: Path, key: str, table: FeatureTable) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    path = cache / f"features-{key}.npy"
+    told = {"hash": table.hash, "names": list(table.names), "rows": len(table)}
+    for target, write in (
+        (path, lambda f: np.save(f, table.values)),
+        (path.with_suffix(".json"), lambda f: f.write(json.dumps(told).encode())),
+    ):
+        fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+        with fresh.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(target)
