@@ -27,6 +27,8 @@ from discover.protocols import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
+ENOUGH = 10
+"""Seeds below which a bootstrap interval is too narrow to be believed."""
 LEVELS = (0.25, 0.5, 0.75)
 """Shares of the top 5 % for which the acceleration over random choice is given."""
 
@@ -243,11 +245,11 @@ class Study:
 
 
 def _word(gain: Interval, other: str) -> str:
-    numbers = f"area {gain.mean:+.3f}, {gain.level:.0%} interval {gain.low:+.3f} to {gain.high:+.3f}, {gain.n} seeds"
-    if not np.isfinite(gain.low):
-        return f"not comparable with {other} on a single seed (area {gain.mean:+.3f})"
+    said = f"area {gain.mean:+.3f}"
+    if gain.n < ENOUGH:
+        return f"not to be compared with {other} on {gain.n} seed{'s' if gain.n != 1 else ''} ({said}; {ENOUGH} or more give an interval)"
     verdict = {1: f"better than {other}", 0: f"no better than {other}", -1: f"worse than {other}"}[gain.sign]
-    return f"{verdict} ({numbers})"
+    return f"{verdict} ({said}, {100 * gain.level:.0f} % interval {gain.low:+.3f} to {gain.high:+.3f}, {gain.n} seeds)"
 
 
 def _plain(body: Mapping[Any, Any]) -> dict[str, Any]:

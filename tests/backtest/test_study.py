@@ -153,10 +153,12 @@ def test_json_and_back(study: Study, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again.curves(), study.curves())
 
 
-def test_one_seed_concludes_nothing(pool: CandidatePool, tmp_path: Path) -> None:
-    alone = run_study(pool, Objective("y"), table(), policies={"random": Random()}, seeds=[3], budget=10)
-    assert "single seed" in alone.verdicts()[0]
-    assert Study.read(alone.save(tmp_path / "one.json")).seeds == (3,)
+@pytest.mark.parametrize("seeds", [[3], range(9)])
+def test_few_seeds_conclude_nothing(pool: CandidatePool, tmp_path: Path, seeds: list[int]) -> None:
+    """A bootstrap over a handful of seeds would be far too sure of itself."""
+    few = run_study(pool, Objective("y"), table(), policies={"random": Random()}, seeds=seeds, budget=10)
+    assert few.verdicts()[0].startswith(f"random is not to be compared with random choice on {len(seeds)} seed")
+    assert Study.read(few.save(tmp_path / "few.json")).seeds == tuple(seeds)
 
 
 def test_budget_beyond_the_pool_tries_everything_once(pool: CandidatePool) -> None:
