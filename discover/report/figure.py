@@ -50,6 +50,7 @@ _STYLE: Any = {
     "legend.fontsize": 9,
     "lines.solid_capstyle": "round",
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "discover",
 }
 

@@ -1,0 +1,107 @@
+"""Tables: the best beside their predictions, failures by kind, twins within a batch, cautions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from discover import Campaign, Objective
+from discover.report.tables import (
+    best_table,
+    cautions_table,
+    failure_kinds,
+    failures_table,
+    flags,
+    median_neighbour,
+    near_duplicates,
+    reduced_formula,
+    standardised,
+    why_table,
+)
+
+from .conftest import SIZE, candidates
+
+
+def test_best_ten(campaign: Campaign) -> None:
+    table = best_table(campaign)
+    assert table["rank"].tolist() == list(range(1, 11))
+    assert table["modulus"].is_monotonic_decreasing
+    measured = campaign.observations.query("status == 'measured'")
+    assert table["modulus"].iloc[0] == measured["modulus"].max()
+    proposals = campaign.proposals.set_index("id")
+    for row in table.to_dict("records"):
+        assert row["formula"] == candidates().set_index("id").loc[row["id"], "formula"]
+        assert row["predicted_mean"] == pytest.approx(proposals.loc[row["id"], "predicted_mean"], nan_ok=True)
+        assert row["iteration"] == proposals.loc[row["id"], "iteration"]
+    assert table["cautions"].str.contains("magnetic").equals(table["formula"].str.contains("Fe|Co"))
+
+
+def test_why_holds_every_proposal_and_its_end(campaign: Campaign) -> None:
+    table = why_table(campaign)
+    assert len(table) == 25
+    assert (table["reason"].str.len() > 20).all()
+    failed = table[table["state"] == "failed"]
+    assert len(failed) >= 1
+    assert failed["why_not"].str.startswith("not stable").all()
+    assert failed["modulus"].isna().all()
+    assert table.loc[table["state"] == "measured", "modulus"].notna().all()
+
+
+def test_failures_are_counted_by_kind(campaign: Campaign) -> None:
+    table = failures_table(campaign)
+    assert set(table["status"]) == {"failed"}
+    assert failure_kinds(table).to_dict() == {"not stable": len(table)}
+    reasons = pd.DataFrame({"reason": ["n = 12.5 is outside", "n = 1e+02 is outside", "no fit: rms 0.3", "", None]})
+    assert failure_kinds(reasons).to_dict() == {"n = … is outside": 2, "no fit": 1, "no reason given": 2}
+
+
+def test_twins_of_a_batch_are_found(begin: Callable[..., Campaign]) -> None:
+    frame = candidates()
+    frame.loc[1, ["volume", "charge", "radius"]] = frame.loc[0, ["volume", "charge", "radius"]].to_numpy() + 1e-4
+    frame.loc[[5, 6], "formula"] = ["Mg2O4", "MgO2"]
+    frame.loc[5, "volume"], frame.loc[6, "volume"] = 3.0, -3.0
+    started = begin(Objective("modulus"), frame)
+    started.propose(["m-000", "m-001", "m-005", "m-006"], reason="to be compared")
+    started.propose(["m-010"], reason="alone")
+    twins = near_duplicates(started).set_index(["first", "second"])
+    assert twins.loc[("m-000", "m-001"), "why"] == "close in feature space"
+    assert twins.loc[("m-000", "m-001"), "distance"] < 0.01
+    assert twins.loc[("m-005", "m-006"), "why"] == "same composition"
+    assert twins.loc[("m-005", "m-006"), "distance"] > 1
+    assert set(twins["iteration"]) == {1}
+
+
+def test_cautions_are_for_magnetic_and_f_electron_compounds(campaign: Campaign) -> None:
+    table = cautions_table(campaign)
+    measured = campaign.best(SIZE)
+    expected = measured[measured["formula"].str.contains("Fe|Co|Ce")]
+    assert table["id"].tolist() == expected["id"].tolist()
+    assert len(table) >= 1
+    assert flags("Fe2CeO3") == ["magnetic elements: Fe", "f electrons: Ce"]
+    assert flags("MgO") == flags("no <formula>") == []
+
+
+def test_reduced_formula_and_its_absence() -> None:
+    assert reduced_formula("Mg2O4") == "MgO2"
+    assert reduced_formula("<script>") is None
+
+
+def test_standardised_keeps_constant_features_out() -> None:
+    scaled = standardised(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    assert scaled.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+
+
+def test_median_neighbour_on_a_grid_and_of_equals() -> None:
+    assert median_neighbour(np.arange(20.0)[:, None]) == pytest.approx(1.0)
+    assert median_neighbour(np.zeros((5, 2))) == 1.0
+
+
+def test_a_pool_without_formulas(begin: Callable[..., Campaign]) -> None:
+    started = begin(Objective("modulus"), candidates().drop(columns="formula"), policy="random")
+    started.tell(started.ask(3).assign(modulus=[1.0, 2.0, 3.0]))
+    assert "formula" not in best_table(started)
+    assert cautions_table(started).empty
+    assert near_duplicates(started).columns.tolist() == ["iteration", "first", "second", "distance", "why"]
