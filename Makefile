@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # one thread count for everybody, set before torch is imported: a campaign's bits depend on it
-export OMP_NUM_THREADS ?= 2
+export OMP_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 
 BIN = $(VENV)/bin

@@ -134,6 +134,7 @@ def pull(
 
     Example: discover pull campaigns/materials-project.yaml --refresh
     """
+    from discover.candidates.snapshot import difference
     from discover.definition import load
     from discover.store.database import files_of
 
@@ -142,7 +143,7 @@ def pull(
     with _notices():
         before = definition.newest(files) if refresh else None
         snapshot = definition.pull(files, refresh=refresh, progress=_progress("candidates"))
-    change = before.difference(snapshot) if before else None
+    change = difference(before, snapshot) if before else None
     if json_:
         _print_json({"hash": snapshot.hash, "rows": len(snapshot), "provenance": dict(snapshot.manifest),
                      "difference": asdict(change) if change else None})  # fmt: skip

@@ -114,7 +114,7 @@ class Teller:
 
     def _tell_values(self, row: Row, trial: Trial | None, candidate: str, remark: str) -> None:
         pid = trial.proposal.proposal_id if trial else None
-        wrote = conflict = False
+        wrote = fixed = conflict = False
         for target, (value, std, bound) in row.values.items():
             observation = Observation(
                 candidate_id=candidate, target=target, value=value, std=std, bound=bound,  # type: ignore[arg-type]
@@ -133,14 +133,14 @@ class Teller:
             elif self.correcting is not None:
                 corrected = replace(observation, proposal_id=known.proposal_id)
                 self._correct([key], corrected, None)
-                wrote = True
+                fixed = True
             else:
                 conflict = True
                 self._wrong(row, f"was already told as {_show(known)}, now {_show(observation)}", column=target, value=value,
                             way_out="a second measurement needs its own replicate; a mistake is mended with correct(…)")  # fmt: skip
         if conflict:
             return
-        what = self._state_after(row, trial) if wrote else "already known"
+        what = "corrected" if fixed else self._state_after(row, trial) if wrote else "already known"
         self._became(row, candidate, self.ledger.trials.get(pid or ""), what, remark)
 
     def _state_after(self, row: Row, trial: Trial | None) -> str:

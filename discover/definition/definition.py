@@ -66,11 +66,22 @@ class Definition:
 
     def pull(self, files: Path, *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The candidates as a snapshot under `files`, with every column that features and experiment need."""
-        needed = [*self._made_from().values(), *self._spec(None).used]
+        source = self.source.located(self.base, files)
+        return source.pull(self._needed, refresh=refresh, progress=progress)
+
+    def newest(self, files: Path) -> Snapshot | None:
+        """The newest snapshot of these candidates under `files`, where the source keeps them."""
+        source = self.source.located(self.base, files)
+        find = getattr(source, "newest", None)
+        found: Snapshot | None = find(self._needed) if find else None
+        return found
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        needed = list(self._spec(None).used)
         if self.experiment is not None:
             needed += self.experiment.requires
-        source = self.source.located(self.base, files)
-        return source.pull(tuple(dict.fromkeys(needed)), refresh=refresh, progress=progress)
+        return tuple(dict.fromkeys(needed))
 
     def pool(self, snapshot: Snapshot) -> CandidatePool:
         """The candidates, without the columns that hold answers."""
