@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -94,7 +95,10 @@ class CHGNet:
 
         model = _load_chgnet()
         atoms = len(structures[0])
-        with _torch_threads(threads), torch.enable_grad():
+        with _torch_threads(threads), torch.enable_grad(), warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="Converting a tensor with requires_grad=True", category=UserWarning
+            )
             try:
                 found = model.predict_graph(
                     [model.graph_converter(structure) for structure in structures],

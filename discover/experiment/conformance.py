@@ -62,15 +62,16 @@ def _declarations(experiment: Any, broken: list[str]) -> bool:
     if not is_dataclass(experiment) or isinstance(experiment, type):
         broken.append("is not an instance of a dataclass, so a campaign file cannot name its options")
     else:
-        names = [field.name for field in fields(experiment)]
+        name = next((field.name for field in fields(experiment)), "probe")
         try:
-            setattr(experiment, names[0] if names else "probe", None)
+            setattr(experiment, name, getattr(experiment, name, None))
             broken.append("is a dataclass that can be changed: declare it frozen")
         except (FrozenInstanceError, AttributeError):
             pass
     requires, targets = experiment.requires, experiment.targets
     if not isinstance(requires, tuple) or not all(isinstance(name, str) and name for name in requires):
         broken.append(f"requires must be a tuple of column names, not {requires!r}")
+        return False
     if not isinstance(targets, Mapping) or not targets:
         broken.append(f"targets must be a mapping of at least one name to a unit, not {targets!r}")
         return False

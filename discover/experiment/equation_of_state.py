@@ -196,12 +196,13 @@ def _calculate(structure: Structure, model: Calculator, volumes: int, strain: fl
     if moved:
         lower_end = 0 if scan.found.energies[0] < scan.found.energies[-1] else -1
         scan = _scan(structure, scan.lengths[lower_end] * steps, model, threads)
-    reasons = _refusals(scan)
+    reasons, curve = _refusals(scan), _curve(scan, len(structure), moved)
+    fit = {} if reasons else curve["fit"]
     return {
         "reason": "; ".join(reasons),
-        "modulus": scan.fit.modulus if scan.fit and not reasons else None,
-        "modulus_std": scan.fit.modulus_std if scan.fit and not reasons else None,
-        "curve": _curve(scan, len(structure), moved),
+        "modulus": fit.get("modulus"),
+        "modulus_std": fit.get("modulus_std"),
+        "curve": curve,
     }
 
 

@@ -1,0 +1,45 @@
+"""Structures to calculate: those of the shipped snapshot, and a metal made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from discover.candidates.snapshot import Snapshot
+from discover.candidates.structures import structure_text
+from discover.protocols import Candidate, Proposal
+
+SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
+
+
+def proposal(candidate_id: str, **values: object) -> Proposal:
+    """A proposal that carries its candidate."""
+    return Proposal(candidate_id, "test", "test", candidate=Candidate(candidate_id, "", values))
+
+
+def fcc(element: str = "Cu", length: float = 3.6) -> str:
+    """The text of a face-centred cubic crystal in its primitive cell; length: of the cubic cell, Å."""
+    half = length / 2
+    site = {"species": [{"element": element, "occu": 1}], "abc": [0, 0, 0]}
+    return structure_text({"lattice": {"matrix": [[0, half, half], [half, 0, half], [half, half, 0]]}, "sites": [site]})
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Callable[[str, str, int], Proposal]:
+    """(formula, space-group symbol, number of sites) to a proposal of the one shipped candidate that is so."""
+    folder = SHIPPED
+    found = sorted(folder.glob("*.json"))
+    assert len(found) == 1, f"one snapshot should lie in {folder}"
+    snapshot = Snapshot.open(found[0].stem, folder)
+    frame = snapshot.frame(["id", "formula", "spacegroup_symbol", "nsites"])
+
+    def find(formula: str, symbol: str, sites: int) -> Proposal:
+        rows = frame[(frame.formula == formula) & (frame.spacegroup_symbol == symbol) & (frame.nsites == sites)]
+        name = str(rows["id"].iloc[0])
+        assert snapshot.structure is not None
+        text = snapshot.frame([snapshot.structure], ids=[name])[snapshot.structure].iloc[0]
+        return proposal(name, formula=formula, structure=text)
+
+    return find

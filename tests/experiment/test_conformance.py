@@ -1,0 +1,164 @@
+"""The suite finds what it is there to find: each experiment here breaks one promise."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from discover.experiment.conformance import check_experiment
+from discover.protocols import Proposal, Result, Value
+from tests.experiment.conftest import proposal
+
+
+@dataclass(frozen=True)
+class Good:
+    """Twice x."""
+
+    factor: float = 2.0
+    calls: list[int] = field(default_factory=list)
+
+    requires = ("x",)
+    targets: Any = None
+    deterministic: Any = True
+
+    def __post_init__(self) -> None:
+        if self.targets is None:
+            object.__setattr__(self, "targets", {"y": "GPa"})
+
+    def located(self, base: Path, files: Path) -> Any:
+        return replace(self)
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"method": "twice x"}
+
+    def run(self, proposal: Proposal) -> Result:
+        if proposal.candidate is None or "x" not in proposal.candidate.values:
+            return Result("failed", reason="no x")
+        return Result("measured", {"y": Value(self.factor * proposal.candidate.values["x"])})
+
+
+@dataclass(frozen=True)
+class Invents(Good):
+    def run(self, proposal: Proposal) -> Result:
+        return Result("measured", {"y": Value(0.0)})
+
+
+@dataclass(frozen=True)
+class Wavers(Good):
+    def run(self, proposal: Proposal) -> Result:
+        self.calls.append(1)
+        return Result("measured", {"y": Value(float(len(self.calls)))})
+
+
+@dataclass(frozen=True)
+class Crashes(Good):
+    def run(self, proposal: Proposal) -> Result:
+        raise KeyError("x")
+
+
+@dataclass(frozen=True)
+class Wordless(Good):
+    def run(self, proposal: Proposal) -> Result:
+        return Result("failed")
+
+
+@dataclass(frozen=True)
+class NotFinite(Good):
+    def run(self, proposal: Proposal) -> Result:
+        return Result("measured", {"y": Value(float("nan"))})
+
+
+@dataclass(frozen=True)
+class OtherTarget(Good):
+    def run(self, proposal: Proposal) -> Result:
+        return Result("measured", {"z": Value(1.0)})
+
+
+@dataclass(frozen=True)
+class BoundAsValue(Good):
+    def run(self, proposal: Proposal) -> Result:
+        return Result("measured", {"y": Value(1.0, bound="above")})
+
+
+@dataclass(frozen=True)
+class DrawsGlobally(Good):
+    def run(self, proposal: Proposal) -> Result:
+        random.random()
+        return super().run(proposal)
+
+
+@dataclass(frozen=True)
+class SetsEnvironment(Good):
+    def run(self, proposal: Proposal) -> Result:
+        os.environ["DISCOVER_PROBE"] = str(len(os.environ))
+        return super().run(proposal)
+
+
+@dataclass(frozen=True)
+class SpoilsCandidate(Good):
+    def run(self, proposal: Proposal) -> Result:
+        result = super().run(proposal)
+        if proposal.candidate is not None:
+            proposal.candidate.values["x"] = 7.0  # type: ignore[index]
+        return result
+
+
+@dataclass(frozen=True)
+class Undescribed(Good):
+    def describe(self) -> Mapping[str, Any]:
+        return {"method": object()}
+
+
+@dataclass
+class Mutable:
+    requires: tuple[str, ...] = ()
+    targets: Any = field(default_factory=lambda: {"y": ""})
+    deterministic: bool = True
+
+    located, describe, run = Good.located, Good.describe, Good.run
+
+
+@pytest.fixture(autouse=True)
+def _tidy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCOVER_PROBE", "")
+
+
+def test_a_good_one_passes(tmp_path: Path) -> None:
+    (result,) = check_experiment(Good(), [proposal("a", x=1.0)], files=tmp_path)
+    assert result.values == {"y": Value(2.0)}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "promise"),
+    [
+        (Invents(), "a value was invented"),
+        (Wavers(), "says it is deterministic"),
+        (Crashes(), "not ExperimentFailed"),
+        (Wordless(), "without a reason"),
+        (NotFinite(), "not a Value with a finite float"),
+        (OtherTarget(), "not among its targets"),
+        (BoundAsValue(), "not 'censored'"),
+        (DrawsGlobally(), "changed Python's random"),
+        (SetsEnvironment(), "changed the environment"),
+        (SpoilsCandidate(), "changed the proposal"),
+        (Undescribed(), "describe() is not JSON"),
+        (Mutable(), "declare it frozen"),
+        (Good(targets={"status": ""}), "a name that campaigns use themselves"),
+        (object(), "lacks requires"),
+    ],
+)
+def test_a_broken_promise_is_named(experiment: Any, promise: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_experiment(experiment, [proposal("a", x=1.0)], files=tmp_path)
+    assert promise in str(caught.value)
+
+
+def test_nothing_to_run_is_no_proof(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one proposal"):
+        check_experiment(Good(), [], files=tmp_path)
