@@ -21,11 +21,9 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "botorch", "gpytorch", "numpy", "scipy")}
 
 
-def amount(value: float, unit: str = "", digits: int = 3) -> str:
-    """A number with its unit, in `digits` significant digits."""
-    text = f"{value:.{digits}g}"
-    if "e" in text and 1e-4 <= abs(value) < 1e6:
-        text = f"{float(text):.0f}" if abs(value) >= 1 else f"{float(text):f}".rstrip("0")
+def amount(value: float, unit: str = "") -> str:
+    """A number with its unit: three significant digits, and no power of ten where four to six figures say it."""
+    text = f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
     return f"{text} {unit}".rstrip()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -80,7 +81,7 @@ def test_the_expected_approach_is_its_integral(
         *np.clip([mean, mean - 5 * deviation, mean + 5 * deviation], low - distance, high + distance),
     ]
     edges = sorted(set(spans))
-    exact = sum(quad(integrand, a, b, epsabs=0, epsrel=1e-10)[0] for a, b in zip(edges, edges[1:]))
+    exact = sum(quad(integrand, a, b, epsabs=0, epsrel=1e-10)[0] for a, b in pairwise(edges))
     ours = float(log_expected_approach(tensor(mean), tensor(deviation), low, high, distance)[0])
     if exact > 1e-280:
         assert ours == pytest.approx(math.log(exact), abs=1e-3)
