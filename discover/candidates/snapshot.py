@@ -23,7 +23,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from discover.candidates.canonical import FORMAT, canonical_table, kind_of, table_hash
+from discover.candidates.difference import Difference, difference
 from discover.errors import IntegrityError, InvalidInput, Problem, UnknownCandidate, nearest
+
+__all__ = ["Difference", "Snapshot", "difference", "to_frame", "unknown_ids"]
 
 OWN = ("format", "hash", "rows", "id", "structure", "columns", "earlier")
 """Manifest keys that the snapshot itself writes; all others are provenance."""
