@@ -1,12 +1,11 @@
 """The answers of a whole pool, calculated once and shipped: read by the report alone, and only where they are comparable.
 
-A folder of answers holds one table (`*.parquet` or `*.csv`: id, target, `status`, `reason`) and one `manifest.json` with
-the `identity` of the experiment that gave them (see `Experiment.describe`) and the hash of the candidates' `snapshot`.
+A folder of answers is a snapshot of the columns id, target, `status`, `reason`. Its manifest holds the description of the
+`experiment` that gave them, with its `identity` (see `Experiment.describe`), and the hash of the candidates' `snapshot`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,21 +29,21 @@ class Known:
 
 
 def read_answers(folder: str | Path) -> pd.DataFrame:
-    """The table of a folder of answers; its manifest is in `.attrs["manifest"]`. InvalidInput if there is no such table."""
-    import pandas as pd
+    """The table of a folder of answers, its bytes held against its hash; the manifest is in `.attrs["manifest"]`.
+
+    InvalidInput if the folder is not one; IntegrityError if the table is not the one that was written.
+    """
+    from discover.candidates.snapshot import Snapshot
 
     folder = Path(folder)
-    manifests = sorted(folder.glob("*.json"))
-    tables = sorted([*folder.glob("*.parquet"), *folder.glob("*.csv")])
-    if len(manifests) != 1 or len(tables) != 1:
-        hint = "it holds one manifest (*.json) and one table (*.parquet or *.csv)"
+    found = sorted(folder.glob("*.parquet"))
+    if len(found) != 1:
+        hint = "it holds exactly one snapshot: <hash>.parquet and <hash>.json"
         raise InvalidInput("answers", [Problem("not a folder of answers", value=str(folder), way_out=hint)])
-    table = tables[0]
-    if table.suffix == ".parquet":
-        frame = pd.read_parquet(table)
-    else:
-        frame = pd.read_csv(table, keep_default_na=False, na_values=[""])
-    frame.attrs["manifest"] = json.loads(manifests[0].read_text())
+    snapshot = Snapshot.open(found[0].stem, folder)
+    snapshot.verify()
+    frame = snapshot.frame()
+    frame.attrs["manifest"] = dict(snapshot.manifest)
     return frame
 
 

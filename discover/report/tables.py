@@ -44,7 +44,7 @@ def why_table(campaign: Any) -> pd.DataFrame:
     observed = campaign.observations
     told = observed[observed["proposal_id"].notna()]
     reasons = told[told["status"].isin(("failed", "infeasible"))].groupby("proposal_id")["reason"].last()
-    table = proposals.assign(why_not=proposals["proposal_id"].map(reasons).fillna(""))
+    table = proposals.assign(why_not=proposals["proposal_id"].map(reasons.to_dict()).astype(object).fillna(""))
     for name in campaign.objective.names:
         table[name] = table["proposal_id"].map(told[told["status"] != "failed"].groupby("proposal_id")[name].mean())
     formulas = formulas_of(campaign)
@@ -69,7 +69,7 @@ def failure_kinds(failures: pd.DataFrame) -> pd.Series:
     """How many failures there are of each kind: what stands before the colon of the reason, without its own numbers."""
     kinds = failures["reason"].fillna("").astype(str).str.split(":").str[0].str.strip()
     kinds = kinds.str.replace(r"=\s*[-+]?[\d.]+(?:e[-+]?\d+)?", "= …", regex=True, flags=re.IGNORECASE)
-    return kinds.replace("", "no reason given").value_counts()
+    return kinds.replace(["", "failed", "infeasible"], "no reason given").value_counts()
 
 
 def near_duplicates(campaign: Any) -> pd.DataFrame:

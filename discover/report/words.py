@@ -74,7 +74,8 @@ def goal(objective: Objective) -> str:
             wanted = f" to {number(t.value)}" if t.value is not None else f" to {list(t.band or ())}"
         parts.append(f"{verb} {plain_name(t.name)}{unit}{wanted}")
     limits = "".join(f", where {c.text}" for c in objective.constraints)
-    return "; ".join(parts).capitalize() + limits if len(parts) > 1 else parts[0][0].upper() + parts[0][1:] + limits
+    whole = "; ".join(parts) + limits
+    return whole[0].upper() + whole[1:]
 
 
 def comparison_words(path: Path, comparison: Comparison) -> list[str]:
