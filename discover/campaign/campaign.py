@@ -9,23 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from discover import registry
 from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
-from discover.campaign.choosing import choose, choose_by_hand, warn_of_shortage
+from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
 from discover.campaign.creating import begin, check_seed, redefine
+from discover.campaign.predicting import predictions
 from discover.campaign.rows import read
-from discover.campaign.running import Watch, check_experiment, run_pending
+from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
 from discover.campaign.settings import check_count, check_names, definition_of, resolve_policy
 from discover.campaign.status import Status, status_of
 from discover.campaign.telling import Teller, refuse
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
-from discover.errors import CampaignExists, InvalidInput, Problem, UnknownCandidate, nearest
-from discover.features.build import Features, feature_table
+from discover.errors import CampaignExists, InvalidInput, Problem, nearest
+from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.protocols import Experiment, FeatureTable, Policy, Progress, Spending, View
 from discover.store.events import Draft
@@ -307,6 +307,7 @@ class Campaign:
         n = check_count(n, "n")
         size = check_count(batch, "batch") if batch is not None else self.batch_size
         runner = self._experiment(experiment)
+        before = len(self.ledger.failures())
         with self.held():
             done = run_pending(self, runner, n, watch)
             while done < n:
@@ -316,6 +317,7 @@ class Campaign:
                     self._batch(iteration)
                     break
                 done += ran
+        warn_of_failures(self.ledger.failures()[before:], done)
         return self.observations
 
     def _experiment(self, experiment: Experiment | Callable[..., Any]) -> Experiment:
@@ -384,38 +386,7 @@ class Campaign:
 
         candidates: ids of the pool, or a frame with the columns that the features are made from.
         """
-        from discover.surrogate.predict import predict
-
-        view = self.view()
-        if isinstance(candidates, pd.DataFrame) and self.pool.id not in candidates.columns:
-            X = self._featurizer.transform(candidates)
-            frame = candidates.copy()
-        elif isinstance(candidates, pd.DataFrame):
-            return self._predict_frame(candidates)
-        else:
-            ids = known_ids(self.pool, candidates)
-            X = self.features.values[self.pool.rows(ids)]
-            frame = pd.DataFrame({self.pool.id: ids})
-        return self._with_predictions(frame, predict(view, X))
-
-    def _predict_frame(self, frame: pd.DataFrame) -> pd.DataFrame:
-        from discover.surrogate.predict import predict
-
-        known = all(str(i) in self.pool for i in frame[self.pool.id])
-        if known:
-            X = self.features.values[self.pool.rows([str(i) for i in frame[self.pool.id]])]
-        else:
-            X = self._featurizer.transform(frame)
-        return self._with_predictions(frame.copy(), predict(self.view(), X))
-
-    def _with_predictions(self, frame: pd.DataFrame, found: Mapping[str, tuple[Any, Any]]) -> pd.DataFrame:
-        for target, mean, std in tables.predicted_columns(self.objective):
-            frame[mean], frame[std] = found.get(target, (np.nan, np.nan))
-        return frame
-
-    @cached_property
-    def _featurizer(self) -> Features:
-        return Features.from_spec(self.pool.spec)
+        return predictions(self.view(), self.pool, candidates)
 
     def status(self) -> Status:
         """Where the campaign stands."""
@@ -450,12 +421,3 @@ class Campaign:
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_()
-
-
-def known_ids(pool: CandidatePool, ids: str | Sequence[str]) -> list[str]:
-    """Ids of the pool, each once; UnknownCandidate names those that it does not hold."""
-    wanted = list(dict.fromkeys([ids] if isinstance(ids, str) else [str(i) for i in ids]))
-    unknown = [i for i in wanted if i not in pool]
-    if unknown:
-        raise UnknownCandidate(f"not in the pool: {', '.join(unknown[:10])}{' …' if len(unknown) > 10 else ''}")
-    return wanted

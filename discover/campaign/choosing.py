@@ -10,7 +10,7 @@ import numpy as np
 from discover.campaign.asking import batch_event, check_batch, environment, moved, seed_of, view_of
 from discover.campaign.telling import refuse
 from discover.candidates.pool import CandidatePool
-from discover.errors import Conflict, Problem
+from discover.errors import Conflict, Problem, UnknownCandidate
 from discover.objective import Objective
 from discover.protocols import Batch, FeatureTable, Policy, Proposal, View
 from discover.store.events import Draft
@@ -115,3 +115,12 @@ def warn_of_shortage(iteration: Iteration) -> str:
     shortage = iteration.shortage or "no more candidates are to be had"
     warnings.warn(f"{got} of {iteration.n} proposed: {shortage}", FewerProposals, stacklevel=4)
     return shortage
+
+
+def known_ids(pool: CandidatePool, ids: str | Sequence[str]) -> list[str]:
+    """Ids of the pool, each once; UnknownCandidate names those that it does not hold."""
+    wanted = list(dict.fromkeys([ids] if isinstance(ids, str) else [str(i) for i in ids]))
+    unknown = [i for i in wanted if i not in pool]
+    if unknown:
+        raise UnknownCandidate(f"not in the pool: {', '.join(unknown[:10])}{' …' if len(unknown) > 10 else ''}")
+    return wanted

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,9 @@ Watch = Callable[[Trial, "Result | None"], Any]
 """Called before an experiment (result None) and after it."""
 
 
-def run_pending(campaign: Campaign, experiment: Experiment, limit: int | None = None, watch: Watch | None = None) -> int:
+def run_pending(
+    campaign: Campaign, experiment: Experiment, limit: int | None = None, watch: Watch | None = None
+) -> int:
     """Run what is cut off, proposed or to be retried, oldest first. Returns how many attempts were made.
 
     limit: how many attempts may be begun; one that was begun before and cut off is repeated whatever the limit.
@@ -133,6 +136,17 @@ def run_pending(campaign: Campaign, experiment: Experiment, limit: int | None = 
         if watch:
             watch(trial, result)
     return ran
+
+
+class FailedExperiments(UserWarning):
+    """Some experiments of a run gave no value; the message counts them and quotes the last reason."""
+
+
+def warn_of_failures(failures: Sequence[Failure], ran: int) -> None:
+    """Say aloud how many of a run's experiments failed."""
+    if failures:
+        message = f"{len(failures)} of {ran} experiments failed; the last: {failures[-1].reason}"
+        warnings.warn(message, FailedExperiments, stacklevel=3)
 
 
 def _next(ledger: Ledger, may_begin: bool) -> Trial | None:

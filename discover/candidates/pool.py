@@ -194,7 +194,7 @@ class CandidatePool:
         return to_frame(table.select([self.id, *names]))
 
     def candidate(self, row: int) -> Candidate:
-        """The whole candidate at a position: all of its columns and its structure, as JSON."""
+        """The whole candidate at a position: its id, all of its columns and its structure, as JSON."""
         return self.candidates([row])[0]
 
     def candidates(self, rows: IntArray | Sequence[int]) -> list[Candidate]:
@@ -204,7 +204,7 @@ class CandidatePool:
         if self._structure:
             for record, text in zip(records, self._structures(places).to_pylist(), strict=True):
                 record[self._structure] = text
-        return [Candidate(record.pop(self.id), _version(record), record) for record in records]
+        return [Candidate(record[self.id], _version(record), record) for record in records]
 
     def save(self, folder: Path | str) -> Snapshot:
         """The pool as a snapshot in `folder`, with the same hash; `from_snapshot(it, pool.spec)` is this pool again."""

@@ -181,11 +181,18 @@ def test_opening_what_is_not_there(url, make):
 
 
 def test_several_targets_have_a_prediction_each(make):
-    campaign = make(Objective([Target("yield"), Target("cost_of_it", "minimize")]), policy={"kind": "bayesian", "start": 4})
+    campaign = make(
+        Objective([Target("yield"), Target("cost_of_it", "minimize")]), policy={"kind": "bayesian", "start": 4}
+    )
     batch = campaign.ask(6)
     campaign.tell(batch.assign(**{"yield": [1.0, 2, 3, 4, 5, 6], "cost_of_it": [6.0, 5, 4, 3, 2, 1]}))
     batch = campaign.ask(2)
-    for name in ("predicted_mean_yield", "predicted_std_yield", "predicted_mean_cost_of_it", "predicted_std_cost_of_it"):
+    for name in (
+        "predicted_mean_yield",
+        "predicted_std_yield",
+        "predicted_mean_cost_of_it",
+        "predicted_std_cost_of_it",
+    ):
         assert batch[name].map(math.isfinite).all()
 
 
@@ -199,9 +206,15 @@ def test_processes_that_ask_at_once_never_share_a_candidate(campaign, url):
 
 
 @settings(max_examples=15, deadline=None)
-@given(sizes=st.lists(st.integers(1, 12), min_size=1, max_size=6), seed=st.integers(0, 5), kind=st.sampled_from(["random", "space-filling"]))
+@given(
+    sizes=st.lists(st.integers(1, 12), min_size=1, max_size=6),
+    seed=st.integers(0, 5),
+    kind=st.sampled_from(["random", "space-filling"]),
+)
 @pytest.mark.filterwarnings("ignore::discover.campaign.choosing.FewerProposals")
 def test_no_candidate_is_ever_proposed_twice(pool, sizes, seed, kind):
-    campaign = Campaign.create("c", objective=Objective("yield"), candidates=pool, policy=kind, store="sqlite://", seed=seed)
+    campaign = Campaign.create(
+        "c", objective=Objective("yield"), candidates=pool, policy=kind, store="sqlite://", seed=seed
+    )
     chosen = [candidate for n in sizes for candidate in campaign.ask(n)["material_id"]]
     assert len(chosen) == len(set(chosen)) == min(sum(sizes), 40)

@@ -83,7 +83,10 @@ def test_a_correction_replaces_and_keeps_the_old_in_the_log(campaign):
 
 
 def test_results_from_elsewhere_need_no_proposal(campaign):
-    assert became(campaign, {"material_id": ["m01", "m02"], "yield": [5.0, 6.0], "source": "literature"}) == ["measured"] * 2
+    assert (
+        became(campaign, {"material_id": ["m01", "m02"], "yield": [5.0, 6.0], "source": "literature"})
+        == ["measured"] * 2
+    )
     assert campaign.spending.experiments == 0
     chosen = [c for _ in range(38) for c in campaign.ask(1)["material_id"]]
     assert not {"m01", "m02"} & set(chosen)
@@ -151,7 +154,9 @@ def test_failures_close_a_proposal_and_do_not_train(campaign):
     assert len(view.training["yield"]) == 0
     assert [str(view.ids[row]) for row in view.infeasible] == [batch["material_id"][1]]
     assert campaign.observations["reason"].tolist() == ["pump", "decomposes"]
-    assert campaign.tell(batch.assign(status=["failed", "infeasible", ""]))["became"].tolist()[:2] == ["already known"] * 2
+    assert (
+        campaign.tell(batch.assign(status=["failed", "infeasible", ""]))["became"].tolist()[:2] == ["already known"] * 2
+    )
     text = "\n".join(problems(campaign, batch.assign(**{"yield": [1.0, 2.0, 3.0]})))
     assert "was recorded as failed" in text
     fixed = campaign.correct(batch.assign(**{"yield": [1.0, np.nan, np.nan]}), reason="the pump was fine")
@@ -180,7 +185,10 @@ def test_censored_values_are_bounds(campaign):
 def test_partial_results_of_several_targets(make):
     campaign = make(Objective([Target("yield"), Target("ee")]))
     batch = campaign.ask(2)
-    assert became(campaign, batch.assign(**{"yield": [1.0, 2.0], "ee": [np.nan, 5.0]})) == ["measured in part", "measured"]
+    assert became(campaign, batch.assign(**{"yield": [1.0, 2.0], "ee": [np.nan, 5.0]})) == [
+        "measured in part",
+        "measured",
+    ]
     assert campaign.pending["state"].tolist() == ["measured in part"]
     assert became(campaign, batch.assign(ee=[4.0, 5.0])) == ["measured", "already known"]
     assert campaign.observations[["yield", "ee"]].to_numpy().tolist() == [[1.0, 4.0], [2.0, 5.0]]
@@ -219,9 +227,13 @@ def test_the_fold_does_not_depend_on_the_order_of_independent_results(pool, rows
     random.shuffle(shuffled)
     views = []
     for order in (unique, shuffled):
-        campaign = Campaign.create("c", objective=Objective("yield"), candidates=pool, policy="random", store="sqlite://")
+        campaign = Campaign.create(
+            "c", objective=Objective("yield"), candidates=pool, policy="random", store="sqlite://"
+        )
         for candidate, value, replicate, source in order:
-            frame = pd.DataFrame([{"material_id": f"m{candidate:02d}", "yield": value, "replicate": replicate, "source": source}])
+            frame = pd.DataFrame(
+                [{"material_id": f"m{candidate:02d}", "yield": value, "replicate": replicate, "source": source}]
+            )
             campaign.tell(frame)
             campaign.tell(frame)
         views.append(campaign.view())

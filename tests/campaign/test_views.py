@@ -1,0 +1,120 @@
+"""What a scientist looks at: predictions, the best, status, provenance, representations."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from discover import Campaign, CandidatePool, Objective, Target
+from discover.errors import InvalidInput, UnknownCandidate
+
+
+@pytest.fixture
+def told(make, frame):
+    campaign = make(policy={"kind": "bayesian", "start": 5})
+    batch = campaign.ask(12)
+    campaign.tell(batch.assign(**{"yield": 50 * batch["a"] + 10 * (batch["solvent"] == "DMF")}))
+    return campaign
+
+
+def test_predictions_by_id_and_by_frame_agree(told, frame):
+    by_id = told.predict(list(frame["material_id"][:5]))
+    by_rows = told.predict(frame.head(5))
+    by_columns = told.predict(frame.head(5).drop(columns="material_id"))
+    for other in (by_rows, by_columns):
+        np.testing.assert_allclose(other["predicted_mean"], by_id["predicted_mean"], rtol=1e-9)
+        np.testing.assert_allclose(other["predicted_std"], by_id["predicted_std"], rtol=1e-6)
+    new = told.predict(pd.DataFrame({"a": [0.9], "b": [0.5], "solvent": ["DMF"]}))
+    assert new["predicted_std"][0] > 0
+    with pytest.raises(UnknownCandidate):
+        told.predict("m99")
+    with pytest.raises(InvalidInput, match="solvent"):
+        told.predict(pd.DataFrame({"a": [0.9], "b": [0.5]}))
+
+
+def test_predictions_learn(told, frame):
+    truth = (50 * frame["a"] + 10 * (frame["solvent"] == "DMF")).to_numpy()
+    assert np.corrcoef(told.predict(frame)["predicted_mean"], truth)[0, 1] > 0.9
+
+
+def test_without_observations_there_is_no_prediction(campaign):
+    assert math.isnan(campaign.predict("m00")["predicted_mean"][0])
+
+
+@pytest.mark.parametrize(
+    ("objective", "best"),
+    [
+        (Objective("y", "maximize"), 9.0),
+        (Objective("y", "minimize"), 1.0),
+        (Objective("y", "match", value=4.4), 4.0),
+        (Objective("y", "match", band=(6.5, 7.5)), 7.0),
+        (Objective("y", "maximize", constraints=["y <= 5.5"]), 5.0),
+    ],
+)
+def test_best_follows_the_objective(make, objective, best):
+    campaign = make(objective)
+    batch = campaign.ask(9)
+    campaign.tell(batch.assign(y=np.arange(1.0, 10.0)))
+    assert campaign.best(1)["y"].tolist() == [best]
+    assert campaign.status().best["y"] == best
+
+
+def test_best_of_several_targets_is_the_front_first(make):
+    campaign = make(Objective([Target("y"), Target("z", "minimize")]))
+    batch = campaign.ask(4)
+    campaign.tell(batch.assign(y=[1.0, 2.0, 3.0, 2.5], z=[1.0, 2.0, 3.0, 3.5]))
+    assert campaign.best(4)["beaten_by"].tolist() == [0, 0, 0, 1]
+
+
+def test_an_empty_campaign_can_be_looked_at(campaign):
+    assert campaign.best().empty
+    assert campaign.observations.empty
+    assert campaign.pending.empty
+    assert campaign.iterations.empty
+    assert campaign.proposals.empty
+    assert campaign.status().to_dict()["best"] is None
+    assert "40" in repr(campaign)
+
+
+def test_representations_are_worth_reading_and_escaped(make):
+    campaign = make(Objective("<b>y</b>"))
+    assert "maximize" in repr(campaign)
+    assert "<b>" not in campaign._repr_html_()
+
+
+def test_provenance_names_everything(told):
+    body = told.provenance()
+    assert body["snapshot_hash"] == told.pool.hash
+    assert body["definition"]["seed"] == 0
+    assert body["features"]["names"] == ["a", "b", "solvent=DMF", "solvent=THF"]
+    assert body["environment"]["packages"]["torch"]
+
+
+def test_a_changed_environment_is_noted(told, monkeypatch):
+    told.ask(1)
+    monkeypatch.setattr("discover.campaign.choosing.environment", lambda: {"threads": 99})
+    told.ask(1)
+    assert "not bit-reproducible" in told.notes["text"].iloc[-1]
+    assert "threads" in told.notes["text"].iloc[-1]
+
+
+def test_open_needs_no_frame(told, url):
+    again = Campaign.open("c", store=url)
+    pd.testing.assert_frame_equal(again.observations, told.observations)
+    assert again.pool.spec == told.pool.spec
+    assert again.status() == told.status()
+
+
+def test_composition_and_structure_columns(url):
+    from pymatgen.core import Lattice, Structure
+
+    cell = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.21), ["Mg", "O"], [[0, 0, 0], [0.5] * 3])
+    other = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+    frame = pd.DataFrame({"id": ["a", "b"], "formula": ["MgO", "NaCl"], "structure": [cell, other]})
+    pool = CandidatePool.from_frame(frame, id="id", composition="formula", structure="structure")
+    campaign = Campaign.create("c", objective=Objective("y"), candidates=pool, policy="random", store=url)
+    batch = campaign.ask(2)
+    assert {"formula", "structure"} <= set(batch.columns)
+    assert campaign.tell(batch.assign(y=[1.0, 2.0]))["became"].tolist() == ["measured"] * 2
+    assert any("packing" in name for name in campaign.features.names)
