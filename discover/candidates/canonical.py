@@ -234,7 +234,10 @@ def _misfits(series: pd.Series, told: str) -> list[Problem]:
     types = cells.map(lambda cell: type(cell).__name__)
     hint = "make every cell of the column a number, a text, a boolean, or a list of one of these; flatten mappings into columns of their own"
     if types.nunique() < 2:
-        return [Problem(f"cannot be stored: {told}", column=name, way_out=hint)]
+        what = f"cells of type {types.iloc[0]}" if len(types) else told
+        if what.endswith("Structure"):
+            hint = "name the column in structure="
+        return [Problem(f"cannot be stored: {what}", column=name, way_out=hint)]
     usual = types.value_counts().index[0]
     odd = np.flatnonzero((types != usual).to_numpy(dtype=bool))
     return listed(cells.index, odd, lambda p: cells.iloc[p], f"is not of the column's type ({usual})", name, hint)
