@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections.abc import Mapping
@@ -242,6 +243,13 @@ class Study:
             f"({self.pool['values']:,} with a value), {len(self.seeds)} seeds, {self.budget} experiments in batches of {self.batch}"
         )
         return "\n".join([head, *(f"  {sentence}" for sentence in self.verdicts())])
+
+    def _repr_html_(self) -> str:
+        table = self.summary()[list(_SHOWN)].to_html(float_format=lambda value: f"{value:.3f}")
+        return f"<pre>{html.escape(repr(self))}</pre>{table}"
+
+
+_SHOWN = ("area", "gain", "gain_low", "gain_high", "found_best", "top", "enhancement", "seconds")
 
 
 def _word(gain: Interval, other: str) -> str:
