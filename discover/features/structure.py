@@ -66,6 +66,7 @@ SYMPREC = 0.01
 BONDED = 1.2
 TOUCHING = 1.5
 _REACH = 1.45  # beyond this many times its nearest contact, a neighbour's weight is below 0.001
+_CLOSEST = 0.01  # Å
 _FARTHEST = 20.0  # Å; an atom without a neighbour so far away counts as if one stood there
 _SYSTEMS = np.array([2, 15, 74, 142, 167, 194])
 _CM3_PER_MOL = 1.66053907  # Å³ an atom
@@ -238,6 +239,8 @@ def _contacts(structure: Any, radii: FloatArray) -> _Contacts:
         i, j, image, distance = structure.get_neighbor_list(cutoff)
         nearest = np.full(sites, np.inf)
         np.minimum.at(nearest, i, distance)
+        if nearest.min() < _CLOSEST:
+            raise ValueError("two atoms stand in one place")
         needed = float(_REACH * nearest.max())
         if cutoff >= min(needed, _FARTHEST):
             break
