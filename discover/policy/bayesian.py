@@ -30,7 +30,7 @@ class Bayesian:
 
     start: int = 10
     kernel: Literal["matern", "rbf"] = "matern"
-    lengths: Literal["one", "each"] = "one"
+    lengths: Literal["one", "each", "compare"] = "one"
     filling: Literal["farthest", "medoids"] = "medoids"
     shortlist: int = 300
     draws: int = 256
@@ -73,13 +73,14 @@ class Bayesian:
         """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
         from discover.surrogate.predict import predict
 
-        return predict(view, X, self.model())
+        return predict(view, X, self.models())
 
-    def model(self) -> GaussianProcess:
-        """The surrogate as this policy fits it."""
+    def models(self) -> tuple[GaussianProcess, ...]:
+        """The surrogates that this policy fits, of which the best in leave-one-out is believed."""
         from discover.surrogate.gaussian_process import GaussianProcess
 
-        return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk)
+        kinds: tuple[Literal["one", "each"], ...] = ("one", "each") if self.lengths == "compare" else (self.lengths,)
+        return tuple(GaussianProcess(kernel=self.kernel, lengths=kind, chunk=self.chunk) for kind in kinds)
 
     def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:
         """The space-filling share of a batch, signed by this policy."""

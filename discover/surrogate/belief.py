@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,12 +47,16 @@ class Belief:
         return {name: posterior.memory() for name, posterior in self.posteriors.items()}
 
 
-def belief(view: View, model: GaussianProcess | None = None) -> Belief:
+MODELS = (GaussianProcess(),)
+"""What competes where nobody says otherwise."""
+
+
+def belief(view: View, models: Sequence[GaussianProcess] = MODELS) -> Belief:
     """Fit each target of the view that has observations, on features scaled over the whole pool.
 
-    A censored observation enters as if its bound were its value; how many there are is in `learned`.
+    Of several models the one whose leave-one-out density is highest is believed, target by target. A censored
+    observation enters as if its bound were its value; how many there are is in `learned`.
     """
-    model = model or GaussianProcess()
     scaling = Scaling.over(view.features.values)
     memory = view.memory.get("surrogate", {})
     posteriors, diagnostics, learned = {}, {}, {}
@@ -61,10 +65,14 @@ def belief(view: View, model: GaussianProcess | None = None) -> Belief:
         if training is None or not len(training):
             continue
         X = scaling.apply(view.features.values[training.rows])
-        posterior = fit_arrays(model, X, training.values, training.stds, memory.get(name))
-        posteriors[name] = posterior
-        diagnostics[name] = leave_one_out(posterior, training.rows)
-        learned[name] = _learned(posterior, diagnostics[name], training)
+        left = memory.get(name)
+        fits = [fit_arrays(model, X, training.values, training.stds, left) for model in models]
+        judged = [leave_one_out(posterior, training.rows) for posterior in fits]
+        best = max(range(len(fits)), key=lambda k: judged[k].density_gain)
+        posteriors[name], diagnostics[name] = fits[best], judged[best]
+        learned[name] = _learned(fits[best], judged[best], training)
+        if len(fits) > 1:
+            learned[name]["compared"] = {model.title: told.density_gain for model, told in zip(models, judged)}
     rows = [view.training[name].rows for name in posteriors]
     observed = np.unique(np.concatenate(rows)) if rows else np.array([], dtype=np.int64)
     return Belief(scaling, posteriors, observed, diagnostics, learned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,6 +67,11 @@ class GaussianProcess:
     evaluations: int = 100
     chunk: int = 2048
 
+    @property
+    def title(self) -> str:
+        """The model in words."""
+        return f"{self.kernel} kernel with one length-scale{' a feature' if self.lengths == 'each' else ''}"
+
     def fit(
         self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None
     ) -> GaussianPosterior:
@@ -78,16 +83,10 @@ class GaussianProcess:
         X, y, noise = _checked(X, y, noise)
         standard = Standard.of(y)
         target, known = standard.apply(y), noise / standard.scale / standard.scale
-        simple: list[tuple[Kernel, bool]] = [
-            (self.kernel, self.lengths == "each"),
-            (self.kernel, False),
-            ("matern", False),
-        ]
+        ladder = [self, replace(self, lengths="one"), replace(self, lengths="one", kernel="matern")]
         attempts: list[tuple[str, Callable[[], _Fit]]] = [
-            (f"{kernel} kernel with {'one length-scale a feature' if each else 'one length-scale'}",
-             partial(self._found, X, target, known, kernel, each, memory))
-            for kernel, each in dict.fromkeys(simple)
-        ]  # fmt: skip
+            (step.title, partial(step._found, X, target, known, memory)) for step in dict.fromkeys(ladder)
+        ]
         attempts.append(("the mean of the observations", lambda: (None, None)))
         (found, state), notes = fitting.climb(attempts)
         if state is not None and state.jitter:
@@ -96,11 +95,9 @@ class GaussianProcess:
             notes.append("the values do not tell their spread; their size was taken for it")
         return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes))
 
-    def _found(
-        self, X: Tensor, y: Tensor, known: Tensor, kernel: Kernel, each: bool, memory: Mapping[str, Any] | None
-    ) -> _Fit:
+    def _found(self, X: Tensor, y: Tensor, known: Tensor, memory: Mapping[str, Any] | None) -> _Fit:
         """The best fit over all starts, and its factors."""
-        d = X.shape[1]
+        d, kernel, each = X.shape[1], self.kernel, self.lengths == "each"
         starts = fitting.prior_starts(kernel, d)
         if (left := fitting.remembered(memory, kernel, d, each=each)) is not None:
             starts.append(left)

@@ -8,6 +8,7 @@ import pytest
 from discover.objective import Objective, Target
 from discover.protocols import FeatureTable, Training, View
 from discover.surrogate.belief import belief
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.predict import predict
 
 
@@ -53,3 +54,14 @@ def test_censored_observations_are_counted_and_their_treatment_named() -> None:
     assert learned["censored"] == 3
     assert "bound" in learned["censored_treatment"]
     assert "censored" not in belief(view()).learned["strength"]
+
+
+def test_of_competing_models_the_better_in_leave_one_out_is_believed() -> None:
+    models = (GaussianProcess(kernel="rbf"), GaussianProcess(lengths="each"), GaussianProcess())
+    held = belief(view(), models)
+    compared = held.learned["strength"]["compared"]
+    assert list(compared) == [model.title for model in models]
+    assert held.diagnostics["strength"].density_gain == max(compared.values())
+    alone = [belief(view(), (model,)).diagnostics["strength"].density_gain for model in models]
+    assert list(compared.values()) == alone
+    assert "compared" not in belief(view()).learned["strength"]
