@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import warnings
@@ -410,11 +411,19 @@ def _write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 def _print_table(frame: pd.DataFrame, as_json: bool) -> None:
     if as_json:
-        typer.echo(frame.to_json(orient="records", default_handler=str))
+        records = [{str(k): _cell(v) for k, v in row.items()} for row in frame.to_dict("records")]
+        typer.echo(json.dumps(records, indent=2, default=str))
         return
     from discover.report.terminal import table_text
 
     typer.echo(table_text(frame, width=_width()))
+
+
+def _cell(value: Any) -> Any:
+    """A cell as JSON has it: numbers exact, missing ones null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
 
 
 def _width() -> int:
@@ -433,3 +442,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "line": problem.line, "key": problem.key, "row": problem.row, "column": problem.column,
         "value": problem.value, "message": problem.message, "way_out": problem.way_out,
     }  # fmt: skip
+
+
+if __name__ == "__main__":
+    app()

@@ -160,11 +160,22 @@ class Definition:
 
 
 def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
-    """A CSV of descriptors: its first column names the category."""
+    """A CSV of descriptors: its first column names the category, the others hold numbers."""
     if not path.is_file():
         raise InvalidDefinition("descriptors", [Problem("no such file", value=str(path))])
-    frame = pd.read_csv(path, index_col=0, float_precision="round_trip")
-    return {str(k): {str(c): float(v) for c, v in row.items()} for k, row in frame.to_dict("index").items()}
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    found: dict[str, dict[str, float]] = {}
+    problems = []
+    for line, (category, *cells) in enumerate(frame.itertuples(index=False), start=2):
+        found[category] = {}
+        for column, cell in zip(frame.columns[1:], cells, strict=True):
+            try:
+                found[category][str(column)] = float(cell)
+            except ValueError:
+                problems.append(Problem("not a number", row=line, column=str(column), value=cell))
+    if problems:
+        raise InvalidDefinition(path.name, problems)
+    return found
 
 
 def load(path: Path | str) -> Definition:
@@ -267,4 +278,4 @@ def schema() -> dict[str, Any]:
                 }
             )
         body["properties"][key] = {"oneOf": choices}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "discover campaign", **body}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "discover campaign"}

@@ -1,0 +1,199 @@
+"""Campaign files: every problem at once, each with its line, key, value and the nearest valid choice."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from discover.definition import load
+from discover.definition.definition import schema
+from discover.errors import CampaignNotFound, DefinitionChanged, InvalidDefinition
+
+CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
+
+GOOD = """\
+campaign: dyes
+objective: {target: yield, direction: maximize, unit: "%"}
+candidates: {kind: table, file: dyes.csv, id: dye}
+features: [a, b, {categorical: solvent}]
+policy: {kind: random, batch: 2}
+experiment: {kind: table, file: answers.csv, id: dye, target: yield, units: {yield: "%"}}
+budget: {experiments: 6}
+seed: 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {"dye": [f"d{i}" for i in range(12)], "a": rng.random(12), "b": rng.random(12), "solvent": ["x", "y"] * 6}
+    )
+    frame.to_csv(tmp_path / "dyes.csv", index=False)
+    frame[["dye"]].assign(**{"yield": rng.random(12)}).to_csv(tmp_path / "answers.csv", index=False)
+    (tmp_path / "dyes.yaml").write_text(GOOD)
+    return tmp_path
+
+
+def problems(folder, text):
+    (folder / "x.yaml").write_text(text)
+    with pytest.raises(InvalidDefinition) as error:
+        load(folder / "x.yaml")
+    return [str(problem) for problem in error.value.problems]
+
+
+@pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_campaign_is_valid(path):
+    definition = load(path)
+    assert definition.settings["campaign"] == definition.name
+    assert definition.budget["experiments"] > 0
+
+
+def test_a_file_becomes_a_campaign_and_is_found_again(folder):
+    definition = load(folder / "dyes.yaml")
+    campaign = definition.open()
+    assert (campaign.name, len(campaign.pool), campaign.batch_size, campaign.budget, campaign.seed) == (
+        "dyes",
+        12,
+        2,
+        6,
+        3,
+    )
+    assert campaign.store == f"sqlite:///{folder / '.discover' / 'dyes.db'}"
+    assert campaign.features.names == ("a", "b", "solvent=x", "solvent=y")
+    batch = campaign.ask(3)
+    again = load(folder / "dyes.yaml").open()
+    assert again.pending["proposal_id"].tolist() == batch["proposal_id"].tolist()
+    experiment = definition.runner(campaign.files)
+    assert again.run_pending(experiment) == 3
+    assert again.status().measured == 3
+
+
+def test_every_problem_at_once_with_line_key_value_and_way_out(folder):
+    text = """\
+campaign: dyes/../x
+objective: {target: yield, direction: maximise}
+candidates: {kind: tabel, file: dyes.csv}
+features: []
+policy: {kind: random, batch: 0, start: 3}
+experiment: {kind: table, file: answers.csv, target: yield, valid: 3}
+budgets: {experiments: 6}
+seed: -1
+"""
+    found = problems(folder, text)
+    for line, parts in {
+        1: ["campaign", "letters, digits"],
+        2: ["objective.direction", "'maximise'", "did you mean 'maximize'"],
+        3: ["candidates.kind", "'tabel'", "did you mean 'table'"],
+        4: ["features"],
+        5: ["policy.batch", "at least 1"],
+        6: ["experiment.valid", "3"],
+        7: ["budgets", "did you mean 'budget'"],
+        8: ["seed", "-1"],
+    }.items():
+        mine = [p for p in found if p.startswith(f"line {line},")]
+        assert mine, (line, found)
+        assert all(any(part in p for p in mine) for part in parts), (line, mine)
+    assert any("policy.start" in p for p in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mapping of keys"),
+        ("- a\n- b\n", "mapping of keys"),
+        ("campaign: [", "not YAML"),
+        ("a: !!python/object/apply:os.system [echo]\n", "not YAML"),
+        ("campaign: a\ncampaign: b\n", "line 2, key 'campaign': the key stands twice"),
+        ("campaign: a\n", "key 'objective': is required"),
+        (GOOD.replace("kind: table, file: dyes.csv", "file: dyes.csv"), "needs a kind"),
+        (GOOD.replace("target: yield, direction", "targets: [], direction"), "objective"),
+        (GOOD.replace("target: yield, units", "target: yeild, units"), "yeild"),
+        (GOOD.replace('units: {yield: "%"}', "units: {yield: g}"), "measures in 'g'"),
+    ],
+)
+def test_what_cannot_be_used_says_why(folder, text, message):
+    assert message in "\n".join(problems(folder, text))
+
+
+def test_a_missing_file_and_a_missing_column(folder):
+    with pytest.raises(InvalidDefinition, match="cannot be read"):
+        load(folder / "none.yaml")
+    (folder / "x.yaml").write_text(GOOD.replace("[a, b,", "[a, bb,"))
+    with pytest.raises(Exception, match="bb") as error:
+        load(folder / "x.yaml").open()
+    assert "a, b, solvent" in str(error.value)
+
+
+def test_nobelium_is_an_element_and_not_a_no(folder):
+    from discover.definition.yaml_lines import read_yaml
+
+    value, lines = read_yaml("elements: [No, Y, On, true]\nx:\n  y: 1\n", "x")
+    assert value["elements"] == ["No", "Y", "On", True]
+    assert lines["x", "y"] == 3
+
+
+def test_a_changed_file_is_refused_with_its_difference(folder):
+    load(folder / "dyes.yaml").open()
+    (folder / "dyes.yaml").write_text(GOOD.replace("experiments: 6", "experiments: 8"))
+    definition = load(folder / "dyes.yaml")
+    with pytest.raises(DefinitionChanged, match=r"budget.experiments: 6 → 8") as error:
+        definition.open()
+    assert "--accept-changes" in str(error.value)
+    assert definition.open(accept_changes=True).budget == 8
+    (folder / "dyes.yaml").write_text(GOOD.replace("direction: maximize", "direction: minimize"))
+    with pytest.raises(DefinitionChanged, match="another name"):
+        load(folder / "dyes.yaml").open(accept_changes=True)
+
+
+def test_answers_are_hidden_from_the_candidates(folder):
+    both = pd.read_csv(folder / "dyes.csv").merge(pd.read_csv(folder / "answers.csv"))
+    both.to_csv(folder / "dyes.csv", index=False)
+    definition = load(folder / "dyes.yaml")
+    campaign = definition.open()
+    assert "yield" not in campaign.pool.columns
+    assert "yield" not in campaign.ask(1).columns
+    (folder / "x.yaml").write_text(GOOD.replace("[a, b,", "[a, yield,").replace("campaign: dyes", "campaign: other"))
+    with pytest.raises(InvalidDefinition, match="would tell the answer"):
+        load(folder / "x.yaml").open()
+
+
+def test_descriptors_from_a_file(folder):
+    (folder / "solvents.csv").write_text("solvent,polarity\nx,1.5\ny,2.5\n")
+    (folder / "x.yaml").write_text(
+        GOOD.replace("{categorical: solvent}", "{categorical: solvent, descriptors: solvents.csv}")
+    )
+    campaign = load(folder / "x.yaml").open()
+    assert campaign.features.names == ("a", "b", "solvent:polarity")
+
+
+def test_several_targets_and_constraints(folder):
+    text = GOOD.replace(
+        'objective: {target: yield, direction: maximize, unit: "%"}',
+        "objective:\n  targets:\n    - {name: yield}\n    - {name: ee, direction: match, band: [0.5, 1]}\n  constraints: ['ee > 0.2']",
+    ).replace('experiment: {kind: table, file: answers.csv, id: dye, target: yield, units: {yield: "%"}}\n', "")
+    (folder / "x.yaml").write_text(text)
+    objective = load(folder / "x.yaml").objective
+    assert objective.names == ("yield", "ee")
+    assert objective.constraints[0].holds(0.3)
+    assert "cannot be" not in "".join(problems(folder, text.replace("ee > 0.2", "e > 0.2")))
+
+
+def test_a_relative_store_starts_at_the_file(folder):
+    (folder / "x.yaml").write_text(GOOD + "store: sqlite:///mine.db\n")
+    assert load(folder / "x.yaml").store == f"sqlite:///{folder / 'mine.db'}"
+
+
+def test_opening_without_beginning(folder):
+    with pytest.raises(CampaignNotFound, match="has not begun"):
+        load(folder / "dyes.yaml").open(create=False)
+
+
+def test_the_schema_knows_every_kind():
+    body = schema()
+    kinds = [choice["properties"]["kind"]["const"] for choice in body["properties"]["policy"]["oneOf"]]
+    assert {"random", "space-filling", "bayesian"} <= set(kinds)
+    table = next(c for c in body["properties"]["candidates"]["oneOf"] if c["title"] == "table")
+    assert "base" not in table["properties"]
+    assert table["required"] == ["kind", "file", "id"]
