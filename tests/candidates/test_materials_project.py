@@ -40,7 +40,12 @@ def server() -> Iterator[MPServer]:
 
 
 def source(url: str, folder: Path, query: dict[str, Any] | None = None, **options: Any) -> MaterialsProject:
-    options = {"page_size": 20, "time_limit": 20.0, "page_time_limit": 5.0, "runtime": Runtime(backoff=0.001)} | options
+    options = {
+        "page_size": 20,
+        "time_limit": 60.0,
+        "page_time_limit": 10.0,
+        "runtime": Runtime(backoff=0.001),
+    } | options
     made = MaterialsProject(QUERY if query is None else query, endpoint=url, **options)
     return made.located(folder, folder)
 
@@ -142,6 +147,15 @@ def test_a_filter_that_the_service_forgets_is_applied_here(server: MPServer, tmp
     assert second.manifest["rows_served"] == 60
     assert second.manifest["left_out"] == {"query": 60 - len(first), "licence": 0}
     assert second.hash == first.hash
+
+
+def test_withdrawn_rows_are_left_out_unless_asked_for(server: MPServer, tmp_path: Path) -> None:
+    for row in server.documents[:7]:
+        row["deprecated"] = True
+    current = source(server.url, tmp_path, {"volume": [0, None]}).pull()
+    withdrawn = source(server.url, tmp_path, {"volume": [0, None], "deprecated": True}).pull()
+    both = source(server.url, tmp_path, {"volume": [0, None], "deprecated": None}).pull()
+    assert (len(current), len(withdrawn), len(both)) == (53, 7, 60)
 
 
 def test_the_moduli_are_filtered_by_the_right_field(server: MPServer, tmp_path: Path) -> None:
