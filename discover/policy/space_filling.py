@@ -14,6 +14,9 @@ from discover.surrogate.scaling import Scaling
 SAMPLE = 2000
 """Rows that stand for the pool in the sums of `medoids`; drawn where the pool is larger."""
 
+BLOCK = 256
+"""Points whose distances are held in memory together."""
+
 
 @dataclass(frozen=True)
 class SpaceFilling:
@@ -58,7 +61,7 @@ def _farthest(X: FloatArray, free: IntArray, touched: IntArray, n: int, generato
     if not n:
         return chosen
     if len(touched):
-        nearest = np.min([_distances(X[free], X[row]) for row in touched], axis=0)
+        nearest = _nearest(X[free], X[touched])
     else:
         first = int(generator.integers(len(free)))
         chosen.append((int(free[first]), "space-filling: the first candidate is drawn at random", 1 / len(free), {}))
@@ -80,9 +83,7 @@ def _medoids(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator
     if not n:
         return chosen
     crowd = X if len(X) <= SAMPLE else X[np.sort(generator.choice(len(X), SAMPLE, replace=False))]
-    near = np.full(len(crowd), np.inf)
-    for row in touched:
-        near = np.minimum(near, _distances(crowd, X[row]))
+    near = _nearest(crowd, X[touched])
     offered = free if len(free) <= max(SAMPLE, n) else np.sort(generator.choice(free, max(SAMPLE, n), replace=False))
     open_places = np.ones(len(offered), dtype=bool)
     apart = _all_distances(X[offered], crowd)
@@ -102,6 +103,14 @@ def _medoids(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator
         open_places[place] = False
         near = np.minimum(near, apart[place])
     return chosen
+
+
+def _nearest(X: FloatArray, points: FloatArray) -> FloatArray:
+    """Distance [m] of rows [m, d] from the nearest of the points [k, d]; infinite where there are none."""
+    near = np.full(len(X), np.inf)
+    for i in range(0, len(points), BLOCK):
+        near = np.minimum(near, _all_distances(X, points[i : i + BLOCK]).min(axis=1))
+    return near
 
 
 def _distances(X: FloatArray, point: FloatArray) -> FloatArray:

@@ -149,16 +149,12 @@ class GaussianPosterior:
 
     def mean_variance(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """X [m, d] to mean [m] and variance [m] of the noiseless target, in chunks of bounded memory."""
-        parts = [self._marginal(X[i : i + self.chunk]) for i in range(0, len(X), self.chunk)]
-        if not parts:
-            return torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
-        mean, variance = (torch.cat(part) for part in zip(*parts))
+        mean, variance = self._marginals(X)
         return self._unit(mean), self._squared_unit(variance)
 
     def mean_deviation(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """As `mean_variance`, with standard deviations [m]: finite where a variance would overflow."""
-        parts = [self._marginal(X[i : i + self.chunk]) for i in range(0, len(X), self.chunk)]
-        mean, variance = (torch.cat(part) for part in zip(*parts))
+        mean, variance = self._marginals(X)
         return self._unit(mean), self.standard.scale * variance.sqrt()
 
     def joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -225,6 +221,14 @@ class GaussianPosterior:
         kernel.lengthscale = lengths
         model.mean_module.constant.data.fill_(self.state.mean)
         return model.eval()
+
+    def _marginals(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised mean [m] and variance [m], chunk by chunk."""
+        mean, variance = torch.empty(len(X), dtype=torch.float64), torch.empty(len(X), dtype=torch.float64)
+        for i in range(0, len(X), self.chunk):
+            part = slice(i, i + self.chunk)
+            mean[part], variance[part] = self._marginal(X[part])
+        return mean, variance
 
     def _marginal(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised mean [m] and variance [m] of one chunk."""

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from policy_views import answers_of, features_of, rows_of, view_of
 
 from discover.errors import InvalidInput
 from discover.objective import Objective, Target
@@ -18,6 +17,7 @@ from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
 from discover.protocols import Training, View
 from discover.surrogate.predict import predict
+from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 
 X = features_of(300)
 Y = answers_of(X)
@@ -162,8 +162,8 @@ def test_it_is_bit_identical_and_takes_up_what_it_left() -> None:
 
 def test_it_repeats_in_another_process_at_the_same_number_of_threads() -> None:
     script = (
-        "import sys, torch; torch.set_num_threads(1); sys.path.insert(0, 'tests/policy');"
-        "import numpy as np; from policy_views import *; from discover.policy.bayesian import Bayesian;"
+        "import sys, torch; torch.set_num_threads(1); sys.path.insert(0, '.');"
+        "import numpy as np; from tests.policy.policy_views import *; from discover.policy.bayesian import Bayesian;"
         "b = Bayesian().propose(view_of(features_of(300), range(20)), 5, np.random.default_rng(3));"
         "print([(p.candidate_id, p.acquisition.hex(), p.predicted['strength'].mean.hex()) for p in b])"
     )

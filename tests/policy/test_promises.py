@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_views import features_of, rows_of, view_of
 
 from discover.errors import InvalidInput
 from discover.objective import Objective, Target
@@ -17,6 +16,7 @@ from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Policy
+from tests.policy.policy_views import features_of, rows_of, view_of
 
 POLICIES: list[Policy] = [
     Random(),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from policy_views import features_of, rows_of, view_of
 
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
+from tests.policy.policy_views import features_of, rows_of, view_of
 
 
 def test_random_is_uniform_over_free_candidates_and_states_its_chance() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from policy_views import features_of, view_of
 
 from discover.errors import InvalidInput
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import Spending, StoppingRule
+from tests.policy.policy_views import features_of, view_of
 
 VIEW = view_of(features_of(5), [0, 1])
 

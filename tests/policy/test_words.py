@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from policy_views import features_of, view_of
 
 from discover.acquisition.goal import Goal
 from discover.objective import Objective
 from discover.policy import words
 from discover.protocols import Prediction
+from tests.policy.policy_views import features_of, view_of
 
 X = features_of(10)
 
