@@ -11,7 +11,9 @@ def table_text(frame: pd.DataFrame, width: int = 160) -> str:
     """Lines of aligned columns; columns that do not fit are named below."""
     if frame.empty:
         return "(none)"
-    shown, left_out, used = [], [], 0
+    shown: list[tuple[str, int]] = []
+    left_out: list[str] = []
+    used = 0
     cells = {str(c): [_cell(v) for v in frame[c]] for c in frame.columns}
     for name, column in cells.items():
         size = max(len(name), *(len(cell) for cell in column)) + 2
