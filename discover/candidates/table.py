@@ -99,7 +99,8 @@ def _frame(path: Path, id: str) -> pd.DataFrame:
         return pd.read_parquet(path)
     frame, text = _read(path), _read(path, dtype=str, keep_default_na=False)
     for name in frame.columns:
-        if name == id or not (pd.api.types.is_numeric_dtype(frame[name]) or frame[name].isna().all()):
+        meant = pd.api.types.infer_dtype(frame[name], skipna=True)
+        if name == id or meant not in ("boolean", "integer", "floating", "mixed-integer-float", "empty"):
             frame[name] = text[name].where(text[name] != "", None)
     return frame
 

@@ -15,7 +15,7 @@ from discover.protocols import CandidateSource
 from discover.registry import load
 
 SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
-CSV = "id,x,ligand,used\n007,1.5,None,True\n8,NA,XPhos,False\nNA,3,,True\n"
+CSV = "id,x,ligand,used,seen,unused\n007,1.5,None,True,True,\n8,NA,XPhos,False,,\nNA,3,,True,False,\n"
 
 
 def table(folder: Path, text: str = CSV, **options: object) -> TableSource:
@@ -31,6 +31,9 @@ def test_cells_mean_what_they_say(tmp_path: Path) -> None:
     assert frame["ligand"].isna().tolist() == [False, False, True]
     assert frame["x"].tolist()[::2] == [1.5, 3.0]
     assert frame["used"].dtype == bool
+    assert frame["seen"].dtype == "boolean"
+    assert frame["seen"].tolist()[::2] == [True, False]
+    assert snapshot.manifest["columns"]["unused"] == "empty"
     assert snapshot.folder == tmp_path / "files" / "snapshots"
     assert snapshot.manifest["source"] == "t.csv"
 
@@ -62,7 +65,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     for changed, told in [
         (replace(source, file="absent.csv"), "no such file"),
         (replace(source, file="t.json"), "give one of .csv, .parquet, .xlsx"),
-        (replace(source, id="name"), "the columns are: id, x, ligand, used"),
+        (replace(source, id="name"), "the columns are: id, x, ligand, used, seen, unused"),
         (replace(source, files=None), "located"),
     ]:
         with pytest.raises(InvalidInput, match=told):
