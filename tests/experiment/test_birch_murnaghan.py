@@ -54,11 +54,14 @@ def test_it_agrees_with_another_implementation() -> None:
 
 def test_curves_without_a_minimum_have_no_fit() -> None:
     volumes = 10 * np.linspace(0.98, 1.02, 9) ** 3
-    assert fit_birch_murnaghan(volumes, -curve(volumes, 0, 10, 100, 4)) is None or not (
-        volumes[0] < fit_birch_murnaghan(volumes, -curve(volumes, 0, 10, 100, 4)).volume < volumes[-1]  # type: ignore[union-attr]
-    )
     assert fit_birch_murnaghan(volumes, volumes ** (-2 / 3)) is None
     assert fit_birch_murnaghan(volumes, np.zeros(9)) is None
+
+
+def test_a_hill_has_no_minimum_among_its_volumes() -> None:
+    volumes = 10 * np.linspace(0.98, 1.02, 9) ** 3
+    fit = fit_birch_murnaghan(volumes, -curve(volumes, 0, 10, 100, 4.5))
+    assert fit is None or not volumes[0] < fit.volume < volumes[-1]
 
 
 def test_the_standard_deviation_is_that_of_repeated_noise() -> None:
