@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -76,7 +77,9 @@ def _results(candidates: list[tuple[str, str]], work: Path, processes: int) -> I
     """(id, result) as they are finished, with a line of progress on standard error."""
     os.environ["OMP_NUM_THREADS"] = "1"  # for the workers, before they load torch
     begun = time.monotonic()
-    executor = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+    # Ctrl-C is the parent's business: a worker finishes what it is at, which is then kept.
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    executor = ProcessPoolExecutor(processes, get_context("spawn"), initializer=signal.signal, initargs=deaf)
     try:
         jobs = [executor.submit(_run, name, structure, work) for name, structure in candidates]
         for done, job in enumerate(as_completed(jobs), start=1):
