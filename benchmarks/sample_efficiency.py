@@ -2,6 +2,7 @@
 
     python benchmarks/sample_efficiency.py                      # 50 seeds, 60 experiments: the numbers of the README
     python benchmarks/sample_efficiency.py --seeds 2 --rows 300 # a minute's look
+    python benchmarks/sample_efficiency.py --campaign campaigns/stiff-materials.yaml  # on its table of all answers
 
 The retrospective campaign of campaigns/refractive-index.yaml is played with each policy and each seed. Measured is the area
 under the normalised best-so-far curve (0: the worst of the pool, 1: its best) minus its exact expectation under random
@@ -32,20 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     options = _parser().parse_args(arguments)
     from discover.backtest.study import named_policies, run_study
     from discover.definition import load
+    from discover.report import read_answers
     from discover.report.study_plot import study_curves
 
     definition = load(options.campaign)
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder)
         pool = definition.pool(definition.pull(files))
-        experiment = definition.runner(files)
-        if experiment is None:
+        answers = read_answers(definition.answers) if definition.answers else definition.runner(files)
+        if answers is None:
             sys.exit(f"{options.campaign} names no experiment")
         if options.rows:
             pool = _first(pool, options.rows)
         begun = time.perf_counter()
         study = run_study(
-            pool, definition.objective, experiment, name=definition.name, policies=named_policies(options.policies.split(","), definition.policy),
+            pool, definition.objective, answers, name=definition.name, policies=named_policies(options.policies.split(","), definition.policy),
             seeds=range(options.seeds), budget=options.budget, batch=options.batch, processes=options.processes,
             cache=options.cache, progress=_progress if sys.stderr.isatty() or options.verbose else None,
         )  # fmt: skip

@@ -83,12 +83,14 @@ def comparison_words(path: Path, comparison: Comparison) -> list[str]:
     target = path.target
     said = []
     final = float(in_unit(target, path.best[-1:])[0])
+    found_all = "; no other candidate is better" if path.best[-1] >= comparison.scale.best else ""
     chance = in_unit(
         target, np.array([comparison.chance.mean[-1], comparison.chance.low[-1], comparison.chance.high[-1]])
     )
     low, high = sorted(chance[1:])
+    reached = f"the best is {number(final)}{_unit(target)}" if np.isfinite(final) else "there is no value yet"
     said.append(
-        f"After {len(path)} experiments the best is {number(final)}{_unit(target)}; random choice would on average have reached "
+        f"After {len(path)} experiments {reached}{found_all}. Random choice would on average have reached "
         f"{number(float(chance[0]))} ({percent(comparison.chance.level)} of random campaigns: {number(float(low))} to "
         f"{number(float(high))}). The chance that random choice does at least as well is {percent(comparison.odds)}."
     )

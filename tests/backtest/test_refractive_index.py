@@ -29,7 +29,9 @@ def test_answers_above_ten_are_failures_and_said_so(tmp_path: Path) -> None:
     assert np.isnan(answers.values[failed]).all()
     assert all("outside the stated range 1..10" in reason for reason in answers.reason[failed])
     assert 9 < np.nanmax(answers.utilities()) <= 10
-    assert "27" in definition.about
+    assert "the 27 values above 10" in definition.about
+    assert np.count_nonzero(answers.values == 1.0) == 24
+    assert "The 24 values of exactly 1" in definition.about
 
 
 def test_benchmark_on_a_small_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

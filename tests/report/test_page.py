@@ -114,7 +114,7 @@ def test_everything_that_was_promised(campaign: Campaign, page: Reader) -> None:
         assert f"{record['modulus']:#.4g}" in page.text
     for words in (
         *("Maximise modulus [GPa], from 90 candidates", "Python function made up", "A made-up modulus."),
-        *("random choice would on average have reached", "The chance that random choice does at least as well is"),
+        *("Random choice would on average have reached", "The chance that random choice does at least as well is"),
         *("best single feature", "volume", "This is one campaign with one seed"),
         *("predictions were made before their experiments", "of the found values lie inside their 90 % interval"),
         *("space-filling: the first candidate is drawn at random", "log expected improvement", "no model yet"),
@@ -132,10 +132,10 @@ def test_every_proposal_is_explained(campaign: Campaign, page: Reader) -> None:
 def test_without_answers_there_is_no_line_and_a_word(campaign: Campaign, experiment: CallableExperiment) -> None:
     page = harmless(render(campaign, experiment=experiment))
     assert "The answers of the other candidates are not known" in page.text
-    assert "random choice would" not in page.text
+    assert "Random choice would" not in page.text
     refused = harmless(render(campaign, every_answer(), experiment=experiment))
     assert "says nothing of how it was made" in refused.text
-    assert "random choice would" not in refused.text
+    assert "Random choice would" not in refused.text
 
 
 def test_the_same_campaign_gives_the_same_file_whole(campaign: Campaign, folder: Path) -> None:
@@ -202,9 +202,29 @@ def test_other_directions(begin: Callable[..., Campaign], direction: str) -> Non
     started.run(truth, 12, batch=6)
     answers = answers_from_frame(started.pool, started.objective, every_answer())
     page = harmless(render(started, answers))
-    assert "random choice would on average have reached" in page.text
+    assert "Random choice would on average have reached" in page.text
     best = started.best(1)["modulus"].iloc[0]
     assert f"{best:#.4g}" in page.text
+
+
+def test_only_failures_beside_known_answers(begin: Callable[..., Campaign]) -> None:
+    started = begin(Objective("modulus"), policy="random")
+    started.tell(started.ask(3).drop(columns="reason").assign(status="failed"))
+    answers = answers_from_frame(started.pool, started.objective, every_answer())
+    page = harmless(render(started, answers))
+    assert "After 3 experiments there is no value yet. Random choice would on average have reached" in page.text
+    assert "is 100 %" in page.text
+
+
+def test_finding_the_best_of_all_is_said(begin: Callable[..., Campaign]) -> None:
+    started = begin(Objective("modulus"), policy="random")
+    best = every_answer().sort_values("modulus").dropna().iloc[-1]
+    started.propose([best["id"]], reason="known to be good")
+    started.tell(pd.DataFrame({"id": [best["id"]], "modulus": [best["modulus"]]}))
+    answers = answers_from_frame(started.pool, started.objective, every_answer())
+    page = harmless(render(started, answers))
+    assert "no other candidate is better" in page.text
+    assert "does at least as well is 1 %" in page.text  # 1 of 90
 
 
 def test_several_targets(begin: Callable[..., Campaign]) -> None:
