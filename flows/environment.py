@@ -7,7 +7,6 @@ import os
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # the default of 20 s is too short on a busy machine
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # a terminal shows the campaign's own lines
     "PREFECT_CLI_PROMPT": "false",
 }

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows import environment
+from flows.temporary_server import temporary_server
 
 
 def run(
@@ -22,6 +23,7 @@ def run(
     environment.prepare()
     where = os.environ.get("PREFECT_API_URL")
     say(f"starting Prefect ({where})" if where else "starting Prefect with a temporary server, about 20 seconds")
-    from flows.campaign import campaign
+    with temporary_server():
+        from flows.campaign import campaign
 
-    return campaign(str(file), store=store, iterations=iterations, budget=budget, accept_changes=accept_changes)
+        return campaign(str(file), store=store, iterations=iterations, budget=budget, accept_changes=accept_changes)
