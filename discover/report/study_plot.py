@@ -31,7 +31,7 @@ def study_curves(study: Study) -> Picture:
         axes.set_ylim(None, 1.0)
         axes.set_xlabel("experiments")
         axes.set_ylabel("best so far, 0 = worst, 1 = best of all")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10]))
         axes.legend(loc="lower right")
     return figure
 
