@@ -239,6 +239,7 @@ def best(
 def report(
     file: File,
     out: Annotated[Path | None, typer.Option(help="default: report.html in the store's files")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="also write the pictures as PNG into this folder")] = None,
     store: Store = None,
 ) -> None:
     """Write a one-file HTML report.
@@ -251,7 +252,13 @@ def report(
     definition = load(file)
     campaign = _open(file, store)
     where = out or campaign.files / "report.html"
-    typer.echo(write(campaign, where, definition.answers, experiment=definition.runner(campaign.files)))
+    experiment = definition.runner(campaign.files)
+    typer.echo(write(campaign, where, definition.answers, experiment=experiment))
+    if pictures is not None:
+        from discover.report.exporting import write_pictures
+
+        for path in write_pictures(campaign, pictures, definition.answers, experiment):
+            typer.echo(path)
 
 
 @_command()

@@ -33,7 +33,9 @@ def campaign(
             done += 1
             if experiment is None:
                 break  # someone else finds out: the next run collects what was told
-    steps.announce(table_text(opened.best(10)))
+    if experiment is not None:
+        steps.announce(experiment.describe().get("method", ""))
+    steps.announce(table_text(steps.short(opened.best(10))))
     path = str(report(opened, opened.files / "report.html", definition.answers, experiment=experiment))
     steps.announce(f"report: {path}")
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -84,6 +85,13 @@ def artifact_key(name: str) -> str:
     """Prefect's keys are of lower-case letters, digits and dashes."""
     clean = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower()).strip("-")
     return f"campaign-{clean}"
+
+
+def short(best: pd.DataFrame) -> pd.DataFrame:
+    """The best without what only a machine reads."""
+    return best.drop(
+        columns=[c for c in best if str(c).endswith(("_hash", "_bound")) or c in ("seq", "extra", "fidelity", "cached")]
+    )
 
 
 def announce(line: str) -> None:

@@ -35,7 +35,18 @@ def temporary_server(seconds: float = SECONDS) -> Iterator[None]:
         yield
         return
     port = _free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), "--no-services"]
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-services",
+    ]
     server = subprocess.Popen(
         command,
         env={**os.environ, "PREFECT_UI_ENABLED": "0"},

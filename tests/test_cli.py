@@ -124,7 +124,10 @@ def test_report(cli, folder):  # noqa: F811
     cli("ask", "dyes.yaml", "-n", "2", "--out", "batch.csv")
     pd.read_csv("batch.csv").assign(**{"yield": [1.0, 2.0]}).to_csv("batch.csv", index=False)
     cli("tell", "dyes.yaml", "batch.csv")
-    cli("report", "dyes.yaml", "--out", "page.html")
+    cli("report", "dyes.yaml", "--out", "page.html", "--pictures", "drawn")
+    drawn = sorted((folder / "drawn").glob("dyes-*.png"))
+    assert len(drawn) == 3
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
     text = (folder / "page.html").read_text()
     assert text.lstrip().lower().startswith("<!doctype html>")
     assert "dyes" in text

@@ -11,6 +11,27 @@ from discover.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
+    from discover.protocols import Experiment
+
+
+def write_pictures(campaign: Campaign, folder: Path, answers: Path | None, experiment: Experiment | None) -> list[Path]:
+    """The report's pictures as `<campaign>-best-so-far.png`, `-parity.png` and `-calibration.png`."""
+    from discover.report import best_so_far, calibration, parity
+    from discover.report.answers import known_answers
+
+    known = known_answers(campaign, answers, experiment, experiment.describe() if experiment else {})
+    pictures = {
+        "best-so-far": best_so_far(campaign, known.answers),
+        "parity": parity(campaign),
+        "calibration": calibration(campaign),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, drawn in pictures.items():
+        path = folder / f"{campaign.name}-{name}.png"
+        path.write_bytes(drawn._repr_png_())
+        paths.append(path)
+    return paths
 
 
 def export_observations(campaign: Campaign, out: Path) -> int:
