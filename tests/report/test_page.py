@@ -90,7 +90,6 @@ def harmless(text: str) -> Reader:
         assert not name.startswith("on"), (tag, name)
         if name in ("src", "href", "xlink:href", "action", "srcset"):
             assert value.startswith("#"), (tag, name, value)
-        assert "url(" not in value or re.fullmatch(r"[^()]*(?:url\(#[^()]*\)|var\([^()]*\)|[^()]*)*", value), value
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
     return page
@@ -171,7 +170,6 @@ def test_hostile_data_stays_text(begin: Callable[..., Campaign]) -> None:
     evil.run(CallableExperiment(broken, targets={"y<i>": "<u>"}, name=EVIL), 1)
     page = harmless(render(evil, experiment=CallableExperiment(broken, targets={"y<i>": "<u>"}, name=EVIL)))
     assert page.text.count("{{ 7*7 }}") > 10
-    assert "49" not in page.text or "{{ 7*7 }}" in page.text
     assert "<svg onload=alert(" in page.text
 
 
