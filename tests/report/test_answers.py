@@ -148,4 +148,5 @@ def test_only_the_report_reads_answers() -> None:
             names += [alias.name for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
             if any(name in ("discover.report.answers", "read_answers", "known_answers") for name in names):
                 readers.add(path.relative_to(root).as_posix())
-    assert readers == {"report/__init__.py", "report/page.py"}
+    assert "report/page.py" in readers
+    assert {place.split("/")[0] for place in readers} == {"report"}
