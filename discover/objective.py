@@ -103,12 +103,14 @@ class Constraint:
         try:
             if match := _BAND.match(text):
                 low, high = float(match["low"]), float(match["high"])
-                if low > high:
+                if not low <= high:
                     raise ValueError
                 return cls(text, match["target"], low, high)
             if match := _COMPARISON.match(text):
                 limit, sign = float(match["limit"]), match["sign"]
                 low, high = (-math.inf, limit) if sign.startswith("<") else (limit, math.inf)
+                if math.isnan(limit):
+                    raise ValueError
                 return cls(text, match["target"], low, high, strict=len(sign) == 1)
         except ValueError:
             pass
@@ -150,7 +152,10 @@ class Objective:
             targets = [targets]
         parsed = tuple(Constraint.parse(text) for text in constraints)
         names = [target.name for target in targets]
-        problems = [Problem("named twice", column="targets", value=name) for name in sorted({n for n in names if names.count(n) > 1})]
+        problems = [
+            Problem("named twice", column="targets", value=name)
+            for name in sorted({n for n in names if names.count(n) > 1})
+        ]
         problems += [
             Problem("constrains something that is not a target", value=c.text, way_out=nearest(c.target, names))
             for c in parsed
@@ -165,6 +170,9 @@ class Objective:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Objective is immutable; make a new one instead of setting {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Objective.from_dict, (self.to_dict(),)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,7 +198,13 @@ class Objective:
     def from_dict(cls, body: Mapping[str, Any]) -> Objective:
         """Inverse of `to_dict`."""
         targets = [
-            Target(t["name"], t.get("direction", "maximize"), t.get("value"), tuple(t["band"]) if t.get("band") else None, t.get("unit", ""))
+            Target(
+                t["name"],
+                t.get("direction", "maximize"),
+                t.get("value"),
+                tuple(t["band"]) if t.get("band") else None,
+                t.get("unit", ""),
+            )
             for t in body["targets"]
         ]
         return cls(targets, constraints=body.get("constraints", ()))
@@ -204,7 +218,11 @@ class Objective:
     def __repr__(self) -> str:
         parts = []
         for t in self.targets:
-            goal = t.direction if t.direction != "match" else f"match {t.value if t.value is not None else list(t.band or ())}"
+            goal = (
+                t.direction
+                if t.direction != "match"
+                else f"match {t.value if t.value is not None else list(t.band or ())}"
+            )
             parts.append(f"{goal} {t.name}" + (f" [{t.unit}]" if t.unit else ""))
         limits = f" where {', '.join(c.text for c in self.constraints)}" if self.constraints else ""
         return f"Objective({'; '.join(parts)}{limits})"

@@ -267,7 +267,9 @@ class Posterior(Protocol):
 class Surrogate(Protocol):
     """Observations to belief. Never leaks a linear-algebra error; says when it is no better than the mean."""
 
-    def fit(self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None) -> Posterior:
+    def fit(
+        self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None
+    ) -> Posterior:
         """X [n, d], y [n] in the target's unit, noise [n] variances (NaN where unknown)."""
         ...
 

@@ -14,17 +14,16 @@ import pandas as pd
 from discover import registry
 from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
-from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
+from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage, withdraw
 from discover.campaign.creating import begin, check_seed, redefine
 from discover.campaign.predicting import predictions
-from discover.campaign.rows import read
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
 from discover.campaign.settings import check_count, check_names, definition_of, resolve_policy
 from discover.campaign.status import Status, status_of
-from discover.campaign.telling import Teller, refuse
+from discover.campaign.telling import refuse, tell_frame
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
-from discover.errors import CampaignExists, InvalidInput, Problem, nearest
+from discover.errors import CampaignExists, InvalidInput, Problem
 from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.protocols import Experiment, FeatureTable, Policy, Progress, Spending, View
@@ -234,40 +233,11 @@ class Campaign:
         return self._tell(results, extra, reason, dry_run)
 
     def _tell(self, results: pd.DataFrame, extra: Sequence[str], correcting: str | None, dry_run: bool) -> pd.DataFrame:
-        columns = [*self.pool.columns, *([self.pool.structure] if self.pool.structure else [])]
-        rows, problems = read(results, self.objective, self.pool.id, columns, list(extra))
-        told: list[dict[str, Any]] = []
-
-        def decide(ledger: Ledger) -> Sequence[Draft]:
-            teller = Teller(ledger, self.objective, self.pool, correcting=correcting).tell(rows)
-            refuse([*problems, *teller.problems], "results")
-            told.extend(teller.became)
-            return teller.drafts
-
-        if dry_run:
-            decide(self.ledger)
-        else:
-            self._journal.transact(decide)
-        frame = pd.DataFrame(told, columns=["row", "id", "proposal_id", "became", "remark"])
-        return frame.rename(columns={"id": self.pool.id})
+        return tell_frame(self._journal, self.objective, self.pool, results, extra, correcting, dry_run)
 
     def withdraw(self, proposal_ids: str | Sequence[str], *, reason: str) -> None:
         """Take proposals back: their candidates may be proposed again; a late result is still accepted."""
-        wanted = [proposal_ids] if isinstance(proposal_ids, str) else [str(pid) for pid in proposal_ids]
-
-        def decide(ledger: Ledger) -> Iterator[Draft]:
-            problems = []
-            for pid in wanted:
-                trial = ledger.trials.get(pid)
-                if trial is None:
-                    problems.append(Problem("no such proposal", value=pid, way_out=nearest(pid, ledger.trials)))
-                elif not ledger.state(trial).pending:
-                    state = ledger.state(trial).value
-                    problems.append(Problem(f"is {state}; only a pending proposal can be withdrawn", value=pid))
-            refuse(problems, "withdraw")
-            yield Draft("withdrawn", {"proposal_ids": wanted, "reason": reason})
-
-        self._journal.transact(decide)
+        withdraw(self._journal, [proposal_ids] if isinstance(proposal_ids, str) else list(proposal_ids), reason)
 
     def exclude(self, ids: str | Sequence[str], *, reason: str) -> None:
         """Never propose these candidates until they are readmitted. What was measured of them is kept."""

@@ -10,7 +10,7 @@ import numpy as np
 from discover.campaign.asking import batch_event, check_batch, environment, moved, seed_of, view_of
 from discover.campaign.telling import refuse
 from discover.candidates.pool import CandidatePool
-from discover.errors import Conflict, Problem, UnknownCandidate
+from discover.errors import Conflict, Problem, UnknownCandidate, nearest
 from discover.objective import Objective
 from discover.protocols import Batch, FeatureTable, Policy, Proposal, View
 from discover.store.events import Draft
@@ -105,6 +105,24 @@ def choose_by_hand(journal: Journal, pool: CandidatePool, ids: Sequence[str], re
 
     journal.transact(decide)
     return journal.ledger.iterations[-1]
+
+
+def withdraw(journal: Journal, proposal_ids: Sequence[str], reason: str) -> None:
+    """Take back proposals, all or none. InvalidInput for those that are unknown or no longer pending."""
+
+    def decide(ledger: Ledger) -> Iterator[Draft]:
+        problems = []
+        for pid in proposal_ids:
+            trial = ledger.trials.get(pid)
+            if trial is None:
+                problems.append(Problem("no such proposal", value=pid, way_out=nearest(pid, ledger.trials)))
+            elif not ledger.state(trial).pending:
+                state = ledger.state(trial).value
+                problems.append(Problem(f"is {state}; only a pending proposal can be withdrawn", value=pid))
+        refuse(problems, "withdraw")
+        yield Draft("withdrawn", {"proposal_ids": list(dict.fromkeys(proposal_ids)), "reason": reason})
+
+    journal.transact(decide)
 
 
 def warn_of_shortage(iteration: Iteration) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Container, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from discover.campaign.rows import Row
+import pandas as pd
+
+from discover.campaign.rows import Row, read
+from discover.candidates.pool import CandidatePool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.events import Draft
+from discover.store.journal import Journal
 from discover.store.ledger import Failure, Ledger, Trial, candidate_identity, identity
 from discover.store.life import State
 
@@ -274,3 +278,31 @@ def refuse(problems: Sequence[Problem], what: str) -> None:
     """InvalidInput if there is any problem."""
     if problems:
         raise InvalidInput(what, problems)
+
+
+def tell_frame(
+    journal: Journal,
+    objective: Objective,
+    pool: CandidatePool,
+    results: pd.DataFrame,
+    extra: Sequence[str],
+    correcting: str | None,
+    dry_run: bool,
+) -> pd.DataFrame:
+    """Read, check and, unless it is a dry run, commit a frame of results; what each row became."""
+    columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
+    rows, problems = read(results, objective, pool.id, columns, list(extra))
+    told: list[dict[str, Any]] = []
+
+    def decide(ledger: Ledger) -> Sequence[Draft]:
+        teller = Teller(ledger, objective, pool, correcting=correcting).tell(rows)
+        refuse([*problems, *teller.problems], "results")
+        told.extend(teller.became)
+        return teller.drafts
+
+    if dry_run:
+        decide(journal.refresh())
+    else:
+        journal.transact(decide)
+    frame = pd.DataFrame(told, columns=["row", "id", "proposal_id", "became", "remark"])
+    return frame.rename(columns={"id": pool.id})

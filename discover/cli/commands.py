@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
@@ -17,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from discover import __version__, registry
-from discover.errors import DiscoverError, InvalidInput, Problem, UnknownKind
+from discover.cli.output import notices, print_json, print_table, problem_json, progress, read_csv, write_csv
+from discover.errors import DiscoverError, InvalidInput, UnknownKind
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from discover.campaign import Campaign
     from discover.definition import Definition
 
@@ -87,11 +80,11 @@ def validate(file: File, json_: AsJson = False) -> None:
         definition = load(file)
     except InvalidInput as error:
         if json_:
-            _print_json({"valid": False, "problems": [_problem(p) for p in error.problems]})
+            print_json({"valid": False, "problems": [problem_json(p) for p in error.problems]})
             raise typer.Exit(1) from error
         raise
     if json_:
-        _print_json({"valid": True, "campaign": definition.name, "settings": definition.settings})
+        print_json({"valid": True, "campaign": definition.name, "settings": definition.settings})
     else:
         typer.echo(f"{file}: a valid campaign, {definition.name!r}: {definition.objective!r}")
 
@@ -141,12 +134,12 @@ def pull(
 
     definition = load(file)
     files = files_of(store or definition.store)
-    with _notices():
+    with notices():
         before = definition.newest(files) if refresh else None
-        snapshot = definition.pull(files, refresh=refresh, progress=_progress("candidates"))
+        snapshot = definition.pull(files, refresh=refresh, progress=progress("candidates"))
     change = difference(before, snapshot) if before else None
     if json_:
-        _print_json({"hash": snapshot.hash, "rows": len(snapshot), "provenance": dict(snapshot.manifest),
+        print_json({"hash": snapshot.hash, "rows": len(snapshot), "provenance": dict(snapshot.manifest),
                      "difference": asdict(change) if change else None})  # fmt: skip
         return
     typer.echo(f"{len(snapshot):,} candidates, snapshot {snapshot.hash[:12]}")
@@ -169,19 +162,19 @@ def ask(
     Example: discover ask campaign.yaml -n 8 --out batch.csv
     """
     campaign = _open(file, store, create=True, accept_changes=accept_changes)
-    with _notices():
+    with notices():
         batch = campaign.ask(n, key=key)
     if campaign.pool.structure:
         batch = batch.drop(columns=campaign.pool.structure)
     if out is not None:
         sheet = batch.assign(**dict.fromkeys(campaign.objective.names, ""))
-        _write_csv(sheet, out)
+        write_csv(sheet, out)
         typer.echo(
             f"{len(batch)} proposals written to {out}; fill in {', '.join(campaign.objective.names)} and: discover tell {file} {out}"
         )
         if not json_:
             return
-    _print_table(batch, json_)
+    print_table(batch, json_)
 
 
 @_command()
@@ -202,13 +195,13 @@ def tell(
 
     Example: discover tell campaign.yaml batch.csv --dry-run
     """
-    frame = _read_csv(results)
+    frame = read_csv(results)
     campaign = _open(file, store, create=True)
     if correct is not None:
         became = campaign.correct(frame, reason=correct, extra=extra or (), dry_run=dry_run)
     else:
         became = campaign.tell(frame, extra=extra or (), dry_run=dry_run)
-    _print_table(became, json_)
+    print_table(became, json_)
 
 
 @_command()
@@ -219,7 +212,7 @@ def status(file: File, store: Store = None, json_: AsJson = False) -> None:
     """
     found = _open(file, store).status()
     if json_:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
         typer.echo(str(found))
 
@@ -232,7 +225,7 @@ def best(
 
     Example: discover best campaigns/stiff-materials.yaml -n 5
     """
-    _print_table(_open(file, store).best(n), json_)
+    print_table(_open(file, store).best(n), json_)
 
 
 @_command()
@@ -283,7 +276,7 @@ def list_(
     """
     from discover.campaign import Campaign
 
-    _print_table(Campaign.list(store), json_)
+    print_table(Campaign.list(store), json_)
 
 
 @_command()
@@ -294,7 +287,7 @@ def schema() -> None:
     """
     from discover.definition.definition import schema as body
 
-    _print_json(body())
+    print_json(body())
 
 
 @_command()
@@ -322,18 +315,18 @@ def backtest(
     experiment = definition.runner(files)
     if experiment is None or (definition.experiment_settings or {}).get("kind") != "table":
         raise Unsupported("a backtest needs every answer: a campaign whose experiment is of kind 'table'")
-    pool = definition.pool(definition.pull(files, progress=_progress("candidates")))
+    pool = definition.pool(definition.pull(files, progress=progress("candidates")))
     names = [name.strip() for name in policies.split(",") if name.strip()]
     limit = budget or int(definition.budget.get("experiments", 60))
     study = run_study(
         pool, definition.objective, experiment, policies=named_policies(names, definition.policy), seeds=range(seeds),
         budget=limit, batch=int(definition.policy.get("batch", 5)), cache=files / "features", name=definition.name,
-        processes=processes, progress=_progress("campaigns"),
+        processes=processes, progress=progress("campaigns"),
     )  # fmt: skip
     if out is not None:
         study.save(out)
     if json_:
-        _print_json(study.to_dict())
+        print_json(study.to_dict())
     else:
         typer.echo(repr(study))
 
@@ -363,93 +356,5 @@ def _open(file: Path, store: str | None, *, create: bool = False, accept_changes
     from discover.definition import load
 
     definition: Definition = load(file)
-    with _notices():
-        return definition.open(store, create=create, accept_changes=accept_changes, progress=_progress("candidates"))
-
-
-@contextmanager
-def _notices() -> Iterator[None]:
-    """Warnings of ours as one line on standard error."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        yield
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            typer.echo(f"note: {warning.message}", err=True)
-
-
-def _progress(what: str) -> Callable[[int, int | None], None] | None:
-    """A progress line on a terminal; nothing where nobody looks."""
-    if not sys.stderr.isatty():
-        return None
-    from rich.console import Console
-    from rich.progress import Progress
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(what, total=None)
-    bar.start()
-
-    def show(done: int, total: int | None) -> None:
-        bar.update(task, completed=done, total=total)
-        if total is not None and done >= total:
-            bar.stop()
-
-    return show
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """A sheet of results. Rows are named by their line in the file; ids stay text; numbers are read exactly."""
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InvalidInput(str(path), [Problem(f"cannot be read as CSV: {error}")]) from error
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
-    return frame
-
-
-def _write_csv(frame: pd.DataFrame, path: Path) -> None:
-    try:
-        frame.to_csv(path, index=False)
-    except OSError as error:
-        raise InvalidInput(str(path), [Problem(f"cannot be written: {error}")]) from error
-
-
-def _print_table(frame: pd.DataFrame, as_json: bool) -> None:
-    if as_json:
-        records = [{str(k): _cell(v) for k, v in row.items()} for row in frame.to_dict("records")]
-        typer.echo(json.dumps(records, indent=2, default=str))
-        return
-    from discover.report.terminal import table_text
-
-    typer.echo(table_text(frame, width=_width()))
-
-
-def _cell(value: Any) -> Any:
-    """A cell as JSON has it: numbers exact, missing ones null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value.item() if hasattr(value, "item") else value
-
-
-def _width() -> int:
-    try:
-        return os.get_terminal_size().columns
-    except OSError:
-        return 160
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, default=str))
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {
-        "line": problem.line, "key": problem.key, "row": problem.row, "column": problem.column,
-        "value": problem.value, "message": problem.message, "way_out": problem.way_out,
-    }  # fmt: skip
-
-
-if __name__ == "__main__":
-    app()
+    with notices():
+        return definition.open(store, create=create, accept_changes=accept_changes, progress=progress("candidates"))

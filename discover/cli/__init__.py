@@ -1,0 +1,5 @@
+"""`discover …`: campaigns from the command line."""
+
+from discover.cli.commands import app
+
+__all__ = ["app"]

@@ -1,0 +1,5 @@
+"""`python -m discover.cli`."""
+
+from discover.cli.commands import app
+
+app()

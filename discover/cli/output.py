@@ -1,0 +1,104 @@
+"""What the command line reads and prints."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from discover.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def notices() -> Iterator[None]:
+    """Warnings of ours as one line on standard error."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            typer.echo(f"note: {warning.message}", err=True)
+
+
+def progress(what: str) -> Callable[[int, int | None], None] | None:
+    """A progress line on a terminal; nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console
+    from rich.progress import Progress
+
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(what, total=None)
+    bar.start()
+
+    def show(done: int, total: int | None) -> None:
+        bar.update(task, completed=done, total=total)
+        if total is not None and done >= total:
+            bar.stop()
+
+    return show
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """A sheet of results. Rows are named by their line in the file; ids stay text; numbers are read exactly."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InvalidInput(str(path), [Problem(f"cannot be read as CSV: {error}")]) from error
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    return frame
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    try:
+        frame.to_csv(path, index=False)
+    except OSError as error:
+        raise InvalidInput(str(path), [Problem(f"cannot be written: {error}")]) from error
+
+
+def print_table(frame: pd.DataFrame, as_json: bool) -> None:
+    if as_json:
+        records = [{str(k): _cell(v) for k, v in row.items()} for row in frame.to_dict("records")]
+        typer.echo(json.dumps(records, indent=2, default=str))
+        return
+    from discover.report.terminal import table_text
+
+    typer.echo(table_text(frame, width=_width()))
+
+
+def _cell(value: Any) -> Any:
+    """A cell as JSON has it: numbers exact, missing ones null."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 160
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, default=str))
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "line": problem.line, "key": problem.key, "row": problem.row, "column": problem.column,
+        "value": problem.value, "message": problem.message, "way_out": problem.way_out,
+    }  # fmt: skip

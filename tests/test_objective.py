@@ -1,0 +1,86 @@
+"""Objectives: two spellings, one meaning; every mistake named."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from discover import Objective, Target
+from discover.errors import InvalidInput
+from discover.objective import Constraint
+
+names = st.text("abc_", min_size=1, max_size=5)
+finite = st.floats(-1e6, 1e6)
+targets = st.one_of(
+    st.builds(Target, names, st.sampled_from(["maximize", "minimize"]), unit=st.sampled_from(["", "GPa"])),
+    st.builds(lambda n, v: Target(n, "match", value=v), names, finite),
+    st.builds(lambda n, v, w: Target(n, "match", band=(v, v + w)), names, finite, st.floats(1e-3, 10)),
+)
+
+
+@given(st.lists(targets, min_size=1, max_size=4, unique_by=lambda t: t.name))
+def test_round_trips(chosen):
+    objective = Objective(chosen, constraints=[f"{chosen[0].name} <= 3.5"])
+    assert Objective.from_dict(objective.to_dict()) == objective
+    assert pickle.loads(pickle.dumps(objective)) == objective  # noqa: S301
+
+
+def test_the_short_form_is_a_list_of_one():
+    assert Objective("yield", "minimize", unit="%") == Objective([Target("yield", "minimize", unit="%")])
+    assert repr(Objective("yield", unit="%")) == "Objective(maximize yield [%])"
+
+
+@pytest.mark.parametrize(
+    ("target", "utilities"),
+    [
+        (Target("y"), [1.0, 2.0, 5.0]),
+        (Target("y", "minimize"), [-1.0, -2.0, -5.0]),
+        (Target("y", "match", value=2.5), [-1.5, -0.5, -2.5]),
+        (Target("y", "match", band=(1.5, 3.0)), [-0.5, 0.0, -2.0]),
+    ],
+)
+def test_utility(target, utilities):
+    assert target.utility(np.array([1.0, 2.0, 5.0])).tolist() == utilities
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high", "inside", "outside"),
+    [
+        ("y <= 0.05", -np.inf, 0.05, 0.05, 0.051),
+        ("y > 1e-3", 1e-3, np.inf, 0.002, 0.001),
+        (" band gap  in [1.1, 1.6]", 1.1, 1.6, 1.6, 1.61),
+    ],
+)
+def test_constraints_from_text(text, low, high, inside, outside):
+    constraint = Constraint.parse(text)
+    assert (constraint.low, constraint.high) == (low, high)
+    assert constraint.holds(inside)
+    assert not constraint.holds(outside)
+    assert not constraint.holds(float("nan"))
+
+
+@pytest.mark.parametrize("text", ["", "y", "y == 3", "y <= x", "y in [3, 1]", "y in [1]", "<= 3", "y <= nan"])
+def test_what_is_no_constraint(text):
+    with pytest.raises(InvalidInput):
+        Objective("y", constraints=[text])
+
+
+def test_all_that_is_wrong_is_said():
+    with pytest.raises(InvalidInput, match="did you mean 'maximize'"):
+        Objective("y", "maximise")
+    with pytest.raises(InvalidInput, match="exactly one of value and band"):
+        Objective("y", "match")
+    with pytest.raises(InvalidInput, match="belong to direction 'match'"):
+        Objective("y", value=3.0)
+    with pytest.raises(InvalidInput, match="below its high end"):
+        Objective("y", "match", band=(2, 1))
+    with pytest.raises(InvalidInput, match="named twice"):
+        Objective([Target("y"), Target("y")])
+    with pytest.raises(InvalidInput, match="did you mean 'yield'"):
+        Objective("yield", constraints=["yeild <= 3"])
+    with pytest.raises(InvalidInput, match="at least one target"):
+        Objective([])
+    with pytest.raises(AttributeError, match="immutable"):
+        Objective("y").targets = ()
