@@ -58,7 +58,7 @@ def ours(view: View, n: int) -> tuple[list[int], dict[str, float]]:
     batch = policy.propose(view, n, np.random.default_rng(0))
     whole = time.perf_counter() - start
     start = time.perf_counter()
-    belief(view, policy.models())
+    belief(view, policy.model())
     fit = time.perf_counter() - start
     return [int(p.candidate_id[4:]) for p in batch], {"whole": whole, "fit": fit}
 

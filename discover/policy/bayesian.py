@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 class Bayesian:
     """Space-filling until `start` candidates have been observed in every target, then noisy expected improvement.
 
-    A Gaussian process is fitted to each target (kernel; one length-scale for all features or one for `each`). Log expected
-    improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch, chosen by
-    sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they may bring.
-    Directions, several targets and constraints: see `discover.acquisition.pool.score`.
-    filling: how the start is spread, see `SpaceFilling`.
+    A Gaussian process is fitted to each target: kernel; one length-scale for all features, or one for `each`. Log
+    expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
+    chosen by sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they
+    may bring. Directions, several targets and constraints: see `discover.acquisition.pool.score`. filling: how the
+    start is spread, see `SpaceFilling`.
     """
 
     start: int = 10
     kernel: Literal["matern", "rbf"] = "matern"
-    lengths: Literal["one", "each", "compare"] = "one"
+    lengths: Literal["one", "each"] = "each"
     filling: Literal["farthest", "medoids"] = "medoids"
     shortlist: int = 300
     draws: int = 256
@@ -73,14 +73,13 @@ class Bayesian:
         """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
         from discover.surrogate.predict import predict
 
-        return predict(view, X, self.models())
+        return predict(view, X, self.model())
 
-    def models(self) -> tuple[GaussianProcess, ...]:
-        """The surrogates that this policy fits, of which the best in leave-one-out is believed."""
+    def model(self) -> GaussianProcess:
+        """The surrogate as this policy fits it."""
         from discover.surrogate.gaussian_process import GaussianProcess
 
-        kinds: tuple[Literal["one", "each"], ...] = ("one", "each") if self.lengths == "compare" else (self.lengths,)
-        return tuple(GaussianProcess(kernel=self.kernel, lengths=kind, chunk=self.chunk) for kind in kinds)
+        return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk)
 
     def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:
         """The space-filling share of a batch, signed by this policy."""

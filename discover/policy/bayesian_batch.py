@@ -39,7 +39,7 @@ class Ranking:
 def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Batch:
     """At most n proposals from the belief after the view's observations. At least one row must be free."""
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
-    held = belief(view, policy.models())
+    held = belief(view, policy.model())
     means = _observed_means(held, view)
     goal = Goal.of(view.objective, means, {name: p.standard.scale for name, p in held.posteriors.items()}, generator)
     best = incumbent(goal, means)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from discover.protocols import FloatArray, IntArray, Training, View
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
@@ -16,6 +17,10 @@ from discover.surrogate.scaling import Scaling
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+TELLING = 5
+"""Features with the shortest length-scales, along which the target changes fastest, that a record names."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,12 @@ class Belief:
         return {name: posterior.memory() for name, posterior in self.posteriors.items()}
 
 
-MODELS = (GaussianProcess(),)
-"""What competes where nobody says otherwise."""
-
-
-def belief(view: View, models: Sequence[GaussianProcess] = MODELS) -> Belief:
+def belief(view: View, model: GaussianProcess | None = None, *, judge: bool = True) -> Belief:
     """Fit each target of the view that has observations, on features scaled over the whole pool.
 
-    Of several models the one whose leave-one-out density is highest is believed, target by target. A censored
-    observation enters as if its bound were its value; how many there are is in `learned`.
+    judge: whether to find out what each fit is worth, too, which takes some times longer than the fit. A censored observation enters as if its bound were its value; how many there are is in `learned`.
     """
+    model = model or GaussianProcess()
     scaling = Scaling.over(view.features.values)
     memory = view.memory.get("surrogate", {})
     posteriors, diagnostics, learned = {}, {}, {}
@@ -65,22 +66,24 @@ def belief(view: View, models: Sequence[GaussianProcess] = MODELS) -> Belief:
         if training is None or not len(training):
             continue
         X = scaling.apply(view.features.values[training.rows])
-        left = memory.get(name)
-        fits = [fit_arrays(model, X, training.values, training.stds, left) for model in models]
-        judged = [leave_one_out(posterior, training.rows) for posterior in fits]
-        best = max(range(len(fits)), key=lambda k: judged[k].density_gain)
-        posteriors[name], diagnostics[name] = fits[best], judged[best]
-        learned[name] = _learned(fits[best], judged[best], training)
-        if len(fits) > 1:
-            learned[name]["compared"] = {model.title: told.density_gain for model, told in zip(models, judged)}
+        posterior = fit_arrays(model, X, training.values, training.stds, memory.get(name))
+        posteriors[name] = posterior
+        learned[name] = _learned(posterior, training, np.array(view.features.names)[scaling.kept])
+        if judge:
+            diagnostics[name] = leave_one_out(posterior, training.rows, model)
+            learned[name]["leave_one_out"] = diagnostics[name].to_dict()
     rows = [view.training[name].rows for name in posteriors]
     observed = np.unique(np.concatenate(rows)) if rows else np.array([], dtype=np.int64)
     return Belief(scaling, posteriors, observed, diagnostics, learned)
 
 
-def _learned(posterior: GaussianPosterior, diagnosis: LeaveOneOut, training: Training) -> dict[str, Any]:
-    """The record of one fit; plain JSON."""
-    body: dict[str, Any] = {**posterior.settings(), "leave_one_out": diagnosis.to_dict()}
+def _learned(posterior: GaussianPosterior, training: Training, names: NDArray[np.str_]) -> dict[str, Any]:
+    """The record of one fit; plain JSON. names: [k], of the scaled features."""
+    body: dict[str, Any] = posterior.settings()
+    lengths = posterior.found.lengths if posterior.found else ()
+    if len(lengths) == len(names) > 1:
+        nearest = np.argsort(lengths, kind="stable")[:TELLING]
+        body["telling_features"] = {str(names[k]): lengths[k] for k in nearest}
     if censored := int((training.bounds != 0).sum()):
         body["censored"] = censored
         body["censored_treatment"] = "the bound was taken for the value"

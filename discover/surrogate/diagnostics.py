@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from discover.protocols import FloatArray, IntArray
 from discover.surrogate import fitting
-from discover.surrogate.gaussian_process import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, State
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,8 @@ HALF_WIDTH = 1.6448536269514722
 """Deviations on either side of the mean that hold 90 % of a normal distribution."""
 ONE_SIDED = HALF_WIDTH
 """Deviations that chance exceeds in one of twenty cases; Spearman's coefficient of n has deviation 1/√(n - 1)."""
+FOLDS = 5
+"""Groups of candidates that the hyperparameters do without in turn."""
 ENOUGH = 5
 """Candidates below which nothing is said of the model's worth."""
 
@@ -72,20 +75,23 @@ class LeaveOneOut:
         return {**clean, "candidates": self.candidates, "verdict": self.verdict}
 
 
-def leave_one_out(posterior: GaussianPosterior, rows: IntArray) -> LeaveOneOut:
-    """Closed-form leave-one-candidate-out with the hyperparameters held fixed.
+def leave_one_out(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess | None = None) -> LeaveOneOut:
+    """Every candidate predicted from all others, in closed form, with hyperparameters that have not seen it.
 
-    rows: [n], the candidate of each observation; replicates of one candidate are left out together.
+    rows: [n], the candidate of each observation; replicates of one candidate are left out together. model: how to fit
+    the hyperparameters again without each of FOLDS groups of candidates; without it those of the posterior are held
+    fixed, which flatters a model of many hyperparameters, even on noise.
     Rasmussen and Williams (2006), section 5.4.2; for groups Ginsbourger and Schärer, JCGS 2024.
     """
     y = posterior.standard.apply(posterior.y)
     groups = [np.flatnonzero(rows == row) for row in np.unique(rows)]
     plain_mean, plain_variance = _without_model(y, groups)
-    mean, variance = (
-        (plain_mean, plain_variance)
-        if posterior.state is None or len(groups) < 2
-        else _with_model(posterior, y, groups)
-    )
+    mean, variance = plain_mean.clone(), plain_variance.clone()
+    for judge, judged in _judges(posterior, groups, model):
+        if judge is not None:
+            told = torch.from_numpy(np.concatenate(judged))
+            held_mean, held_variance = _with_model(judge, y, judged)
+            mean[told], variance[told] = held_mean[told], held_variance[told]
     gains = (_log_density(y, mean, variance) - _log_density(y, plain_mean, plain_variance)).numpy()
     deviation = variance.sqrt()
     inside = ((y - mean).abs() <= HALF_WIDTH * deviation).double()
@@ -103,17 +109,35 @@ def leave_one_out(posterior: GaussianPosterior, rows: IntArray) -> LeaveOneOut:
     )
 
 
-def _with_model(posterior: GaussianPosterior, y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
-    """Standardised mean [n] and variance [n] of values, each group predicted from the others.
+def _judges(
+    posterior: GaussianPosterior, groups: list[IntArray], model: GaussianProcess | None
+) -> Iterator[tuple[State | None, list[IntArray]]]:
+    """Factors over all observations, and the groups that may be predicted with them; None where only the mean is left."""
+    if posterior.found is None or len(groups) < 2:
+        yield None, groups
+        return
+    if model is None:
+        yield posterior.state, groups
+        return
+    quick = replace(model, starts=1)
+    for fold in range(min(FOLDS, len(groups))):
+        judged = groups[fold :: min(FOLDS, len(groups))]
+        keep = np.setdiff1d(np.arange(len(posterior.y)), np.concatenate(judged))
+        noise = posterior.noise * posterior.standard.scale * posterior.standard.scale
+        found = quick.fit(posterior.X[keep], posterior.y[keep], noise[keep]).found
+        yield (None if found is None else posterior.state_with(found)), judged
+
+
+def _with_model(state: State, y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
+    """Standardised mean [n] and variance [n] of values, each of these groups predicted from all others.
 
     The constant mean is estimated anew from the others too: otherwise the left-out values would speak through it.
     """
-    assert posterior.state is not None
-    precision = torch.cholesky_inverse(posterior.state.factor)
+    precision = torch.cholesky_inverse(state.factor)
     onto_mean = precision.sum(dim=1)
     precision = precision - torch.outer(onto_mean, onto_mean) / onto_mean.sum()
     weights = precision @ y
-    mean, variance = torch.empty_like(y), torch.empty_like(y)
+    mean, variance = torch.zeros_like(y), torch.ones_like(y)
     single = torch.from_numpy(np.array([g[0] for g in groups if len(g) == 1], dtype=np.int64))
     diagonal = precision.diagonal()[single]
     mean[single], variance[single] = y[single] - weights[single] / diagonal, 1.0 / diagonal

@@ -57,14 +57,19 @@ class Standard:
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """How to fit: the kernel; one length-scale for all features or one for each; at most so many evaluations a start.
+    """How to fit: the kernel; one length-scale for all features or one for each; at most so many evaluations
+    from each of so many starts (see `fitting.prior_starts`).
+
+    Where few features matter, or many tell the same, a length-scale for each finds that out; the priors keep those that
+    tell nothing long.
 
     chunk: rows that a posterior looks at together.
     """
 
     kernel: Kernel = "matern"
-    lengths: Literal["one", "each"] = "one"
+    lengths: Literal["one", "each"] = "each"
     evaluations: int = 100
+    starts: int = 2
     chunk: int = 2048
 
     @property
@@ -98,17 +103,17 @@ class GaussianProcess:
     def _found(self, X: Tensor, y: Tensor, known: Tensor, memory: Mapping[str, Any] | None) -> _Fit:
         """The best fit over all starts, and its factors."""
         d, kernel, each = X.shape[1], self.kernel, self.lengths == "each"
-        starts = fitting.prior_starts(kernel, d)
+        starts = fitting.prior_starts(kernel, d)[: self.starts]
         if (left := fitting.remembered(memory, kernel, d, each=each)) is not None:
             starts.append(left)
         search = partial(fitting.optimise, kernel, X, y, known, each=each, evaluations=self.evaluations)
         tried = [search(start=start) for start in starts]
         best = max(tried, key=lambda found: found.objective)
-        return best, _State.of(X, y, known, best)
+        return best, State.of(X, y, known, best)
 
 
 @dataclass(frozen=True)
-class _State:
+class State:
     """Factors of the fitted covariance: lower factor [n, n], weights [n], constant mean; standardised."""
 
     factor: Tensor
@@ -117,7 +122,7 @@ class _State:
     jitter: float
 
     @classmethod
-    def of(cls, X: Tensor, y: Tensor, known: Tensor, found: Hyperparameters) -> _State:
+    def of(cls, X: Tensor, y: Tensor, known: Tensor, found: Hyperparameters) -> State:
         scaled = X / torch.tensor(found.lengths, dtype=X.dtype)
         K = correlation(found.kernel, squared_distances(scaled, scaled))
         factor, jitter = fitting.cholesky(K + torch.diag(fitting.noise_diagonal(known, found.noise)))
@@ -128,7 +133,7 @@ class _State:
         return cls(factor, weights, float(mean), jitter)
 
 
-_Fit = tuple[Hyperparameters | None, _State | None]
+_Fit = tuple[Hyperparameters | None, State | None]
 
 
 @dataclass(frozen=True)
@@ -143,9 +148,16 @@ class GaussianPosterior:
     standard: Standard
     noise: Tensor
     found: Hyperparameters | None
-    state: _State | None
+    state: State | None
     chunk: int
     notes: tuple[str, ...] = ()
+
+    def state_with(self, found: Hyperparameters) -> State | None:
+        """Factors over the same observations under other hyperparameters; None where they do not hold."""
+        try:
+            return State.of(self.X, self.standard.apply(self.y), self.noise, found)
+        except fitting.NotDefinite:
+            return None
 
     def mean_variance(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """X [m, d] to mean [m] and variance [m] of the noiseless target, in chunks of bounded memory."""

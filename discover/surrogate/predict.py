@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def predict(
-    view: View, X: FloatArray, models: Sequence[GaussianProcess] | None = None
+    view: View, X: FloatArray, model: GaussianProcess | None = None
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Fit on the view's observations and predict rows of raw features X [m, d].
 
-    models: those that compete, see `discover.surrogate.belief.belief`. Returns by target the mean [m] and the standard
-    deviation [m] of the noiseless target in its unit; NaN for a target without observations.
+    Returns by target the mean [m] and the standard deviation [m] of the noiseless target in its unit; NaN for a target
+    without observations.
     """
-    from discover.surrogate.belief import MODELS, belief
+    from discover.surrogate.belief import belief
 
     X = np.atleast_2d(np.asarray(X, dtype=np.float64))
-    found = belief(view, models or MODELS).predict(X)
+    found = belief(view, model, judge=False).predict(X)
     nothing = np.full(len(X), np.nan)
     return {name: found.get(name, (nothing, nothing.copy())) for name in view.objective.names}

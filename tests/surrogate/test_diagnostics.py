@@ -71,14 +71,25 @@ def test_a_clear_trend_is_found_better_and_its_intervals_hold() -> None:
     assert told.verdict.startswith("clearly better than the mean")
 
 
-def test_pure_noise_is_hardly_ever_called_better() -> None:
+@pytest.mark.parametrize(("n", "d"), [(20, 3), (40, 60)])
+def test_pure_noise_is_hardly_ever_called_better_however_many_hyperparameters(n: int, d: int) -> None:
     verdicts = []
-    for seed in range(40):
+    model = GaussianProcess(evaluations=40)
+    for seed in range(20):
         rng = np.random.default_rng(seed)
-        X, y = torch.from_numpy(rng.uniform(size=(20, 3))), torch.from_numpy(rng.normal(size=20))
-        verdicts.append(leave_one_out(GaussianProcess(evaluations=40).fit(X, y), np.arange(20)).verdict)
-    assert sum(v.startswith(("better", "clearly better")) for v in verdicts) <= 3
-    assert sum(v.startswith("no better than the mean yet") for v in verdicts) >= 20
+        X, y = torch.from_numpy(rng.uniform(size=(n, d))), torch.from_numpy(rng.normal(size=n))
+        verdicts.append(leave_one_out(model.fit(X, y), np.arange(n), model).verdict)
+    assert sum(v.startswith(("better", "clearly better")) for v in verdicts) <= 2
+    assert sum(v.startswith("no better than the mean yet") for v in verdicts) >= 10
+
+
+def test_hyperparameters_that_have_seen_a_value_flatter_its_prediction() -> None:
+    rng = np.random.default_rng(0)
+    X, y = torch.from_numpy(rng.uniform(size=(40, 60))), torch.from_numpy(rng.normal(size=40))
+    posterior = GaussianProcess().fit(X, y)
+    fixed, fitted_again = (leave_one_out(posterior, np.arange(40), model) for model in (None, GaussianProcess()))
+    assert fixed.density_gain > 0.1
+    assert fitted_again.density_gain < 0.1
 
 
 def test_few_and_constant_observations_are_not_judged() -> None:

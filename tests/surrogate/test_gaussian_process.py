@@ -144,7 +144,7 @@ def test_a_warm_start_never_ends_lower_and_leaves_exact_json() -> None:
     assert memory["lengths"] == list(cold.found.lengths)
     assert warm.found.objective >= cold.found.objective
     X2, y2 = data(31, seed=4)
-    from_wrong = GaussianProcess().fit(X2, y2, memory={"kernel": "matern", "lengths": [1e4], "noise": 9.0})
+    from_wrong = GaussianProcess().fit(X2, y2, memory={"kernel": "matern", "lengths": [1e4] * 5, "noise": 9.0})
     fresh = GaussianProcess().fit(X2, y2)
     assert from_wrong.found is not None
     assert fresh.found is not None

@@ -56,12 +56,8 @@ def test_censored_observations_are_counted_and_their_treatment_named() -> None:
     assert "censored" not in belief(view()).learned["strength"]
 
 
-def test_of_competing_models_the_better_in_leave_one_out_is_believed() -> None:
-    models = (GaussianProcess(kernel="rbf"), GaussianProcess(lengths="each"), GaussianProcess())
-    held = belief(view(), models)
-    compared = held.learned["strength"]["compared"]
-    assert list(compared) == [model.title for model in models]
-    assert held.diagnostics["strength"].density_gain == max(compared.values())
-    alone = [belief(view(), (model,)).diagnostics["strength"].density_gain for model in models]
-    assert list(compared.values()) == alone
-    assert "compared" not in belief(view()).learned["strength"]
+def test_the_features_along_which_the_target_changes_are_named() -> None:
+    telling = belief(view()).learned["strength"]["telling_features"]
+    assert list(telling) == ["a", "b"]
+    assert telling["a"] < 0.3 * telling["b"]
+    assert "telling_features" not in belief(view(), GaussianProcess(lengths="one")).learned["strength"]
