@@ -59,6 +59,9 @@ def test_a_pull_is_every_row_once_under_one_spelling_of_its_id(server: MPServer,
     wanted = {canonical_id(row["material_id"]): row for row in expected(server.documents)}
     assert 40 < len(wanted) < 60
     assert len(server.pages) == 3
+    assert {call.params["_sort_fields"] for call in server.pages} == {"material_id"}, (
+        "the service has no order of its own"
+    )
     assert set(snapshot.ids) == set(wanted)
     assert all(re.fullmatch(r"mp-\d+", name) for name in snapshot.ids)
     frame = snapshot.frame(snapshot.columns).set_index("material_id")

@@ -532,6 +532,7 @@ def test_pages_of_another_version_are_not_used(server: MPServer, tmp_path: Path)
     server.version = "2026.11.02"
     made.pull()
     assert len(server.pages) - asked == 3
+    assert not (tmp_path / "snapshots" / ".unfinished").exists()
 
 
 def test_pages_that_are_damaged_or_old_are_not_used(server: MPServer, tmp_path: Path) -> None:
