@@ -58,7 +58,8 @@ class Standard:
 @dataclass(frozen=True)
 class GaussianProcess:
     """How to fit: the kernel; one length-scale for all features or one for each; at most so many evaluations
-    from each of so many starts (see `fitting.prior_starts`).
+    from each of so many starts (see `fitting.prior_starts`). Hyperparameters come from at most `rows` observations, evenly
+    taken; the belief is exact on all.
 
     Where few features matter, or many tell the same, a length-scale for each finds that out; the priors keep those that
     tell nothing long.
@@ -70,6 +71,7 @@ class GaussianProcess:
     lengths: Literal["one", "each"] = "each"
     evaluations: int = 100
     starts: int = 2
+    rows: int = 300
     chunk: int = 2048
 
     @property
@@ -96,6 +98,8 @@ class GaussianProcess:
         (found, state), notes = fitting.climb(attempts)
         if state is not None and state.jitter:
             notes.append(f"jitter of {state.jitter:g} on the diagonal")
+        if len(y) > self.rows:
+            notes.append(f"hyperparameters from {self.rows} of {len(y)} observations")
         if not standard.known:
             notes.append("the values do not tell their spread; their size was taken for it")
         return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes))
@@ -106,7 +110,10 @@ class GaussianProcess:
         starts = fitting.prior_starts(kernel, d)[: self.starts]
         if (left := fitting.remembered(memory, kernel, d, each=each)) is not None:
             starts.append(left)
-        search = partial(fitting.optimise, kernel, X, y, known, each=each, evaluations=self.evaluations)
+        some = torch.from_numpy(np.linspace(0, len(y) - 1, min(len(y), self.rows)).round().astype(np.int64))
+        search = partial(
+            fitting.optimise, kernel, X[some], y[some], known[some], each=each, evaluations=self.evaluations
+        )
         tried = [search(start=start) for start in starts]
         best = max(tried, key=lambda found: found.objective)
         return best, State.of(X, y, known, best)

@@ -151,6 +151,15 @@ def test_a_warm_start_never_ends_lower_and_leaves_exact_json() -> None:
     assert from_wrong.found.objective >= fresh.found.objective
 
 
+def test_many_observations_are_all_believed_though_few_set_the_hyperparameters() -> None:
+    X, y = data(60)
+    few, all_ = GaussianProcess(rows=20).fit(X, y), GaussianProcess().fit(X, y)
+    assert few.notes == ("hyperparameters from 20 of 60 observations",)
+    assert all_.notes == ()
+    assert float((few.mean_deviation(X)[0] - y).abs().mean()) < 3.0
+    assert len(few.y) == 60
+
+
 def test_nothing_global_is_used_or_changed() -> None:
     X, y = data()
     torch.manual_seed(5)
