@@ -45,6 +45,10 @@ def client() -> None:
 
 @pytest.fixture
 def server() -> Iterator[MPServer]:
+    """A port may be one that an earlier test had; the client remembers heartbeats by address."""
+    from mp_api.client.core.client import BaseRester
+
+    BaseRester._get_heartbeat_info.cache_clear()
     with MPServer(documents(60)) as running:
         yield running
 
