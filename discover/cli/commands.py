@@ -78,6 +78,7 @@ def validate(file: File, json_: AsJson = False) -> None:
 
     try:
         definition = load(file)
+        definition.check_source()
     except InvalidInput as error:
         if json_:
             print_json({"valid": False, "problems": [problem_json(p) for p in error.problems]})

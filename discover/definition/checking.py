@@ -58,8 +58,14 @@ class Checker:
             self.add("unknown kind", (key, "kind"), given["kind"], nearest(str(given["kind"]), registry.kinds(group)))
         except InvalidInput as error:
             for problem in error.problems:
-                self.add(problem.message, (key, *str(problem.column or "").split(".")), problem.value, problem.way_out)
+                self.add(problem.message, self._place(key, problem.column or ""), problem.value, problem.way_out)
         return None
+
+    def _place(self, key: str, option: str) -> Path:
+        """Where an option stands under a key, also if it stands deeper, as a word of a query does."""
+        parts = tuple(option.split("."))
+        deeper = [p for p in self.lines if p[0:1] == (key,) and p[-len(parts) :] == parts]
+        return (key, *parts) if (key, *parts) in self.lines or not deeper else deeper[0]
 
     def objective(self, model: ObjectiveModel) -> Objective | None:
         """The objective, whose own checks are reported at its lines."""

@@ -67,17 +67,24 @@ class Definition:
     def pull(self, files: Path, *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The candidates as a snapshot under `files`, with every column that features and experiment need."""
         source = self.source.located(self.base, files)
-        return source.pull(self._needed, refresh=refresh, progress=progress)
+        return source.pull(self.needed, refresh=refresh, progress=progress)
+
+    def check_source(self) -> None:
+        """Whatever the source can check without pulling, such as its query against the installed client."""
+        check = getattr(self.source, "check", None)
+        if check is not None:
+            check(self.needed)
 
     def newest(self, files: Path) -> Snapshot | None:
         """The newest snapshot of these candidates under `files`, where the source keeps them."""
         source = self.source.located(self.base, files)
         find = getattr(source, "newest", None)
-        found: Snapshot | None = find(self._needed) if find else None
+        found: Snapshot | None = find(self.needed) if find else None
         return found
 
     @property
-    def _needed(self) -> tuple[str, ...]:
+    def needed(self) -> tuple[str, ...]:
+        """Columns that features and experiment read."""
         needed = list(self._spec(None).used)
         if self.experiment is not None:
             needed += self.experiment.requires
