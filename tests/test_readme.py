@@ -39,6 +39,8 @@ def test_its_commands_and_files_exist():
         assert (ROOT / name).exists(), name
 
 
-@pytest.mark.parametrize("word", ["DOWNLOAD_SIZE", "PACKAGE_COUNT", "SAMPLE_EFFICIENCY_TABLE", "SPEED_SENTENCE", "STIFF_ROWS"])
+@pytest.mark.parametrize(
+    "word", ["DOWNLOAD_SIZE", "PACKAGE_COUNT", "SAMPLE_EFFICIENCY_TABLE", "SPEED_SENTENCE", "STIFF_ROWS"]
+)
 def test_nothing_was_left_to_be_filled_in(word):
     assert word not in README
