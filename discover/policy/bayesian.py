@@ -31,7 +31,7 @@ class Bayesian:
     start: int = 10
     kernel: Literal["matern", "rbf"] = "matern"
     lengths: Literal["one", "each"] = "each"
-    filling: Literal["farthest", "medoids"] = "medoids"
+    filling: Literal["farthest", "medoids"] = "farthest"
     shortlist: int = 300
     draws: int = 256
     chunk: int = 2048

@@ -25,10 +25,11 @@ class SpaceFilling:
     method `farthest`: each next candidate is the one farthest from all that were touched so far (Gonzalez 1985).
     `medoids`: each next candidate is the one that brings the pool nearest, on average, to what was touched (greedy
     k-medoids; Nemhauser et al. 1978). Both go on from rows that are measured, pending or excluded; where there are
-    none, `farthest` starts from a random row. Distances are Euclidean.
+    none, the first row is random. Distances are Euclidean. Best values often lie at the edge of a pool, where `farthest`
+    looks first; `medoids` suits a pool whose edge is of no interest.
     """
 
-    method: Literal["farthest", "medoids"] = "medoids"
+    method: Literal["farthest", "medoids"] = "farthest"
 
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""

@@ -23,7 +23,7 @@ POLICIES: list[Policy] = [
     SpaceFilling("farthest"),
     SpaceFilling("medoids"),
     Bayesian(start=3, shortlist=5, draws=16, chunk=4),
-    Bayesian(start=1, lengths="each", kernel="rbf", filling="farthest", draws=16),
+    Bayesian(start=1, lengths="one", kernel="rbf", filling="medoids", draws=16),
 ]
 OBJECTIVES = [
     Objective("strength", "maximize"),
