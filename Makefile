@@ -31,8 +31,8 @@ install: $(STAMP)
 # Every step can be killed and run again: pip leaves whole packages behind, and the stamp is written last.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
-	test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
-	@echo "installing about 200 packages; see the README for how much is downloaded"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "installing 207 packages, about 530 MB to download with a CPU build of PyTorch (several GB with CUDA: see TORCH_INDEX in the README)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/python -m pip check

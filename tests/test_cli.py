@@ -105,6 +105,7 @@ def test_export_and_list(cli, folder):  # noqa: F811
     store = f"sqlite:///{folder / '.discover' / 'dyes.db'}"
     assert json.loads(cli("list", "--store", store, "--json").stdout)[0]["campaign"] == "dyes"
     assert "dyes" in cli("list", "--store", store).output
+    assert json.loads(cli("list", "--json").stdout)[0]["store"] == "sqlite:///.discover/dyes.db"
 
 
 def test_store_by_option_and_by_environment(cli, monkeypatch):

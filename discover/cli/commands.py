@@ -268,16 +268,23 @@ def export(file: File, out: Annotated[Path, typer.Option(help="a .parquet or .cs
 
 
 @_command("list")
-def list_(
-    store: Annotated[str, typer.Option("--store", envvar="DISCOVER_STORE", help="a store's URL")], json_: AsJson = False
-) -> None:
-    """The campaigns of a store.
+def list_(store: Store = None, json_: AsJson = False) -> None:
+    """The campaigns of a store; without --store those of every store in this folder and below its campaigns/.
 
     Example: discover list --store sqlite:///campaigns.db
     """
+    import pandas as pd
+
     from discover.campaign import Campaign
 
-    print_table(Campaign.list(store), json_)
+    places = [
+        Path("campaigns.db"),
+        *sorted(Path().glob(".discover/*.db")),
+        *sorted(Path("campaigns").glob(".discover/*.db")),
+    ]
+    stores = [store] if store else [f"sqlite:///{path}" for path in places if path.is_file()]
+    frames = [Campaign.list(url).assign(store=url) for url in stores]
+    print_table(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), json_)
 
 
 @_command()
