@@ -16,6 +16,7 @@ from discover.policy import words
 from discover.policy.choice import free_rows
 from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
+from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,8 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     goal = Goal.of(view.objective, means, {name: p.standard.scale for name, p in held.posteriors.items()}, generator)
     best = incumbent(goal, means)
     ranking = _rank(view, held, goal, best, pool_seed)
-    chosen = _choose(policy, view, held, goal, ranking, means, n, batch_seed)
+    with one_thread():
+        chosen = _choose(policy, view, held, goal, ranking, means, n, batch_seed)
     settings = _settings(policy, held, goal, best, ranking, (pool_seed, batch_seed))
     proposals = tuple(
         _proposal(view, goal, ranking, place, gain, settings, k) for k, (place, gain) in enumerate(chosen)

@@ -61,10 +61,8 @@ def belief(view: View, model: GaussianProcess | None = None, *, judge: bool = Tr
     scaling = Scaling.over(view.features.values)
     memory = view.memory.get("surrogate", {})
     posteriors, diagnostics, learned = {}, {}, {}
-    for name in view.objective.names:
-        training = view.training.get(name)
-        if training is None or not len(training):
-            continue
+    told = {name: view.training[name] for name in view.objective.names if len(view.training.get(name, ()))}
+    for name, training in told.items():
         X = scaling.apply(view.features.values[training.rows])
         posterior = fit_arrays(model, X, training.values, training.stds, memory.get(name))
         posteriors[name] = posterior

@@ -13,6 +13,7 @@ import torch
 from discover.protocols import FloatArray, IntArray
 from discover.surrogate import fitting
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, State
+from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,11 +88,12 @@ def leave_one_out(posterior: GaussianPosterior, rows: IntArray, model: GaussianP
     groups = [np.flatnonzero(rows == row) for row in np.unique(rows)]
     plain_mean, plain_variance = _without_model(y, groups)
     mean, variance = plain_mean.clone(), plain_variance.clone()
-    for judge, judged in _judges(posterior, groups, model):
-        if judge is not None:
-            told = torch.from_numpy(np.concatenate(judged))
-            held_mean, held_variance = _with_model(judge, y, judged)
-            mean[told], variance[told] = held_mean[told], held_variance[told]
+    with one_thread():
+        for judge, judged in _judges(posterior, groups, model):
+            if judge is not None:
+                told = torch.from_numpy(np.concatenate(judged))
+                held_mean, held_variance = _with_model(judge, y, judged)
+                mean[told], variance[told] = held_mean[told], held_variance[told]
     gains = (_log_density(y, mean, variance) - _log_density(y, plain_mean, plain_variance)).numpy()
     deviation = variance.sqrt()
     inside = ((y - mean).abs() <= HALF_WIDTH * deviation).double()

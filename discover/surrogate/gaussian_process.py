@@ -21,6 +21,7 @@ from discover.protocols import FloatArray
 from discover.surrogate import fitting
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.kernels import Kernel, correlation, squared_distances
+from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,7 +96,8 @@ class GaussianProcess:
             (step.title, partial(step._found, X, target, known, memory)) for step in dict.fromkeys(ladder)
         ]
         attempts.append(("the mean of the observations", lambda: (None, None)))
-        (found, state), notes = fitting.climb(attempts)
+        with one_thread():
+            (found, state), notes = fitting.climb(attempts)
         if state is not None and state.jitter:
             notes.append(f"jitter of {state.jitter:g} on the diagonal")
         if len(y) > self.rows:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from discover.errors import InvalidInput
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard, root
+from discover.surrogate.threads import one_thread
 
 
 def data(n: int = 25, d: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -173,6 +174,22 @@ def test_nothing_global_is_used_or_changed() -> None:
     assert again.found == posterior.found
     assert torch.equal(first, again.sample(X, 3, np.random.default_rng(1)))
     assert first.dtype == torch.float64
+
+
+def test_a_fit_is_the_same_on_any_number_of_threads_and_gives_them_back() -> None:
+    X, y = data(40)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(GaussianProcess().fit(X, y).found)
+            assert torch.get_num_threads() == threads
+        with one_thread():
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
 
 
 def test_what_cannot_be_fitted_is_refused_in_words() -> None:
