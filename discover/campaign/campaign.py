@@ -18,12 +18,20 @@ from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_o
 from discover.campaign.creating import begin, check_seed, redefine
 from discover.campaign.predicting import predictions
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
-from discover.campaign.settings import check_count, check_names, definition_of, resolve_policy
+from discover.campaign.settings import (
+    check_budget,
+    check_count,
+    check_names,
+    check_reason,
+    definition_of,
+    refuse,
+    resolve_policy,
+)
 from discover.campaign.status import Status, status_of
-from discover.campaign.telling import refuse, tell_frame
+from discover.campaign.telling import tell_frame
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
-from discover.errors import CampaignExists, InvalidInput, Problem
+from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem
 from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.protocols import Experiment, FeatureTable, Policy, Progress, Spending, View
@@ -85,13 +93,14 @@ class Campaign:
         if if_exists not in ("error", "open"):
             problem = Problem("unknown choice", column="if_exists", value=if_exists, way_out="write 'error' or 'open'")
             raise InvalidInput("campaign", [problem])
-        chosen, settings = resolve_policy(policy)
         check_names(name, objective, candidates)
+        chosen, settings = resolve_policy(policy)
         if hasattr(chosen, "check"):
             chosen.check(objective)
         definition = definition_of(
             name, objective, settings, candidates=source or {"kind": "frame", "hash": candidates.hash},
-            features=features or candidates.spec.to_dict(), experiment=experiment, budget=budget, seed=check_seed(seed),
+            features=features or candidates.spec.to_dict(), experiment=experiment,
+            budget=check_budget(budget), seed=check_seed(seed),
             title=title, about=about,
         )  # fmt: skip
         log = store if isinstance(store, EventLog) else EventLog(store)
@@ -110,14 +119,14 @@ class Campaign:
 
         policy: only needed where the campaign was created with a policy that no installed package names.
         """
-        return cls(name, store if isinstance(store, EventLog) else EventLog(store), policy=policy)
+        return cls(name, _existing(store), policy=policy)
 
     @staticmethod
     def list(store: str | EventLog = DEFAULT_STORE) -> pd.DataFrame:
-        """The campaigns of a store, one a row."""
-        log = store if isinstance(store, EventLog) else EventLog(store)
-        rows = [Campaign(name, log).status().to_dict() for name in log.names()]
-        columns = ["campaign", "objective", "candidates", "experiments", "pending", "best", "stopped"]
+        """The campaigns of a store, one a row; `problem` says why one cannot be read."""
+        log = _existing(store)
+        columns = ["campaign", "objective", "candidates", "experiments", "pending", "best", "stopped", "problem"]
+        rows: Sequence[dict[str, Any]] = [_summary(name, log) for name in log.names()]
         return pd.DataFrame(rows, columns=columns)
 
     @property
@@ -171,6 +180,11 @@ class Campaign:
     @cached_property
     def _created(self) -> Mapping[str, Any]:
         return self._journal.first.payload
+
+    @property
+    def id_name(self) -> str:
+        """The candidates' id column, known without the candidates."""
+        return str(self._created["pool"]["spec"]["id"])
 
     @cached_property
     def pool(self) -> CandidatePool:
@@ -228,9 +242,7 @@ class Campaign:
         self, results: pd.DataFrame, *, reason: str, extra: Sequence[str] = (), dry_run: bool = False
     ) -> pd.DataFrame:
         """Replace what was told by other values; reads what `tell` reads. The old values stay in the log."""
-        if not reason.strip():
-            raise InvalidInput("correct", [Problem("a correction needs a reason", column="reason")])
-        return self._tell(results, extra, reason, dry_run)
+        return self._tell(results, extra, check_reason(reason, "correct"), dry_run)
 
     def _tell(self, results: pd.DataFrame, extra: Sequence[str], correcting: str | None, dry_run: bool) -> pd.DataFrame:
         return tell_frame(self._journal, self.objective, self.pool, results, extra, correcting, dry_run)
@@ -240,8 +252,8 @@ class Campaign:
         withdraw(self._journal, [proposal_ids] if isinstance(proposal_ids, str) else list(proposal_ids), reason)
 
     def exclude(self, ids: str | Sequence[str], *, reason: str) -> None:
-        """Never propose these candidates until they are readmitted. What was measured of them is kept."""
-        self._mark("excluded", {"ids": known_ids(self.pool, ids), "reason": reason})
+        """Never propose or run these candidates until they are readmitted. What was measured of them is kept."""
+        self._mark("excluded", {"ids": known_ids(self.pool, ids), "reason": check_reason(reason, "exclude")})
 
     def readmit(self, ids: str | Sequence[str], *, reason: str = "") -> None:
         """Undo `exclude`."""
@@ -272,7 +284,8 @@ class Campaign:
         """Ask, run and tell until n more experiments were made; what is pending is run first. Returns the observations.
 
         experiment: an `Experiment`, or a function from a candidate's values (a mapping) to a number, or to a mapping of
-        targets to numbers. Each result is committed before the next experiment begins.
+        targets to numbers. Each result is committed before the next experiment begins. A budget binds unattended runs
+        (`discover run`), not this call.
         """
         n = check_count(n, "n")
         size = check_count(batch, "batch") if batch is not None else self.batch_size
@@ -313,7 +326,7 @@ class Campaign:
     @property
     def observations(self) -> pd.DataFrame:
         """What was found out, one row a trial, in the order in which it was told; failures included."""
-        return tables.observations_frame(self.ledger, self.objective, self.pool.id)
+        return tables.observations_frame(self.ledger, self.objective, self.id_name)
 
     @property
     def pending(self) -> pd.DataFrame:
@@ -325,7 +338,7 @@ class Campaign:
     @property
     def proposals(self) -> pd.DataFrame:
         """Every proposal ever made, with its reason, its state and what was found."""
-        return tables.proposals_frame(self.ledger, self.objective, self.pool.id)
+        return tables.proposals_frame(self.ledger, self.objective, self.id_name)
 
     @property
     def iterations(self) -> pd.DataFrame:
@@ -344,17 +357,13 @@ class Campaign:
 
     def best(self, n: int = 10) -> pd.DataFrame:
         """The best measured candidates that satisfy every constraint, with their columns; repeated ones once each."""
-        found = tables.order_by_utility(self.observations, self.objective).drop_duplicates(self.pool.id).head(n)
-        columns = self.pool.frame(self.pool.rows(list(found[self.pool.id])))
-        own = [c for c in columns.columns if c not in found.columns]
-        merged = found.reset_index(drop=True).join(columns[own].reset_index(drop=True))
-        lead = [self.pool.id, *self.objective.names, *own]
-        return merged[[*lead, *(c for c in merged.columns if c not in lead and c not in ("extra", "reason", "status"))]]
+        return tables.best_frame(self.observations, self.objective, self.pool, n)
 
     def predict(self, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
         """What the surrogate believes: one row a candidate, mean and deviation of the noiseless targets.
 
-        candidates: ids of the pool, or a frame with the columns that the features are made from.
+        candidates: ids of the pool, or a frame: read by the columns that the features are made from where it has them all
+        (they may be other than the pool's), otherwise by its ids.
         """
         return predictions(self.view(), self.pool, candidates)
 
@@ -391,3 +400,14 @@ class Campaign:
 
     def _repr_html_(self) -> str:
         return self.status()._repr_html_()
+
+
+def _existing(store: str | EventLog) -> EventLog:
+    return store if isinstance(store, EventLog) else EventLog(store, create=False)
+
+
+def _summary(name: str, log: EventLog) -> dict[str, Any]:
+    try:
+        return Campaign(name, log).status().to_dict() | {"problem": ""}
+    except DiscoverError as error:
+        return {"campaign": name, "problem": str(error)}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from discover.campaign.asking import batch_event, check_batch, environment, moved, seed_of, view_of
-from discover.campaign.telling import refuse
+from discover.campaign.settings import check_reason, refuse
 from discover.candidates.pool import CandidatePool
 from discover.errors import Conflict, Problem, UnknownCandidate, nearest
 from discover.objective import Objective
@@ -84,6 +85,7 @@ def _commit(
 
 def choose_by_hand(journal: Journal, pool: CandidatePool, ids: Sequence[str], reason: str) -> Iteration:
     """Commit a person's own proposals. InvalidInput for candidates that are pending or excluded."""
+    check_reason(reason, "propose")
 
     def decide(ledger: Ledger) -> Iterator[Draft]:
         problems = [
@@ -109,6 +111,8 @@ def choose_by_hand(journal: Journal, pool: CandidatePool, ids: Sequence[str], re
 
 def withdraw(journal: Journal, proposal_ids: Sequence[str], reason: str) -> None:
     """Take back proposals, all or none. InvalidInput for those that are unknown or no longer pending."""
+    check_reason(reason, "withdraw")
+    refuse([] if proposal_ids else [Problem("names no proposal")], "withdraw")
 
     def decide(ledger: Ledger) -> Iterator[Draft]:
         problems = []
@@ -135,10 +139,18 @@ def warn_of_shortage(iteration: Iteration) -> str:
     return shortage
 
 
-def known_ids(pool: CandidatePool, ids: str | Sequence[str]) -> list[str]:
-    """Ids of the pool, each once; UnknownCandidate names those that it does not hold."""
-    wanted = list(dict.fromkeys([ids] if isinstance(ids, str) else [str(i) for i in ids]))
+def known_ids(pool: CandidatePool, ids: Any) -> list[str]:
+    """Ids of the pool as text, in their order, each once. UnknownCandidate for those that it does not hold; InvalidInput for none."""
+    if isinstance(ids, str) or not isinstance(ids, Iterable):
+        ids = [ids]
+    wanted = list(dict.fromkeys(_id_text(i) for i in ids))
+    refuse([] if wanted else [Problem("names no candidate")], "candidates")
     unknown = [i for i in wanted if i not in pool]
     if unknown:
         raise UnknownCandidate(f"not in the pool: {', '.join(unknown[:10])}{' …' if len(unknown) > 10 else ''}")
     return wanted
+
+
+def _id_text(value: Any) -> str:
+    """An id as the pool writes it: whole numbers without a decimal point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,14 +17,15 @@ from discover.protocols import FloatArray, View
 def predictions(view: View, pool: CandidatePool, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
     """One row a candidate, with the mean and deviation of each noiseless target; NaN without observations.
 
-    A frame is read by its ids where the pool knows them all, and otherwise by the columns that features are made from.
+    A frame is read by the columns that features are made from where it has them all, and otherwise by its ids.
     """
     from discover.surrogate.predict import predict
 
     if isinstance(candidates, pd.DataFrame):
         frame, X = candidates.copy(), _features(view, pool, candidates)
     else:
-        ids = known_ids(pool, candidates)
+        ids = [candidates] if isinstance(candidates, str) or not isinstance(candidates, Iterable) else list(candidates)
+        known_ids(pool, ids)
         frame, X = pd.DataFrame({pool.id: ids}), view.features.values[pool.rows(ids)]
     found = predict(view, X)
     for target, mean, std in predicted_columns(view.objective):
@@ -33,6 +34,8 @@ def predictions(view: View, pool: CandidatePool, candidates: str | Sequence[str]
 
 
 def _features(view: View, pool: CandidatePool, frame: pd.DataFrame) -> FloatArray:
-    if pool.id in frame.columns and all(i in pool for i in frame[pool.id]):
-        return view.features.values[pool.rows([str(i) for i in frame[pool.id]])]
-    return Features.of(pool).transform(frame)
+    features = Features.of(pool)
+    if pool.id in frame.columns and not set(features.requires) <= set(frame.columns):
+        known_ids(pool, frame[pool.id])
+        return view.features.values[pool.rows(list(frame[pool.id]))]
+    return features.transform(frame)

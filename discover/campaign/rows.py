@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,7 @@ from discover.objective import Objective
 from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES
 from discover.store.canonical import plain
 
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
 READ = ("proposal_id", "status", "replicate", "cost", "measured_at", "source", "note", "fidelity", "context")
 IGNORED = ("acquisition", "reason", "state", "iteration", "rank", "policy")
 
@@ -44,11 +46,15 @@ def read(
     frame: pd.DataFrame, objective: Objective, id_name: str, pool_columns: Sequence[str], extra: Sequence[str]
 ) -> tuple[list[Row], list[Problem]]:
     """The frame's rows and everything that is wrong with their cells."""
+    if not isinstance(frame, pd.DataFrame):
+        return [], [Problem(f"a DataFrame is needed, this is a {type(frame).__name__}")]
+    if isinstance(extra, str):
+        return [], [Problem("extra is a list of columns", value=extra, way_out=f"write extra=[{extra!r}]")]
+    if frame.index.name in (id_name, "proposal_id") and frame.index.name not in frame.columns:
+        frame = frame.reset_index()
     problems = _column_problems(frame, objective, id_name, pool_columns, extra)
     if problems:
         return [], problems
-    if id_name not in frame.columns and frame.index.name == id_name:
-        frame = frame.reset_index()
     rows = []
     for label, record in zip(frame.index, _records(frame), strict=True):
         rows.append(_row(label, record, objective, id_name, extra, problems))
@@ -103,8 +109,10 @@ def _row(
             wrong(column, "not a number")
             return None
         try:
+            if isinstance(cell, str) and not NUMBER.fullmatch(cell.strip()):
+                raise ValueError
             value = float(cell)
-        except ValueError:
+        except (ValueError, OverflowError):
             wrong(column, "not a number", _number_hint(str(cell), column))
             return None
         if not math.isfinite(value):
@@ -121,7 +129,8 @@ def _row(
 
     status = text("status") or None
     if status is not None and status not in STATUSES:
-        wrong("status", "unknown status", nearest(status, STATUSES))
+        wrong("status", "unknown status", nearest(status.lower(), STATUSES))
+        status = None
     values: dict[str, tuple[float, float | None, str | None]] = {}
     for target in objective.names:
         value, std, bound = number(target), number(f"{target}_std", 0.0), text(f"{target}_bound") or None

@@ -150,5 +150,6 @@ def warn_of_failures(failures: Sequence[Failure], ran: int) -> None:
 
 
 def _next(ledger: Ledger, may_begin: bool) -> Trial | None:
-    runnable = [trial for trial in ledger.pending() if ledger.state(trial) in RUNNABLE]
+    pending = (trial for trial in ledger.pending() if trial.proposal.candidate_id not in ledger.excluded)
+    runnable = [trial for trial in pending if ledger.state(trial) in RUNNABLE]
     return next((t for t in runnable if t.in_flight), next(iter(runnable), None) if may_begin else None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from discover import registry
 from discover.candidates.pool import CandidatePool
-from discover.errors import InvalidInput, Problem
+from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import RESERVED, RESERVED_PREFIXES, Policy
+from discover.protocols import RESERVED_PREFIXES, RESERVED_RESULTS, Policy
 from discover.store.canonical import digest, plain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -22,6 +23,9 @@ def resolve_policy(policy: str | Mapping[str, Any] | Policy) -> tuple[Policy, di
     """The policy and the settings that make it again; `batch` belongs to the campaign and is kept beside them."""
     if isinstance(policy, str):
         policy = {"kind": policy}
+    if not isinstance(policy, (Mapping, Policy)):
+        hint = 'a kind ("bayesian"), a kind with options ({"kind": "bayesian", "start": 5}) or a Policy'
+        raise InvalidInput("policy", [Problem("not a policy", value=policy, way_out=hint)])
     if not isinstance(policy, Mapping):
         return policy, plain(registry.settings_of(registry.POLICIES, policy))
     chosen = registry.configure(registry.POLICIES, {k: v for k, v in policy.items() if k != "batch"})
@@ -33,13 +37,51 @@ def resolve_policy(policy: str | Mapping[str, Any] | Policy) -> tuple[Policy, di
 
 def check_count(value: Any, name: str) -> int:
     """A whole number of at least one, or InvalidInput."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise InvalidInput(name, [Problem("must be a whole number of at least 1", column=name, value=value)])
-    return value
+    return int(value)
+
+
+def check_budget(budget: Any) -> dict[str, int]:
+    """{"experiments": n} or nothing, or InvalidInput."""
+    if budget is None:
+        return {}
+    if not isinstance(budget, Mapping):
+        raise InvalidInput("budget", [Problem("must be a mapping", value=budget, way_out='write {"experiments": 60}')])
+    problems = [
+        Problem("unknown key", column=str(k), way_out=nearest(str(k), ["experiments"]))
+        for k in budget
+        if k != "experiments"
+    ]
+    refuse(problems, "budget")
+    return {"experiments": check_count(budget["experiments"], "experiments")} if budget else {}
+
+
+def check_reason(reason: Any, what: str) -> str:
+    """A text with something in it, or InvalidInput: whoever reads the log later wants to know why."""
+    if not isinstance(reason, str) or not reason.strip():
+        raise InvalidInput(what, [Problem("needs a reason", column="reason", value=reason)])
+    return reason
+
+
+def refuse(problems: Sequence[Problem], what: str) -> None:
+    """InvalidInput if there is any problem."""
+    if problems:
+        raise InvalidInput(what, problems)
 
 
 def check_names(name: str, objective: Objective, pool: CandidatePool) -> None:
     """Refuse names that would collide with, or leave, the store's own. All problems at once."""
+    wrong = [
+        Problem(f"must be {what}, this is {type(value).__name__}", column=column)
+        for column, value, kind, what in (
+            ("objective", objective, Objective, 'an Objective, such as Objective("yield", "maximize")'),
+            ("candidates", pool, CandidatePool, "a CandidatePool, such as CandidatePool.from_frame(df, id=…)"),
+        )
+        if not isinstance(value, kind)
+    ]
+    if wrong:
+        raise InvalidInput("campaign", wrong)
     problems = []
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = "letters, digits, spaces and . _ -, beginning with a letter or digit, at most 100"
@@ -50,8 +92,11 @@ def check_names(name: str, objective: Objective, pool: CandidatePool) -> None:
         for column in sorted(own & columns):
             hint = "drop the column: results are told with tell(…), and a known table is an experiment of kind 'table'"
             problems.append(Problem("a column of the candidates has the name of a target", column=column, way_out=hint))
-        if target in RESERVED or target.startswith(RESERVED_PREFIXES):
-            problems.append(Problem("the name is reserved", column="target", value=target))
+        if target in RESERVED_RESULTS or target.startswith(RESERVED_PREFIXES):
+            hint = "tables of results have a column of this name; choose another"
+            problems.append(Problem("the name is reserved", column="target", value=target, way_out=hint))
+    if pool.id in RESERVED_RESULTS:
+        problems.append(Problem("the name is reserved", column=pool.id, way_out="rename the column of ids"))
     if not len(pool):
         problems.append(Problem("there are no candidates"))
     if problems:

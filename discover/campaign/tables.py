@@ -65,11 +65,16 @@ def proposals_frame(ledger: Ledger, objective: Objective, id_name: str) -> pd.Da
         for target in objective.names:
             found = trial.values.get(target, {})
             record[target] = next(iter(found.values())).value if found else math.nan
-        record |= {"attempts": trial.attempts, "details": dict(proposal.details), "seq": trial.seq, "time": trial.time}
+        record |= {
+            "attempts": trial.attempts,
+            "details": dict(proposal.details),
+            "seq": trial.seq,
+            "proposed_at": trial.time,
+        }
         records.append(record)
     predicted = [name for _, mean, std in predicted_columns(objective) for name in (mean, std)]
     columns = ["proposal_id", id_name, "iteration", "rank", "policy", "reason", "probability", *predicted, "acquisition",
-               "state", *objective.names, "attempts", "details", "seq", "time"]  # fmt: skip
+               "state", *objective.names, "attempts", "details", "seq", "proposed_at"]  # fmt: skip
     return pd.DataFrame(records, columns=columns)
 
 
@@ -140,6 +145,15 @@ def order_by_utility(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     values = utilities.to_numpy()
     beaten = [int(((values >= row).all(axis=1) & (values > row).any(axis=1)).sum()) for row in values]
     return whole.assign(beaten_by=beaten).sort_values("beaten_by", kind="stable")
+
+
+def best_frame(observations: pd.DataFrame, objective: Objective, pool: CandidatePool, n: int) -> pd.DataFrame:
+    """The best measured candidates with their own columns; one measured repeatedly stands once, with its best."""
+    found = order_by_utility(observations, objective).drop_duplicates(pool.id).head(n).reset_index(drop=True)
+    own = pool.frame(pool.rows(list(found[pool.id]))).drop(columns=pool.id).reset_index(drop=True)
+    lead = [pool.id, *objective.names]
+    ours = [c for c in found.columns if c not in (*lead, *own.columns, "extra", "reason", "status")]
+    return pd.concat([found[lead], own, found[ours]], axis=1)
 
 
 def iterations_frame(ledger: Ledger, objective: Objective, observations: pd.DataFrame) -> pd.DataFrame:

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
 
+from discover.campaign.book import Book, Place, place
 from discover.campaign.rows import Row, read
+from discover.campaign.settings import refuse
 from discover.candidates.pool import CandidatePool
-from discover.errors import InvalidInput, Problem, nearest
+from discover.errors import Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.events import Draft
 from discover.store.journal import Journal
-from discover.store.ledger import Failure, Ledger, Trial, candidate_identity, identity
+from discover.store.ledger import Failure, Ledger, Trial, identity
 from discover.store.life import State
+
+MEND = "mend it with correct(…)"
 
 
 class Teller:
-    """Holds rows against the ledger: what each becomes, and the events that say so."""
+    """Holds rows against the ledger: what each becomes, and the events that say so.
 
-    def __init__(self, ledger: Ledger, objective: Objective, ids: Container[str], *, correcting: str | None = None):
+    correcting: the reason for which earlier results may be replaced, or None where they may not.
+    """
+
+    def __init__(self, ledger: Ledger, objective: Objective, pool: CandidatePool, *, correcting: str | None = None):
         self.ledger = ledger
         self.objective = objective
-        self.ids = ids
+        self.pool = pool
         self.correcting = correcting
+        self.book = Book(ledger)
         self.drafts: list[Draft] = []
         self.became: list[dict[str, Any]] = []
         self.problems: list[Problem] = []
-        self._new: dict[str, Observation] = {}
-        self._new_by_candidate: dict[str, list[str]] = {}
-        self._failed_now: dict[str, tuple[str, str]] = {}
-        self._values_now: dict[str, set[str]] = {}
 
     def tell(self, rows: Sequence[Row]) -> Teller:
         """Take in all rows in order."""
@@ -47,155 +51,161 @@ class Teller:
     ) -> None:
         self.problems.append(Problem(message, row.label, column, value, way_out))
 
-    def _became(self, row: Row, candidate: str, trial: Trial | None, what: str, remark: str = "") -> None:
-        proposal_id = trial.proposal.proposal_id if trial else ""
-        self.became.append(
-            {"row": row.label, "id": candidate, "proposal_id": proposal_id, "became": what, "remark": remark}
-        )
+    def _became(self, row: Row, candidate: str, proposal_id: str | None, what: str, remark: str) -> None:
+        found = {"row": row.label, "id": candidate, "proposal_id": proposal_id or "", "became": what, "remark": remark}
+        self.became.append(found)
 
     def _tell(self, row: Row) -> None:
-        trial, candidate, remark = self._whose(row)
+        candidate = self._candidate(row)
         if candidate is None:
             return
+        trial, remark = self._trial(row, candidate)
         if row.status in ("failed", "infeasible"):
             self._tell_failure(row, trial, candidate, remark)
-        elif not row.values:
-            if row.status is not None:
-                targets = " or ".join(self.objective.names)
-                self._wrong(row, f"status {row.status!r}, but no value of {targets}", column="status", value=row.status,
-                            way_out="give the value, or leave the status empty if it is not measured yet")  # fmt: skip
-            else:
-                self._became(row, candidate, trial, "not measured yet", remark)
-        elif row.status == "censored" and not any(bound for _, _, bound in row.values.values()):
-            target = next(iter(row.values))
-            self._wrong(
-                row, "a censored value needs its side", column=f"{target}_bound", way_out="write 'below' or 'above'"
-            )
-        else:
+        elif row.values:
             self._tell_values(row, trial, candidate, remark)
+        elif row.status is not None:
+            message = f"status {row.status!r}, but no value of {' or '.join(self.objective.names)}"
+            way_out = "give the value, or leave the status empty if it is not measured yet"
+            self._wrong(row, message, column="status", value=row.status, way_out=way_out)
+        else:
+            what = "unchanged" if self.correcting is not None else "not measured yet"
+            self._became(row, candidate, trial.proposal.proposal_id if trial else None, what, remark)
 
-    def _whose(self, row: Row) -> tuple[Trial | None, str | None, str]:
-        """The proposal and candidate that a row is about, and a remark where one was found by the other."""
-        if row.candidate_id is not None and row.candidate_id not in self.ids:
-            self._wrong(row, "no such candidate in the pool", column="id", value=row.candidate_id)
-            return None, None, ""
-        if row.proposal_id is not None:
-            trial = self.ledger.trials.get(row.proposal_id)
-            if trial is None:
-                way_out = (
-                    nearest(row.proposal_id, self.ledger.trials)[:300]
-                    if self.ledger.trials
-                    else "nothing was proposed yet"
-                )
-                self._wrong(
-                    row,
-                    "no such proposal in this campaign",
-                    column="proposal_id",
-                    value=row.proposal_id,
-                    way_out=way_out,
-                )
-                return None, None, ""
-            own = trial.proposal.candidate_id
-            if row.candidate_id not in (None, own):
-                self._wrong(
-                    row, f"proposal {row.proposal_id} is of candidate {own!r}", column="id", value=row.candidate_id
-                )
-                return None, None, ""
-            return trial, own, ""
-        if row.candidate_id is None:
+    def _candidate(self, row: Row) -> str | None:
+        """The candidate that a row is about, or None where that is a problem."""
+        if row.candidate_id is not None and row.candidate_id not in self.pool:
+            way_out = nearest(row.candidate_id, map(str, self.pool.ids)) if len(self.pool) <= 10_000 else ""
+            way_out = way_out if way_out.startswith("did") else "did a spreadsheet change the id?"
             self._wrong(
-                row, "names neither a proposal nor a candidate", way_out="fill in proposal_id or the candidate's id"
+                row, "no such candidate in the pool", column=self.pool.id, value=row.candidate_id, way_out=way_out
             )
-            return None, None, ""
-        trial = self.ledger.open_trial(row.candidate_id)
-        if trial is not None and not self._taken(trial, row):
-            return trial, row.candidate_id, f"fulfils the open proposal {trial.proposal.proposal_id}"
-        return None, row.candidate_id, ""
+            return None
+        if row.proposal_id is None:
+            if row.candidate_id is None:
+                way_out = f"fill in proposal_id or {self.pool.id}"
+                self._wrong(row, "names neither a proposal nor a candidate", way_out=way_out)
+            return row.candidate_id
+        trial = self.ledger.trials.get(row.proposal_id)
+        if trial is None:
+            known = self.ledger.trials
+            way_out = nearest(row.proposal_id, known)[:300] if known else "nothing was proposed yet"
+            message = "no such proposal in this campaign"
+            self._wrong(row, message, column="proposal_id", value=row.proposal_id, way_out=way_out)
+            return None
+        own = trial.proposal.candidate_id
+        if row.candidate_id not in (None, own):
+            message = f"proposal {row.proposal_id} is of candidate {own!r}"
+            self._wrong(row, message, column=self.pool.id, value=row.candidate_id)
+            return None
+        return own
 
-    def _taken(self, trial: Trial, row: Row) -> bool:
-        told = self._values_now.get(trial.proposal.proposal_id, set())
-        return bool(row.values) and told >= set(self.objective.names)
+    def _trial(self, row: Row, candidate: str) -> tuple[Trial | None, str]:
+        """The proposal that a row fulfils, and a remark where it was found by the candidate alone."""
+        if row.proposal_id is not None:
+            return self.ledger.trials[row.proposal_id], ""
+        if self._told_before(row, candidate):
+            return None, ""
+        trial = self.ledger.open_trial(candidate)
+        if trial is None or self._fulfilled_here(row, trial):
+            return None, ""
+        return trial, f"fulfils the open proposal {trial.proposal.proposal_id}"
+
+    def _told_before(self, row: Row, candidate: str) -> bool:
+        """Whether every value of a row is known of its candidate: then the same sheet is told again."""
+        where = self._place(row, None, candidate)
+        return bool(row.values) and all(
+            any((o.value, o.std, o.bound) == value for _, o in self.book.values(where, target))
+            for target, value in row.values.items()
+        )
+
+    def _fulfilled_here(self, row: Row, trial: Trial) -> bool:
+        """Whether an earlier row of the same frame has closed the proposal."""
+        where = self._place(row, trial, "")
+        told = {o.target for _, o in self.book.values(where)}
+        return told >= set(self.objective.names) or self.book.failure(where) is not None
+
+    def _place(self, row: Row, trial: Trial | None, candidate: str) -> Place:
+        pid = trial.proposal.proposal_id if trial else ""
+        return place(pid, candidate, row.source, row.replicate, row.fidelity, row.context)
 
     def _tell_values(self, row: Row, trial: Trial | None, candidate: str, remark: str) -> None:
-        pid = trial.proposal.proposal_id if trial else None
-        wrote = fixed = conflict = False
-        for target, (value, std, bound) in row.values.items():
-            observation = Observation(
-                candidate_id=candidate, target=target, value=value, std=std, bound=bound,  # type: ignore[arg-type]
-                unit=self.objective.target(target).unit, replicate=row.replicate, fidelity=row.fidelity,
-                context=row.context, cost=row.cost if not wrote else None, source=row.source,
-                measured_at=row.measured_at, note=row.note, proposal_id=pid, extra=row.extra,
-            )  # fmt: skip
-            key, known = self._known(observation)
-            if known is None:
-                if trial is not None and not self._may_follow(row, trial):
-                    return
-                self._write(key, observation, trial)
-                wrote = True
-            elif _same(known, observation):
-                pid = known.proposal_id or pid
-            elif self.correcting is not None:
-                corrected = replace(observation, proposal_id=known.proposal_id)
-                self._correct([key], corrected, None)
-                fixed = True
-            else:
-                conflict = True
-                self._wrong(row, f"was already told as {_show(known)}, now {_show(observation)}", column=target, value=value,
-                            way_out="a second measurement needs its own replicate; a mistake is mended with correct(…)")  # fmt: skip
-        if conflict:
+        where = self._place(row, trial, candidate)
+        failure = self.book.failure(where)
+        if row.status == "censored" and not any(bound for _, _, bound in row.values.values()):
+            column = f"{next(iter(row.values))}_bound"
+            self._wrong(row, "a censored value needs its side", column=column, way_out="write 'below' or 'above'")
             return
-        what = "corrected" if fixed else self._state_after(row, trial) if wrote else "already known"
-        self._became(row, candidate, self.ledger.trials.get(pid or ""), what, remark)
+        if failure is not None and self.correcting is None:
+            way_out = f"{MEND}, or propose the candidate again with propose(…)"
+            value = next(iter(row.values.values()))[0]
+            self._wrong(
+                row,
+                f"was already told as {failure.status}",
+                column=next(iter(row.values)),
+                value=value,
+                way_out=way_out,
+            )
+            return
+        pid = trial.proposal.proposal_id if trial else failure.proposal_id if failure else None
+        outcomes = {
+            self._tell_value(row, target, where, pid, candidate, failure, first) for first, target in _firsts(row)
+        }
+        if "conflict" in outcomes:
+            return
+        if "corrected" in outcomes:
+            what = "corrected"
+        else:
+            what = self._state_after(row, where) if "written" in outcomes else "already known"
+        known = self.book.values(where)
+        self._became(row, candidate, known[-1][1].proposal_id if known else pid, what, remark)
 
-    def _state_after(self, row: Row, trial: Trial | None) -> str:
-        have = set(row.values) | (set(trial.values) if trial else set())
-        if trial is not None:
-            have |= self._values_now.get(trial.proposal.proposal_id, set())
-        if not have >= set(self.objective.names):
+    def _tell_value(
+        self, row: Row, target: str, where: Place, pid: str | None, candidate: str, failure: Failure | None, first: bool
+    ) -> str:
+        """Write, correct or recognise one value; says which it was."""
+        value, std, bound = row.values[target]
+        observation = Observation(
+            candidate_id=candidate, target=target, value=value, std=std, bound=bound,  # type: ignore[arg-type]
+            unit=self.objective.target(target).unit, replicate=row.replicate, fidelity=row.fidelity,
+            context=row.context, cost=row.cost if first else None, source=row.source, measured_at=row.measured_at,
+            note=row.note, proposal_id=pid, extra=row.extra,
+        )  # fmt: skip
+        known = self.book.values(where, target)
+        if any(_same(one, observation) for _, one in known):
+            return "known"
+        if not known:
+            key = identity(observation)
+            if failure is not None:
+                self._correct([], key, observation, None)
+            else:
+                body = {"identity": key, "observation": _body(observation)}
+                self.drafts.append(Draft("observed", body, identity=f"observed {key}"))
+            self.book.keep(key, observation)
+            return "corrected" if failure is not None else "written"
+        key, before = known[-1]
+        if self.correcting is None:
+            message = f"was already told as {_show(before)}, now {_show(observation)}"
+            way_out = "a second measurement needs its own replicate; a mistake is mended with correct(…)"
+            self._wrong(row, message, column=target, value=value, way_out=way_out)
+            return "conflict"
+        cost = before.cost if observation.cost is None else observation.cost
+        corrected = replace(observation, proposal_id=before.proposal_id, cost=cost)
+        self._correct([key], key, corrected, None)
+        self.book.keep(key, corrected)
+        return "corrected"
+
+    def _state_after(self, row: Row, where: Place) -> str:
+        if not {o.target for _, o in self.book.values(where)} >= set(self.objective.names):
             return State.IN_PART.value
-        return (State.CENSORED if any(b for _, _, b in row.values.values()) else State.MEASURED).value
+        return (State.CENSORED if any(bound for _, _, bound in row.values.values()) else State.MEASURED).value
 
-    def _known(self, observation: Observation) -> tuple[str, Observation | None]:
-        """The identity of an observation, and what the store or this frame already has under it."""
-        key = identity(observation)
-        if (same_key := self._at(key)) is not None:
-            return key, same_key
-        if observation.proposal_id is None:
-            alias = candidate_identity(observation)
-            others = [*self.ledger.known_as.get(alias, ()), *self._new_by_candidate.get(alias, ())]
-            same = (other for other in others if _same(self._at(other), observation))
-            found = next(same, others[-1] if others else None)
-            if found is not None:
-                return found, self._at(found)
-        return key, None
-
-    def _at(self, key: str) -> Observation | None:
-        return self._new.get(key) or self.ledger.observations.get(key)
-
-    def _may_follow(self, row: Row, trial: Trial) -> bool:
-        state = self.ledger.state(trial)
-        pid = trial.proposal.proposal_id
-        if pid in self._failed_now or (state in (State.FAILED, State.INFEASIBLE) and self.correcting is None):
-            self._wrong(row, f"proposal {pid} was recorded as {state.value}", column="proposal_id", value=pid,
-                        way_out="mend it with correct(…), or propose the candidate again with propose(…)")  # fmt: skip
-            return False
-        return True
-
-    def _write(self, key: str, observation: Observation, trial: Trial | None) -> None:
-        self._new[key] = observation
-        self._new_by_candidate.setdefault(candidate_identity(observation), []).append(key)
-        if trial is not None:
-            self._values_now.setdefault(trial.proposal.proposal_id, set()).add(observation.target)
-            if self.correcting is not None and trial.failures:
-                self._correct([key], observation, None)
-                return
-        body = {"identity": key, "observation": _body(observation)}
-        self.drafts.append(Draft("observed", body, identity=f"observed {key}"))
-
-    def _correct(self, keys: list[str], observation: Observation | None, failure: Failure | None) -> None:
+    def _correct(
+        self, replaces: list[str], key: str | None, observation: Observation | None, failure: Failure | None
+    ) -> None:
         body = {
-            "replaces": keys,
-            "identity": keys[0] if keys else None,
+            "replaces": replaces,
+            "identity": key,
             "observation": _body(observation) if observation else None,
             "failure": _body(failure) if failure else None,
             "reason": self.correcting,
@@ -203,59 +213,44 @@ class Teller:
         self.drafts.append(Draft("corrected", body))
 
     def _tell_failure(self, row: Row, trial: Trial | None, candidate: str, remark: str) -> None:
+        where = self._place(row, trial, candidate)
+        before, values = self.book.failure(where), self.book.values(where)
         if row.values:
             target = next(iter(row.values))
-            self._wrong(row, f"status {row.status!r} cannot have a value", column=target, value=row.values[target][0],
-                        way_out="leave the value empty, or the status")  # fmt: skip
+            value, way_out = row.values[target][0], "leave the value empty, or the status"
+            self._wrong(row, f"status {row.status!r} cannot have a value", column=target, value=value, way_out=way_out)
             return
+        earlier = before or (values[-1][1] if values else None)
+        pid = trial.proposal.proposal_id if trial else earlier.proposal_id if earlier else None
         failure = Failure(
             candidate_id=candidate, status=str(row.status), reason=row.note or str(row.status), retryable=False,
-            proposal_id=trial.proposal.proposal_id if trial else None, attempt=max(1, trial.attempts) if trial else 0,
-            replicate=row.replicate, source=row.source, note=row.note, cost=row.cost, measured_at=row.measured_at,
-            fidelity=row.fidelity, context=row.context, extra=row.extra,
+            proposal_id=pid, attempt=max(1, self.ledger.trials[pid].attempts) if pid else 0, replicate=row.replicate,
+            source=row.source, note=row.note, cost=row.cost, measured_at=row.measured_at, fidelity=row.fidelity,
+            context=row.context, extra=row.extra,
         )  # fmt: skip
-        known = self._known_failure(failure)
-        if known is not None and known == failure.status:
-            self._became(row, candidate, trial, "already known", remark)
+        if before is not None and before.status == failure.status:
+            self._became(row, candidate, pid, "already known", remark)
             return
-        measured = self._measured(failure)
-        if known is not None or (measured and trial is not None):
-            if self.correcting is None:
-                self._wrong(row, f"was already told as {known or 'measured'}, now {failure.status}", column="status",
-                            value=row.status, way_out="mend it with correct(…)")  # fmt: skip
-                return
-            self._correct(measured, None, failure)
+        if earlier is not None and self.correcting is None:
+            told = before.status if before else "measured"
+            message = f"was already told as {told}, now {failure.status}"
+            self._wrong(row, message, column="status", value=row.status, way_out=MEND)
+            return
+        if earlier is not None:
+            self._correct([key for key, _ in values], None, None, failure)
         else:
-            who = failure.proposal_id or canonical([candidate, failure.source])
+            who = pid or canonical([candidate, failure.source])
             key = canonical(
                 ["failed", who, failure.attempt, failure.replicate, failure.fidelity, dict(failure.context)]
             )
             self.drafts.append(Draft("failed", {"failure": _body(failure)}, identity=key))
-        self._failed_now[failure.proposal_id or candidate] = (failure.status, failure.reason)
-        self._became(row, candidate, trial, failure.status, remark)
+        self.book.fail(failure)
+        self._became(row, candidate, pid, "corrected" if earlier is not None else failure.status, remark)
 
-    def _known_failure(self, failure: Failure) -> str | None:
-        """The status under which this failure is already known, if it is."""
-        if now := self._failed_now.get(failure.proposal_id or failure.candidate_id):
-            return now[0]
-        if failure.proposal_id:
-            earlier = self.ledger.trials[failure.proposal_id].failures
-        else:
-            mine = self.ledger.by_candidate.get(failure.candidate_id, ())
-            earlier = [
-                f
-                for f in self.ledger.elsewhere
-                if f.candidate_id == failure.candidate_id and f.source == failure.source
-            ]
-            earlier += [f for t in mine for f in t.failures if f.source == failure.source]
-        return next((f.status for f in earlier if not f.retryable and f.replicate == failure.replicate), None)
 
-    def _measured(self, failure: Failure) -> list[str]:
-        if failure.proposal_id is None:
-            return []
-        trial = self.ledger.trials[failure.proposal_id]
-        now = [key for key, o in self._new.items() if o.proposal_id == failure.proposal_id]
-        return [key for group in trial.values.values() for key in group] + now
+def _firsts(row: Row) -> list[tuple[bool, str]]:
+    """The row's targets; the first one carries the cost."""
+    return [(place == 0, target) for place, target in enumerate(row.values)]
 
 
 def _body(value: Observation | Failure) -> dict[str, Any]:
@@ -264,20 +259,14 @@ def _body(value: Observation | Failure) -> dict[str, Any]:
     return body
 
 
-def _same(one: Observation | None, other: Observation) -> bool:
-    return one is not None and (one.value, one.std, one.bound) == (other.value, other.std, other.bound)
+def _same(one: Observation, other: Observation) -> bool:
+    return (one.value, one.std, one.bound) == (other.value, other.std, other.bound)
 
 
 def _show(observation: Observation) -> str:
     side = {"below": "≤ ", "above": "≥ ", None: ""}[observation.bound]
     spread = f" ± {observation.std!r}" if observation.std is not None else ""
     return f"{side}{observation.value!r}{spread}"
-
-
-def refuse(problems: Sequence[Problem], what: str) -> None:
-    """InvalidInput if there is any problem."""
-    if problems:
-        raise InvalidInput(what, problems)
 
 
 def tell_frame(
@@ -291,7 +280,7 @@ def tell_frame(
 ) -> pd.DataFrame:
     """Read, check and, unless it is a dry run, commit a frame of results; what each row became."""
     columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
-    rows, problems = read(results, objective, pool.id, columns, list(extra))
+    rows, problems = read(results, objective, pool.id, columns, extra)
     told: list[dict[str, Any]] = []
 
     def decide(ledger: Ledger) -> Sequence[Draft]:

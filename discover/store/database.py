@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from discover.errors import StoreError
@@ -27,7 +27,11 @@ BUSY_SECONDS = 60
 class Database:
     """One open store. `files` is the folder beside it for snapshots, caches and reports."""
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, *, create: bool = True):
+        """Open the store, or make it. StoreError if it cannot be opened, or is not there and create is false."""
+        path = path_of(url)
+        if not create and path is not None and not path.exists():
+            raise StoreError(f"there is no store {path}")
         self.url = url
         self.engine, self.files = _open(url)
         _migrate(self.engine)
@@ -38,14 +42,19 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except (OperationalError, DatabaseError) as error:
+            if type(error) not in (OperationalError, DatabaseError):
+                raise  # such as an integrity error, which means something to the caller
             raise StoreError(f"the store {self.url} cannot be written: {error.orig}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for reading; it never waits for writers."""
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield connection
+        try:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreError(f"the store {self.url} cannot be read: {error.orig}") from error
 
     def close(self) -> None:
         """Give the connections back."""
@@ -117,6 +126,8 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return  # a reader needs no lock
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

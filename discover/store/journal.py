@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from discover.store.events import Draft, Event
@@ -12,19 +13,24 @@ Decide = Callable[[Ledger], Iterable[Draft]]
 
 
 class Journal:
-    """The only way to write into a campaign. `ledger` is the fold of all events seen so far."""
+    """The only way to write into a campaign. `ledger` is the fold of all events seen so far.
+
+    Threads of one process may share a journal of a store in a file; a store in memory serves one thread at a time.
+    """
 
     def __init__(self, log: EventLog, name: str):
         """CampaignNotFound if the store has no campaign of that name."""
         self.log = log
         self.name = name
+        self._lock = threading.RLock()
         self.uid = log.uid(name)
         self.first = next(iter(log.read(name, until=1)))
         self.ledger = Ledger().apply(log.read(name))
 
     def refresh(self) -> Ledger:
         """The ledger with everything that others have written meanwhile."""
-        return self.ledger.apply(self.log.read(self.name, after=self.ledger.seq))
+        with self._lock:
+            return self.ledger.apply(self.log.read(self.name, after=self.ledger.seq))
 
     def transact(self, decide: Decide) -> None:
         """Append the drafts that `decide` makes of the newest ledger; nobody else can write in between.
@@ -36,8 +42,9 @@ class Journal:
             self.ledger.apply(unseen)
             return decide(self.ledger)
 
-        events = self.log.transact(self.name, self.ledger.seq, decide_now)
-        self.ledger.apply([event for event in events if event.seq > self.ledger.seq])
+        with self._lock:
+            events = self.log.transact(self.name, self.ledger.seq, decide_now)
+            self.ledger.apply([event for event in events if event.seq > self.ledger.seq])
 
     def append(self, *drafts: Draft) -> None:
         """Append drafts that depend on nothing."""

@@ -101,7 +101,6 @@ class Ledger:
         self.iterations: list[Iteration] = []
         self.keys: dict[str, Iteration] = {}
         self.observations: dict[str, Observation] = {}
-        self.known_as: dict[str, list[str]] = defaultdict(list)
         self.elsewhere: list[Failure] = []
         self.excluded: dict[str, str] = {}
         self.notes: list[tuple[int, str, str]] = []
@@ -213,11 +212,13 @@ class Ledger:
             self._clear_failures(observation)
             self._keep(body["identity"], observation)
         else:
-            self._fail(Failure(**{**body["failure"], "seq": event.seq}))
+            failure = Failure(**{**body["failure"], "seq": event.seq})
+            self._clear_failures(failure)
+            self._fail(failure)
 
     def _withdrawn(self, event: Event) -> None:
         for proposal_id in event.payload["proposal_ids"]:
-            self.trials[proposal_id].withdrawn = event.payload["reason"]
+            self.trials[proposal_id].withdrawn = str(event.payload["reason"])
             self.trials[proposal_id].in_flight = False
 
     def _excluded(self, event: Event) -> None:
@@ -235,7 +236,6 @@ class Ledger:
 
     def _keep(self, identity: str, observation: Observation) -> None:
         self.observations[identity] = observation
-        self.known_as[candidate_identity(observation)].append(identity)
         self._spend(observation.cost)
         trial = self.trials.get(observation.proposal_id or "")
         if trial is not None:
@@ -247,7 +247,7 @@ class Ledger:
 
     def _forget(self, identity: str) -> None:
         observation = self.observations.pop(identity)
-        self.known_as[candidate_identity(observation)].remove(identity)
+        self.cost -= observation.cost or 0.0
         trial = self.trials.get(observation.proposal_id or "")
         if trial is not None:
             trial.values[observation.target].pop(identity)
@@ -266,26 +266,31 @@ class Ledger:
         trial.in_flight = False
         trial.failures.append(failure)
 
-    def _clear_failures(self, observation: Observation) -> None:
-        trial = self.trials.get(observation.proposal_id or "")
-        if trial is not None:
-            trial.failures.clear()
-        else:
-            self.elsewhere = [f for f in self.elsewhere if f.candidate_id != observation.candidate_id]
+    def _clear_failures(self, found: Observation | Failure) -> None:
+        """Forget the final failures in whose place something else was found."""
+        trial = self.trials.get(found.proposal_id or "")
+        failures = self.elsewhere if trial is None else trial.failures
+        gone = [f for f in failures if not f.retryable and _alike(f, found)]
+        self.cost -= sum(f.cost or 0.0 for f in gone)
+        failures[:] = [f for f in failures if f not in gone]
 
     def _spend(self, cost: float | None) -> None:
         self.cost += cost or 0.0
+
+
+def _alike(one: Failure, other: Observation | Failure) -> bool:
+    """Whether two results of one proposal, or of one candidate without a proposal, are in the same place."""
+    where, there = (
+        (f.candidate_id, "" if f.proposal_id else f.source, f.replicate, f.fidelity, dict(f.context))
+        for f in (one, other)
+    )
+    return where == there
 
 
 def identity(observation: Observation) -> str:
     """What makes an observation one and the same: its proposal (or candidate and source), target, replicate, fidelity, context."""
     who = [observation.proposal_id] if observation.proposal_id else [observation.candidate_id, observation.source]
     return canonical([*who, observation.target, observation.replicate, observation.fidelity, dict(observation.context)])
-
-
-def candidate_identity(observation: Observation) -> str:
-    """The identity that the observation has for someone who names the candidate alone."""
-    return identity(replace(observation, proposal_id=None))
 
 
 def read_observation(body: Mapping[str, Any]) -> Observation:

@@ -36,8 +36,8 @@ def default_actor() -> str:
 class EventLog:
     """The campaigns of one store and their events."""
 
-    def __init__(self, url: str, *, actor: str | None = None, clock: Clock = utc_now):
-        self.database = Database(url)
+    def __init__(self, url: str, *, actor: str | None = None, clock: Clock = utc_now, create: bool = True):
+        self.database = Database(url, create=create)
         self.actor = actor or default_actor()
         self.clock = clock
 

@@ -17,6 +17,7 @@ from discover.errors import (
     Conflict,
     DefinitionChanged,
     InvalidInput,
+    StoreError,
     UnknownCandidate,
     UnknownKind,
 )
@@ -218,3 +219,70 @@ def test_no_candidate_is_ever_proposed_twice(pool, sizes, seed, kind):
     )
     chosen = [candidate for n in sizes for candidate in campaign.ask(n)["material_id"]]
     assert len(chosen) == len(set(chosen)) == min(sum(sizes), 40)
+
+
+def test_reasons_are_needed_and_nobody_is_not_enough(campaign):
+    pid = campaign.ask(1)["proposal_id"][0]
+    for reason in (None, "", "  ", 3):
+        for call in (
+            lambda r: campaign.withdraw(pid, reason=r),
+            lambda r: campaign.exclude("m01", reason=r),
+            lambda r: campaign.propose("m02", reason=r),
+        ):
+            with pytest.raises(InvalidInput, match="needs a reason"):
+                call(reason)
+    for call in (campaign.propose, campaign.exclude, campaign.withdraw):
+        with pytest.raises(InvalidInput, match="names no"):
+            call([], reason="why not")
+    assert len(campaign.pending) == 1
+
+
+def test_whole_numbers_of_every_kind(make):
+    import numpy as np
+
+    campaign = make(budget={"experiments": np.int64(7)})
+    assert len(campaign.ask(np.int64(2))) == 2
+    assert campaign.budget == 7
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"budget": {"experiments": 0}}, "at least 1"),
+        ({"budget": {"experimnts": 5}}, "did you mean 'experiments'"),
+        ({"budget": 5}, "must be a mapping"),
+        ({"policy": 5}, "not a policy"),
+        ({"seed": -1}, "at least 0"),
+        ({"objective": "yield"}, "must be an Objective"),
+    ],
+)
+def test_what_is_no_campaign(make, argument, message):
+    with pytest.raises(InvalidInput, match=message):
+        make(**argument)
+
+
+def test_a_frame_is_not_a_pool(frame, url):
+    with pytest.raises(InvalidInput, match="CandidatePool"):
+        Campaign.create("c", objective=Objective("y"), candidates=frame, store=url)
+
+
+@pytest.mark.parametrize("name", ["seq", "iteration", "cached", "extra", "rank", "details", "n", "status"])
+def test_targets_that_tables_use_themselves(make, name):
+    with pytest.raises(InvalidInput, match="reserved"):
+        make(objective=Objective(name))
+
+
+def test_a_target_called_time(make):
+    campaign = make(objective=Objective("time", "minimize", unit="s"))
+    batch = campaign.ask(2)
+    campaign.tell(batch.assign(time=[3.0, 1.0]))
+    assert campaign.proposals["time"].tolist() == [3.0, 1.0]
+    assert campaign.best(1)["time"].tolist() == [1.0]
+
+
+def test_looking_does_not_make_a_store(tmp_path):
+    url = f"sqlite:///{tmp_path / 'typo' / 'x.db'}"
+    for call in (lambda: Campaign.open("c", store=url), lambda: Campaign.list(url)):
+        with pytest.raises(StoreError, match="there is no store"):
+            call()
+    assert not (tmp_path / "typo").exists()

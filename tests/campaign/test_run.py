@@ -230,3 +230,10 @@ def test_one_iteration_in_words(make, diary):
     assert "predicted" in summary.line
     assert propose_next(campaign) is None
     assert list(campaign.iterations["key"]) == ["iteration-1", "iteration-2", "iteration-3"]
+
+
+def test_an_excluded_candidate_is_not_run(campaign, diary):
+    batch = campaign.ask(2)
+    campaign.exclude(batch["material_id"][0], reason="toxic")
+    campaign.run(Noted(diary), 1)
+    assert diary.read_text().split() == [batch["material_id"][1]]

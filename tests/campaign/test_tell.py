@@ -158,7 +158,7 @@ def test_failures_close_a_proposal_and_do_not_train(campaign):
         campaign.tell(batch.assign(status=["failed", "infeasible", ""]))["became"].tolist()[:2] == ["already known"] * 2
     )
     text = "\n".join(problems(campaign, batch.assign(**{"yield": [1.0, 2.0, 3.0]})))
-    assert "was recorded as failed" in text
+    assert "was already told as failed" in text
     fixed = campaign.correct(batch.assign(**{"yield": [1.0, np.nan, np.nan]}), reason="the pump was fine")
     assert fixed["became"][0] in ("corrected", "measured")
     assert campaign.best(1)["yield"].tolist() == [1.0]
@@ -241,3 +241,20 @@ def test_the_fold_does_not_depend_on_the_order_of_independent_results(pool, rows
     assert len(one.training["yield"]) == len(unique)
     assert one.seen == other.seen
     assert one.training["yield"].values.tolist() == other.training["yield"].values.tolist()
+
+
+def test_what_is_no_frame_and_no_number(campaign):
+    for wrong in ({"material_id": ["m01"]}, [1], "x"):
+        with pytest.raises(InvalidInput, match="a DataFrame is needed"):
+            campaign.tell(wrong)
+    assert "extra is a list" in problems(campaign, {"material_id": ["m01"], "yield": [1.0]}, extra="colour")[0]
+    batch = campaign.ask(4)
+    found = problems(campaign, batch.assign(**{"yield": [10**400, "1_000", "１２", "0x10"]}))
+    assert len(found) == 4
+    assert all("not a number" in problem for problem in found)
+    assert len(problems(campaign, batch.head(1).assign(status="Failed"))) == 1
+
+
+def test_an_index_of_proposal_ids_will_do(campaign):
+    filled = campaign.ask(2).assign(**{"yield": [1.0, 2.0]})
+    assert campaign.tell(filled.set_index("proposal_id")[["yield"]])["became"].tolist() == ["measured"] * 2

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective, Target
-from discover.errors import InvalidInput, UnknownCandidate
+from discover.errors import DiscoverError, InvalidInput, UnknownCandidate
 
 
 @pytest.fixture
@@ -118,3 +118,32 @@ def test_composition_and_structure_columns(url):
     assert {"formula", "structure"} <= set(batch.columns)
     assert campaign.tell(batch.assign(y=[1.0, 2.0]))["became"].tolist() == ["measured"] * 2
     assert any("packing" in name for name in campaign.features.names)
+
+
+def test_without_its_candidates_a_campaign_still_tells_what_was_found(told, url):
+    import shutil
+
+    before = told.observations
+    shutil.rmtree(told.files / "snapshots")
+    again = Campaign.open("c", store=url)
+    pd.testing.assert_frame_equal(again.observations, before)
+    assert len(again.proposals) == 12
+    with pytest.raises(DiscoverError):
+        again.ask(1)
+    assert "snapshot" in Campaign.list(url)["problem"][0]
+
+
+def test_predictions_come_as_they_were_asked_for(told, frame):
+    three = told.predict(["m01", "m01", "m02"])
+    assert three["material_id"].tolist() == ["m01", "m01", "m02"]
+    changed = told.predict(frame.head(1).assign(a=0.99))
+    assert changed["predicted_mean"][0] != told.predict("m00")["predicted_mean"][0]
+
+
+def test_pool_columns_with_our_names_are_shown(url):
+    frame = pd.DataFrame({"id": ["a", "b"], "iteration": [10, 20], "x": [1.0, 2.0]})
+    pool = CandidatePool.from_frame(frame, id="id", features=["x"])
+    campaign = Campaign.create("p", objective=Objective("y"), candidates=pool, policy="random", store=url)
+    campaign.tell(campaign.ask(2).assign(y=[1.0, 2.0]))
+    best = campaign.best(2).set_index("id")
+    assert best["iteration"].to_dict() == {"a": 10, "b": 20}

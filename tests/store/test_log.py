@@ -173,3 +173,43 @@ def test_set_aside_keeps_everything(log, tmp_path):
     assert len(EventLog(f"sqlite:///{aside}").read("c")) == 1
     assert (files_of(f"sqlite:///{aside}") / "x").read_text() == "kept"
     assert set_aside(log.database.url, "2026") is None
+
+
+def test_readers_do_not_wait_for_a_writer(log):
+    with log.database.writing():
+        began = time.monotonic()
+        other = EventLog(log.database.url)
+        assert other.names() == ["c"]
+        assert len(other.read("c")) == 1
+        assert time.monotonic() - began < 5
+
+
+def test_a_damaged_database_is_an_error_of_ours(log):
+    append(log, *(note("x" * 500) for _ in range(200)))
+    path = log.database.engine.url.database
+    log.database.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(path, "r+b") as file:  # noqa: PTH123
+        file.seek(4096 * 3)
+        file.write(os.urandom(4096 * 12))
+    with pytest.raises(StoreError):
+        EventLog(log.database.url).read("c")
+
+
+def test_threads_may_share_a_journal(log):
+    import threading
+
+    from discover.store.journal import Journal
+
+    log.create("j", "abc", Draft("created", {"definition": {"objective": {"targets": []}}, "hash": ""}))
+    journal = Journal(log, "j")
+    threads = [
+        threading.Thread(target=lambda: [journal.append(note("x")) for _ in range(20)] and journal.refresh())
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.refresh().seq == 81
