@@ -141,8 +141,11 @@ def _ids(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
     if problems:
         return array, problems
     kind = kind_of(array)
-    if kind == "number" and array.cast(pa.int64(), safe=False).cast(pa.float64()).equals(array):
-        array, kind = array.cast(pa.int64()), "integer"  # a spreadsheet's 7.0, or integers beside a missing one
+    if kind == "number":
+        if problems := _inexact(array, series):
+            return array, problems
+        if array.cast(pa.int64(), safe=False).cast(pa.float64()).equals(array):
+            array, kind = array.cast(pa.int64()), "integer"  # a spreadsheet's 7.0, or integers beside a missing one
     if kind == "integer":
         array, kind = pc.cast(array, pa.large_string()), "text"
     if kind not in ("text", "empty"):
@@ -162,6 +165,15 @@ def _ids(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
         name,
     )
     return array.cast(pa.large_string()), problems + _doubled(ids, name)
+
+
+def _inexact(array: pa.Array, series: pd.Series) -> list[Problem]:
+    """Ids that have become floats and are too large for one to hold every digit."""
+    values = np.nan_to_num(array.to_numpy(zero_copy_only=False))
+    hint = "read the column as text, such as read_csv(…, dtype={'id': str})"
+    large = np.flatnonzero(np.abs(values) >= 2.0**53)
+    message = "an id of so many digits is not exact as a decimal number"
+    return listed(series.index, large, lambda p: series.iloc[p], message, str(series.name), hint)
 
 
 def _doubled(ids: pd.Series, name: str) -> list[Problem]:

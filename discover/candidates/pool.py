@@ -71,6 +71,14 @@ class CandidatePool:
         of featurizers, {kind: column}. Further columns are kept and shown. InvalidInput collects every problem with its
         row's label, column and value.
         """
+        given = {"features": features, "categorical": categorical}
+        bare = [
+            Problem("give a list of columns, not a text", column=name, value=value, way_out=f"{name}=[{value!r}]")
+            for name, value in given.items()
+            if isinstance(value, str)
+        ]
+        if bare:
+            raise InvalidInput("candidate pool", bare)
         made = {kind: column for kind, column in {"composition": composition, "structure": structure}.items() if column}
         spec = PoolSpec(
             id, tuple(features), tuple(categorical), read_descriptors(descriptors), {**made, **(made_from or {})}

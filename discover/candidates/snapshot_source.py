@@ -34,6 +34,30 @@ class SnapshotSource:
         """The same source: `path` is sought from `base`, a filtered snapshot is kept under `files`."""
         return replace(self, base=base, files=files)
 
+    def header(self) -> tuple[str, ...]:
+        """Names of the snapshot's columns; its rows are not read. InvalidInput or IntegrityError if there is none."""
+        return self._open().columns
+
+    def newest(self, fields: Sequence[str] = ()) -> Snapshot | None:
+        """What was kept last of this folder's snapshots under `files`: the rows that matched, or what a campaign began with."""
+        whole = self._open()
+        origin = {key: whole.manifest[key] for key in ("kind", "source") if key in whole.manifest}
+        best: tuple[float, Snapshot] | None = None
+        for path in snapshots(self.files).glob("*.json"):
+            if not path.with_suffix(".parquet").is_file():
+                continue
+            kept = Snapshot.open(path.stem, path.parent)
+            if any(kept.manifest.get(key) != value for key, value in origin.items()):
+                continue
+            if self.query and kept.manifest.get("query") != self.query:
+                continue
+            rank = path.stat().st_mtime
+            if best is None or rank > best[0]:
+                best = (rank, kept)
+        if best is None or self.query:
+            return best[1] if best else None
+        return whole if best[1].manifest.get("parent", {}).get("hash") == whole.hash else best[1]
+
     def pull(self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The verified snapshot, or its rows that match the query. IntegrityError if its rows are not those of its hash."""
         whole = self._open()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from discover.candidates.canonical import column_problems
 from discover.candidates.query import matches
+from discover.candidates.sheet import read_sheet
 from discover.candidates.snapshot import Snapshot
 from discover.errors import InvalidInput, Problem
 from discover.protocols import Progress
@@ -39,6 +43,18 @@ class TableSource:
         """The same source: `file` is sought from `base`, the snapshot is kept under `files`."""
         return replace(self, base=base, files=files)
 
+    def header(self) -> tuple[str, ...]:
+        """Names of the file's columns. InvalidInput if there is no such table, or if rows of a .csv do not fit its header."""
+        path = (self.base or Path()) / self.file
+        if problem := _no_table(path):
+            raise InvalidInput(f"table {self.file}", [problem])
+        return _header(path)
+
+    def newest(self, fields: Sequence[str] = ()) -> Snapshot | None:
+        """The snapshot of this file and query whose file was the newest one, or None."""
+        same = {"kind": "table", "source": Path(self.file).name, "query": self.query}
+        return newest_of(snapshots(self.files), same, by="file_modified")
+
     def pull(self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The file's rows that match the query, as they are now. InvalidInput collects what is wrong with the file."""
         path = (self.base or Path()) / self.file
@@ -55,6 +71,7 @@ class TableSource:
             "kind": "table",
             "source": path.name,
             "file_sha256": hashlib.sha256(data).hexdigest(),
+            "file_modified": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(),
             "query": self.query,
             "rows_in_file": len(frame),
         }
@@ -66,23 +83,32 @@ class TableSource:
 
 
 def read_table(path: Path, *, id: str) -> tuple[bytes, pd.DataFrame]:
-    """A file's bytes and its frame, ids as text. InvalidInput if it is absent, of another kind, or cannot be read."""
-    problem = None
-    if path.suffix.lower() not in SUFFIXES:
-        problem = Problem("not a table that can be read", value=path.name, way_out=f"give one of {', '.join(SUFFIXES)}")
-    elif not path.is_file():
-        problem = Problem("no such file", value=str(path), way_out="paths are relative to the campaign file")
-    elif path.suffix.lower() == ".xlsx" and find_spec("openpyxl") is None:
-        problem = Problem(
-            "spreadsheets need openpyxl", value=path.name, way_out="pip install openpyxl, or save it as .csv"
-        )
-    if problem:
+    """A file's bytes and its frame, ids as text. InvalidInput if it is absent, of another kind, or cannot be read.
+
+    The index of a .csv or .xlsx holds the line of each row, so that a problem names the row as an editor counts it.
+    """
+    if problem := _no_table(path):
         raise InvalidInput("table", [problem])
     try:
         return path.read_bytes(), _frame(path, id)
-    except (ValueError, OSError, pd.errors.ParserError) as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidInput("table", [Problem(f"cannot be read: {told}", value=path.name)]) from error
+    except (ValueError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def newest_of(folder: Path, same: Mapping[str, Any], *, by: str) -> Snapshot | None:
+    """The whole snapshot in a folder with equal provenance under the keys of `same` and the greatest value under `by`."""
+    best: tuple[str, str, Snapshot] | None = None
+    for path in sorted(folder.glob("*.json")):
+        if not path.with_suffix(".parquet").is_file():
+            continue
+        snapshot = Snapshot.open(path.stem, folder)
+        for pull in (snapshot.manifest, *snapshot.manifest["earlier"]):
+            if "parent" in pull or any(key not in pull or pull[key] != value for key, value in same.items()):
+                continue
+            rank = (str(pull.get(by, "")), snapshot.hash, snapshot)
+            if best is None or rank[:2] > best[:2]:
+                best = rank
+    return best[2] if best else None
 
 
 def snapshots(files: Path | None) -> Path:
@@ -93,19 +119,59 @@ def snapshots(files: Path | None) -> Path:
     return files / "snapshots"
 
 
+def _no_table(path: Path) -> Problem | None:
+    """Why there is no table to be read at a path."""
+    if path.suffix.lower() not in SUFFIXES:
+        return Problem("not a table that can be read", value=path.name, way_out=f"give one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        return Problem("no such file", value=str(path), way_out="paths are relative to the campaign file")
+    if path.suffix.lower() == ".xlsx" and find_spec("openpyxl") is None:
+        hint = "pip install openpyxl, or save it as .csv"
+        return Problem("spreadsheets need openpyxl", value=path.name, way_out=hint)
+    return None
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidInput:
+    told = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InvalidInput("table", [Problem(f"cannot be read: {told}", value=path.name)])
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return tuple(pq.read_schema(path).names)
+        if path.suffix.lower() == ".xlsx":
+            return tuple(map(str, pd.read_excel(path, nrows=0).columns))
+    except (ValueError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return tuple(read_sheet(path).header)
+
+
 def _frame(path: Path, id: str) -> pd.DataFrame:
     """The frame; only an empty cell is missing in ids and text, so that a ligand may be called `None` or `NA`."""
     if path.suffix.lower() == ".parquet":
         return pd.read_parquet(path)
-    frame, text = _read(path), _read(path, dtype=str, keep_default_na=False)
+    if path.suffix.lower() == ".xlsx":
+        frame, text = pd.read_excel(path), pd.read_excel(path, dtype=str, keep_default_na=False)
+        index = pd.Index(range(2, len(frame) + 2), dtype=object)
+    else:
+        frame, text, index = _read_csv(path)
     for name in frame.columns:
         meant = pd.api.types.infer_dtype(frame[name], skipna=True)
         if name == id or meant not in ("boolean", "integer", "floating", "mixed-integer-float", "empty"):
             frame[name] = text[name].where(text[name] != "", None)
-    return frame
+    return frame.set_axis(index, axis=0)
 
 
-def _read(path: Path, **options: Any) -> pd.DataFrame:
-    if path.suffix.lower() == ".xlsx":
-        return pd.read_excel(path, **options)
-    return pd.read_csv(path, encoding="utf-8-sig", **options)
+def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Index]:
+    """The cells as what they look like, the same as text, and their lines in the file."""
+    sheet = read_sheet(path)
+    doubled = sorted({name for name in sheet.header if sheet.header.count(name) > 1})
+    if doubled:
+        raise InvalidInput(str(path), [Problem("two columns have this name", column=name) for name in doubled])
+    plain = sheet.text()
+    return (
+        pd.read_csv(io.StringIO(plain)),
+        pd.read_csv(io.StringIO(plain), dtype=str, keep_default_na=False),
+        sheet.index,
+    )

@@ -207,6 +207,23 @@ def test_descriptors_may_be_frames_or_mappings_and_cover_every_category() -> Non
     ]
 
 
+def test_a_bare_text_is_not_a_list_of_columns() -> None:
+    frame = pd.DataFrame({"run": ["p", "q"], "a": [1.0, 2.0], "ab": [1.0, 3.0]})
+    assert problems(frame, features="a", categorical="ab") == [
+        (None, "features", "give a list of columns, not a text"),
+        (None, "categorical", "give a list of columns, not a text"),
+    ]
+
+
+def test_ids_that_lost_digits_as_floats_are_named() -> None:
+    frame = pd.DataFrame({"run": [1.0, 2.0**53, -1e300], "a": [1.0, 2.0, 3.0]})
+    message = "an id of so many digits is not exact as a decimal number"
+    assert problems(frame, features=["a"]) == [(1, "run", message), (2, "run", message)]
+    assert problems(frame.assign(run=[None, 2.0**60, 1.0]))[0] == (1, "run", message)
+    exact = CandidatePool.from_frame(frame.assign(run=[1.0, 2.0**53 - 1, 3.0]), id="run")
+    assert str(2**53 - 1) in exact
+
+
 def test_roles_that_contradict_each_other_are_refused() -> None:
     assert problems(reactions(), features=["temperature"], categorical=["temperature", "run"]) == [
         (None, "temperature", "named for two features"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshot import Snapshot, difference
 from discover.candidates.snapshot_source import SnapshotSource
 from discover.candidates.table import TableSource
 from discover.errors import IntegrityError, InvalidInput
@@ -74,8 +75,83 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
         source.pull(["volume"])
     with pytest.raises(InvalidInput, match="cannot be read"):
         table(tmp_path, 'id,x\n"a,1\n').pull()
-    with pytest.raises(InvalidInput, match="row 2, column 'id', value 'a': this id stands in row 0 already"):
+    with pytest.raises(InvalidInput, match="row 4, column 'id', value 'a': this id stands in row 2 already"):
         table(tmp_path, "id,x\na,1\nb,2\na,3\n").pull()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("id,x\na,1\n1,2-dichloroethane,3\n", "row 3: 3 cells, but the header names 2 columns .*in quotes"),
+        ("id,x,y\na,1\n", "row 2: 2 cells, but the header names 3 columns"),
+        ("id,x\na,1,2\nb,3,4\n", "row 2: 3 cells"),
+        ("id,x,\na,1,\nb,3,,4\n", "row 3: 4 cells"),
+        ("id;x\na;1,5\n", "the separator seems to be ;.*save the file with commas"),
+        ("id\tx\na\t1\n", "the separator seems to be a tab"),
+        ("id,x\n\n\na,1\n\na,2\n", "row 6, column 'id', value 'a': this id stands in row 4 already"),
+        ('id,note,x\na,"two\nlines",1\n,none,2\n', "row 4, column 'id': the id is missing"),
+        ("id,x,x\na,1,2\n", "column 'x': two columns have this name"),
+        ("\n", "there is no header"),
+        ('id,x\na,"1"2\n', "begins in line 2 cannot be read"),
+    ],
+)
+def test_rows_that_do_not_fit_the_header_are_refused_at_their_line(text: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        table(tmp_path, text).pull()
+
+
+def test_another_encoding_is_told_how_to_be_saved(tmp_path: Path) -> None:
+    source = table(tmp_path)
+    (tmp_path / "t.csv").write_bytes("id,x\na,1\nbéta,2\n".encode("cp1252"))
+    with pytest.raises(InvalidInput, match=r"line 3 holds a byte that is not UTF-8 .*save the file as UTF-8"):
+        source.pull()
+
+
+def test_what_a_spreadsheet_leaves_behind_is_no_harm(tmp_path: Path) -> None:
+    plain = table(tmp_path, "id,x\na,1\nb,\n").pull()
+    left = table(tmp_path, "\ufeffid,x,,\n\na,1,,\n  \nb,,,,,\n").pull()
+    assert left.hash == plain.hash
+    kept = table(tmp_path, "id,x,\na,1,note\nb,2,\n").pull()
+    assert kept.columns == ("id", "Unnamed: 2", "x")
+
+
+def test_long_cells_are_read_whole(tmp_path: Path) -> None:
+    snapshot = table(tmp_path, f"id,text\na,{'x' * 200_000}\n").pull()
+    assert len(snapshot.frame()["text"][0]) == 200_000
+
+
+def test_a_changed_table_is_compared_with_what_was_pulled_before(tmp_path: Path) -> None:
+    source = table(tmp_path, "id,x\na,1\nb,2\n")
+    assert source.newest() is None
+    source.pull()
+    for text, time in (("id,x\na,1\nb,5\nc,3\n", 2e9), ("id,x\na,1\nb,2\n", 3e9)):
+        before = source.newest()
+        table(tmp_path, text)
+        os.utime(tmp_path / "t.csv", (time, time))
+        after = source.pull()
+        assert before is not None
+        change = difference(before, after)
+        assert change.changed == ("b",)
+        assert (change.added, change.removed) == ((("c",), ()) if time == 2e9 else ((), ("c",)))
+    assert replace(source, query={"x": [2, None]}).newest() is None
+
+
+def test_a_changed_snapshot_is_compared_with_what_was_kept_before(tmp_path: Path) -> None:
+    def write(x: list[int]) -> Snapshot:
+        frame = pd.DataFrame({"id": ["a", "b", "c"], "x": x})
+        return Snapshot.write(frame, tmp_path / "data", id="id", provenance={"source": "test"})
+
+    source = SnapshotSource("data", query={"x": [2, None]}).located(tmp_path, tmp_path / "files")
+    first = write([1, 2, 3])
+    assert source.newest() is None
+    kept = source.pull()
+    for ending in (".json", ".parquet"):
+        (tmp_path / "data" / f"{first.hash}{ending}").unlink()
+    write([1, 5, 3])
+    before = source.newest()
+    assert before is not None
+    assert before.hash == kept.hash
+    assert difference(before, source.pull()).changed == ("b",)
 
 
 @pytest.mark.parametrize(

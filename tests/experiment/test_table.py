@@ -105,13 +105,13 @@ def test_a_bad_table_is_refused_whole(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         look(tmp_path, file="bad.csv", target="y", stds={"y": "s"}).run(proposal("a"))
     told = str(caught.value)
-    assert "row 2" in told
+    assert "row 4" in told
     assert "missing" in told
     path.write_text("id,y,s\na,1,0.1\nb,many,-1\n")
     with pytest.raises(InvalidInput) as caught:
         look(tmp_path, file="bad.csv", target="y", stds={"y": "s"}).run(proposal("a"))
     problems = {(problem.row, problem.column, problem.value) for problem in caught.value.problems}
-    assert problems == {(1, "y", "many"), (1, "s", -1.0)}
+    assert problems == {(3, "y", "many"), (3, "s", -1.0)}
     with pytest.raises(InvalidInput, match="no such column"):
         look(tmp_path, file="bad.csv", target="z").run(proposal("a"))
     with pytest.raises(InvalidInput, match="no such file"):

@@ -1,0 +1,123 @@
+"""A CSV file to its cells, each row with its line in the file. A row that does not fit the header is refused, never shifted."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from discover.errors import InvalidInput, Problem
+
+SHOWN = 20
+"""Rows of one file that are listed as wrong before the rest is only counted."""
+_LONGEST = 2**31 - 1
+_SAVE = "save the file with commas"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """header: names of the columns, as they stand. rows: their cells as text, "" where empty. lines: where each begins, from 1."""
+
+    header: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+
+    def text(self) -> str:
+        """The same cells as plain CSV: no blank lines, every row as long as the header."""
+        out = io.StringIO(newline="")
+        csv.writer(out, lineterminator="\r\n").writerows([self.header, *self.rows])
+        return out.getvalue()
+
+    def frame(self) -> pd.DataFrame:
+        """The cells as a frame of text, None where empty; its index holds the lines."""
+        cells = [[cell or None for cell in row] for row in self.rows]
+        return pd.DataFrame(cells, columns=self.header, index=self.index, dtype=object)
+
+    @property
+    def index(self) -> pd.Index:
+        """The lines as labels of rows."""
+        return pd.Index(self.lines, dtype=object)
+
+
+def read_sheet(path: Path) -> Sheet:
+    """A CSV file: UTF-8, commas, names of columns in its first line.
+
+    InvalidInput: it cannot be read, is in another encoding or has another separator, or rows have more or fewer cells than
+    the header. Empty cells beyond the header are no harm, nor are unnamed columns at the end without a cell in them.
+    """
+    try:
+        text = _decoded(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InvalidInput(str(path), [Problem(f"cannot be read as CSV: {error}")]) from error
+    return _sheet(text, str(path))
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        told = f"line {line} holds a byte that is not UTF-8 (0x{data[error.start]:02x})"
+        hint = "save the file as UTF-8; a spreadsheet calls it 'CSV UTF-8'"
+        raise InvalidInput(name, [Problem(told, way_out=hint)]) from error
+
+
+def _sheet(text: str, name: str) -> Sheet:
+    records = _records(text, name)
+    _, header = next(records, (1, []))
+    if not any(cell.strip() for cell in header):
+        raise InvalidInput(name, [Problem("there is no header: the first line must name the columns")])
+    if len(header) == 1 and (other := max(";\t", key=header[0].count)) in header[0]:
+        shown = "a tab" if other == "\t" else other
+        raise InvalidInput(name, [Problem(f"the separator seems to be {shown}", value=header[0][:80], way_out=_SAVE)])
+    rows = list(records)
+    width = _width(header, [cells for _, cells in rows])
+    problems = [_misfit(line, cells, width) for line, cells in rows if not _fits(cells, width)]
+    if problems:
+        further = [Problem(f"rows of another length: {len(problems) - SHOWN} more")] if len(problems) > SHOWN else []
+        raise InvalidInput(name, problems[:SHOWN] + further)
+    names = [cell if cell.strip() else f"Unnamed: {place}" for place, cell in enumerate(header[:width])]
+    return Sheet(names, [cells[:width] for _, cells in rows], [line for line, _ in rows])
+
+
+def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Every record with the line that it begins in; blank lines are passed over."""
+    before = csv.field_size_limit(_LONGEST)  # structures are long; the limit is one for the whole process
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        line = 1
+        for cells in reader:
+            if cells and not (len(cells) == 1 and not cells[0].strip()):
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        told = f"the row that begins in line {line} cannot be read: {error}"
+        raise InvalidInput(
+            name, [Problem(told, way_out='a quotation mark inside quotes is written twice: ""')]
+        ) from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _width(header: list[str], rows: list[list[str]]) -> int:
+    """How many columns there are: unnamed ones at the end count only if a row has something in them."""
+    named = len(header)
+    while not header[named - 1].strip():
+        named -= 1
+    used = any(any(cell.strip() for cell in row[named : len(header)]) for row in rows)
+    return len(header) if used else named
+
+
+def _fits(cells: list[str], width: int) -> bool:
+    return len(cells) >= width and not any(cell.strip() for cell in cells[width:])
+
+
+def _misfit(line: int, cells: list[str], width: int) -> Problem:
+    hint = "fill in or mark its empty cells with commas"
+    if len(cells) > width:
+        hint = 'put a cell that holds a comma in quotes ("1,2-dichloroethane"), and write decimals with a point'
+    return Problem(f"{len(cells)} cells, but the header names {width} columns", row=line, way_out=hint)
