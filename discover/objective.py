@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from discover.errors import InvalidInput, Problem, nearest
@@ -22,6 +23,16 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_band(band: Any) -> bool:
+    if not isinstance(band, (tuple, list)) or len(band) != 2:
+        return False
+    return all(_is_number(end) for end in band) and band[0] < band[1]
 
 
 @dataclass(frozen=True)
@@ -56,10 +67,13 @@ class Target:
             found.append(Problem("direction 'match' needs exactly one of value and band", column="direction"))
         if self.direction != "match" and (self.value is not None or self.band is not None):
             found.append(Problem("value and band belong to direction 'match'", column="direction"))
-        if self.band is not None and not float(self.band[0]) < float(self.band[1]):
-            found.append(Problem("the band's low end must be below its high end", column="band", value=self.band))
-        if self.value is not None and not math.isfinite(self.value):
-            found.append(Problem("the value must be finite", column="value", value=self.value))
+        if self.band is not None and not _is_band(self.band):
+            message = "a band is two finite numbers, its low end below its high end"
+            found.append(Problem(message, column="band", value=self.band))
+        if self.value is not None and not _is_number(self.value):
+            found.append(Problem("must be a finite number", column="value", value=self.value))
+        if not isinstance(self.unit, str):
+            found.append(Problem("must be text", column="unit", value=self.unit))
         return found
 
     def utility(self, values: Any) -> Any:
@@ -150,7 +164,12 @@ class Objective:
             targets = [Target(targets, direction, value=value, band=band, unit=unit)]
         elif isinstance(targets, Target):
             targets = [targets]
-        parsed = tuple(Constraint.parse(text) for text in constraints)
+        if isinstance(constraints, str):
+            constraints = [constraints]
+        if not isinstance(targets, Sequence) or not all(isinstance(target, Target) for target in targets):
+            hint = 'write Objective("yield", "maximize") or Objective([Target("yield"), Target("cost", "minimize")])'
+            raise InvalidInput("objective", [Problem("not targets", value=targets, way_out=hint)])
+        parsed = tuple(Constraint.parse(str(text)) for text in constraints)
         names = [target.name for target in targets]
         problems = [
             Problem("named twice", column="targets", value=name)

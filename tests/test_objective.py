@@ -74,8 +74,16 @@ def test_all_that_is_wrong_is_said():
         Objective("y", "match")
     with pytest.raises(InvalidInput, match="belong to direction 'match'"):
         Objective("y", value=3.0)
-    with pytest.raises(InvalidInput, match="below its high end"):
+    with pytest.raises(InvalidInput, match="low end below its high end"):
         Objective("y", "match", band=(2, 1))
+    for band in ((0.2, np.inf), 5, ("a", "b"), (1,)):
+        with pytest.raises(InvalidInput, match="two finite numbers"):
+            Objective("y", "match", band=band)
+    with pytest.raises(InvalidInput, match="finite number"):
+        Objective("y", "match", value="x")
+    for targets in (None, ["a", "b"], 5):
+        with pytest.raises(InvalidInput, match="not targets"):
+            Objective(targets)
     with pytest.raises(InvalidInput, match="named twice"):
         Objective([Target("y"), Target("y")])
     with pytest.raises(InvalidInput, match="did you mean 'yield'"):

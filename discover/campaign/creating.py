@@ -10,7 +10,7 @@ import numpy as np
 
 from discover.campaign.settings import definition_hash, differences, fixed
 from discover.candidates.pool import CandidatePool
-from discover.errors import DefinitionChanged, InvalidInput, Problem
+from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
 from discover.features.build import feature_table
 from discover.protocols import Progress
 from discover.store.database import short_hash
@@ -24,8 +24,11 @@ def begin(
     log: EventLog, name: str, definition: Mapping[str, Any], pool: CandidatePool, progress: Progress | None
 ) -> None:
     """Store the candidates and their features, then the campaign's first event. CampaignExists."""
-    snapshot = pool.save(log.database.files / "snapshots")
-    feature_table(pool, log.database.files / "features", progress)
+    try:
+        snapshot = pool.save(log.database.files / "snapshots")
+        feature_table(pool, log.database.files / "features", progress)
+    except OSError as error:
+        raise StoreError(f"the candidates cannot be written beside the store: {error}; no campaign was begun") from error
     body: dict[str, Any] = {
         "definition": definition,
         "hash": definition_hash(definition),

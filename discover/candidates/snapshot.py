@@ -126,7 +126,8 @@ class Snapshot:
         folder = Path(folder)
         path = folder / f"{hash}.json"
         if not path.is_file() or not (folder / f"{hash}.parquet").is_file():
-            raise IntegrityError(f"no snapshot {hash} in {folder}: it needs {hash}.parquet and {hash}.json")
+            way_out = "restore the files from a backup, or save or pull the same candidates once more"
+            raise IntegrityError(f"no snapshot {hash} in {folder}: it needs {hash}.parquet and {hash}.json; {way_out}")
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:

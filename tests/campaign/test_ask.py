@@ -286,3 +286,11 @@ def test_looking_does_not_make_a_store(tmp_path):
         with pytest.raises(StoreError, match="there is no store"):
             call()
     assert not (tmp_path / "typo").exists()
+
+
+def test_candidates_that_cannot_be_written_begin_no_campaign(make, tmp_path):
+    (tmp_path / "campaigns.db.files").write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match="no campaign was begun"):
+        make()
+    (tmp_path / "campaigns.db.files").unlink()
+    assert make().name == "c"
