@@ -161,16 +161,14 @@ class Objective:
         constraints: Sequence[str] = (),
     ):
         if isinstance(targets, str):
-            targets = [Target(targets, direction, value=value, band=band, unit=unit)]
-        elif isinstance(targets, Target):
-            targets = [targets]
-        if isinstance(constraints, str):
-            constraints = [constraints]
-        if not isinstance(targets, Sequence) or not all(isinstance(target, Target) for target in targets):
+            targets = Target(targets, direction, value=value, band=band, unit=unit)
+        given = [targets] if isinstance(targets, Target) else targets
+        if not isinstance(given, Sequence) or not all(isinstance(target, Target) for target in given):
             hint = 'write Objective("yield", "maximize") or Objective([Target("yield"), Target("cost", "minimize")])'
             raise InvalidInput("objective", [Problem("not targets", value=targets, way_out=hint)])
-        parsed = tuple(Constraint.parse(str(text)) for text in constraints)
-        names = [target.name for target in targets]
+        texts = [constraints] if isinstance(constraints, str) else constraints
+        parsed = tuple(Constraint.parse(str(text)) for text in texts)
+        names = [target.name for target in given]
         problems = [
             Problem("named twice", column="targets", value=name)
             for name in sorted({n for n in names if names.count(n) > 1})
@@ -184,7 +182,7 @@ class Objective:
             problems.append(Problem("an objective needs at least one target", column="targets"))
         if problems:
             raise InvalidInput("objective", problems)
-        object.__setattr__(self, "targets", tuple(targets))
+        object.__setattr__(self, "targets", tuple(given))
         object.__setattr__(self, "constraints", parsed)
 
     def __setattr__(self, name: str, value: object) -> None:
