@@ -42,7 +42,7 @@ def open_campaign(file: str, store: str | None, accept_changes: bool) -> tuple[D
     """The campaign of a file; its candidates are pulled if it begins."""
     definition = load(file)
     with progress("candidates") as show:
-        campaign = definition.open(store, accept_changes=accept_changes, progress=show)
+        campaign = definition.open(store, changes="accept" if accept_changes else "refuse", progress=show)
     return definition, campaign, definition.runner(campaign.files)
 
 

@@ -6,13 +6,23 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from discover import __version__, registry
-from discover.cli.output import notices, print_json, print_table, problem_json, progress, read_csv, write_csv
-from discover.errors import DiscoverError, InvalidInput, UnknownKind
+from discover.cli.output import (
+    check_new_file,
+    for_a_terminal,
+    notices,
+    print_json,
+    print_table,
+    problem_json,
+    progress,
+    read_csv,
+    write_csv,
+)
+from discover.errors import CampaignNotFound, DiscoverError, InvalidInput, UnknownKind
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
@@ -48,7 +58,7 @@ def _command(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]
             try:
                 function(*args, **kwargs)
             except DiscoverError as error:
-                typer.echo(f"error: {error}", err=True)
+                typer.echo(f"error: {for_a_terminal(str(error))}", err=True)
                 raise typer.Exit(1) from error
             except KeyboardInterrupt as error:
                 typer.echo("stopped; the next run goes on from here", err=True)
@@ -78,7 +88,7 @@ def validate(file: File, json_: AsJson = False) -> None:
 
     try:
         definition = load(file)
-        definition.check_source()
+        definition.check()
     except InvalidInput as error:
         if json_:
             print_json({"valid": False, "problems": [problem_json(p) for p in error.problems]})
@@ -107,7 +117,8 @@ def run(
     """
     from discover.definition import load
 
-    definition = load(file)  # a wrong file is refused before anything is started
+    definition = load(file)
+    definition.check()  # a wrong file is refused before anything is started
     if fresh:
         _set_aside(store or definition.store, definition.name)
     names = registry.kinds(registry.RUNNERS)
@@ -154,6 +165,7 @@ def ask(
     n: Annotated[int, typer.Option("-n", min=1, help="how many")] = 1,
     key: Annotated[str | None, typer.Option(help="the same key gives the same batch again")] = None,
     out: Annotated[Path | None, typer.Option(help="write the batch to a CSV to be filled in")] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite the file of --out")] = False,
     store: Store = None,
     accept_changes: Accept = False,
     json_: AsJson = False,
@@ -162,20 +174,27 @@ def ask(
 
     Example: discover ask campaign.yaml -n 8 --out batch.csv
     """
-    campaign = _open(file, store, create=True, accept_changes=accept_changes)
+    if out is not None:
+        check_new_file(out, force=force)  # before anything is committed
+    campaign = _open(file, store, create=True, changes="accept" if accept_changes else "refuse")
     with notices():
         batch = campaign.ask(n, key=key)
     if campaign.pool.structure:
         batch = batch.drop(columns=campaign.pool.structure)
-    if out is not None:
-        sheet = batch.assign(**dict.fromkeys(campaign.objective.names, ""))
-        write_csv(sheet, out)
-        typer.echo(
-            f"{len(batch)} proposals written to {out}; fill in {', '.join(campaign.objective.names)} and: discover tell {file} {out}"
-        )
-        if not json_:
-            return
-    print_table(batch, json_)
+    if out is None:
+        print_table(batch, json_)
+        return
+    targets = campaign.objective.names
+    try:
+        write_csv(batch.assign(**dict.fromkeys(targets, "")), out)
+    except InvalidInput as error:
+        print_table(batch, json_)
+        told = "; ".join(str(problem) for problem in error.problems)
+        raise DiscoverError(f"{told}\nthe batch is committed all the same and is printed above: keep it") from error
+    told = f"{len(batch)} proposals written to {out}; fill in {', '.join(targets)} and: discover tell {file} {out}"
+    typer.echo(told, err=json_)
+    if json_:
+        print_table(batch, json_)
 
 
 @_command()
@@ -197,7 +216,7 @@ def tell(
     Example: discover tell campaign.yaml batch.csv --dry-run
     """
     frame = read_csv(results)
-    campaign = _open(file, store, create=True)
+    campaign = _open(file, store, create=not dry_run, changes="note")
     if correct is not None:
         became = campaign.correct(frame, reason=correct, extra=extra or (), dry_run=dry_run)
     else:
@@ -242,15 +261,17 @@ def report(
     """
     from discover.definition import load
     from discover.report import report as write
+    from discover.report.exporting import write_pictures
+    from discover.report.writing import make_folder
 
     definition = load(file)
     campaign = _open(file, store)
+    if pictures is not None:
+        make_folder(pictures, "pictures")
     where = out or campaign.files / "report.html"
     experiment = definition.runner(campaign.files)
     typer.echo(write(campaign, where, definition.answers, experiment=experiment))
     if pictures is not None:
-        from discover.report.exporting import write_pictures
-
         for path in write_pictures(campaign, pictures, definition.answers, experiment):
             typer.echo(path)
 
@@ -276,7 +297,10 @@ def list_(store: Store = None, json_: AsJson = False) -> None:
     import pandas as pd
 
     from discover.campaign import Campaign
+    from discover.store.database import path_of
 
+    if store and ((path := path_of(store)) is None or not path.exists()):
+        raise CampaignNotFound(f"there is no store {store}")
     places = [
         Path("campaigns.db"),
         *sorted(Path().glob(".discover/*.db")),
@@ -316,9 +340,12 @@ def backtest(
     from discover.backtest.study import named_policies, run_study
     from discover.definition import load
     from discover.errors import Unsupported
+    from discover.report.writing import check_place
     from discover.store.database import files_of
 
     definition = load(file)
+    if out is not None:
+        check_place(out, "study")
     files = files_of(store or definition.store)
     experiment = definition.runner(files)
     if experiment is None or (definition.experiment_settings or {}).get("kind") != "table":
@@ -360,9 +387,12 @@ def _set_aside(url: str, name: str) -> None:
     typer.echo(f"the earlier campaign was set aside as {set_aside(url, utc_now().strftime('%Y%m%dT%H%M%S'))}")
 
 
-def _open(file: Path, store: str | None, *, create: bool = False, accept_changes: bool = False) -> Campaign:
+def _open(
+    file: Path, store: str | None, *, create: bool = False, changes: Literal["refuse", "accept", "note"] = "note"
+) -> Campaign:
+    """The campaign of a file. Whoever only looks is told of a changed file, and is not refused."""
     from discover.definition import load
 
     definition: Definition = load(file)
     with notices():
-        return definition.open(store, create=create, accept_changes=accept_changes, progress=progress("candidates"))
+        return definition.open(store, create=create, changes=changes, progress=progress("candidates"))

@@ -51,22 +51,33 @@ def progress(what: str) -> Callable[[int, int | None], None] | None:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A sheet of results. Rows are named by their line in the file; ids stay text; numbers are read exactly."""
-    import pandas as pd
+    """A sheet of results as text. Rows are named by their line in the file; ids stay text; numbers are read exactly."""
+    from discover.candidates.sheet import read_sheet
 
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InvalidInput(str(path), [Problem(f"cannot be read as CSV: {error}")]) from error
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
-    return frame
+    return read_sheet(path).frame()
+
+
+def check_new_file(path: Path, *, force: bool) -> None:
+    """InvalidInput if no file can be written there, or if one stands there already and is not to be overwritten."""
+    from discover.report.writing import check_place
+
+    check_place(path, "--out")
+    if path.exists() and not force:
+        hint = "choose another name, or overwrite it with --force"
+        raise InvalidInput("--out", [Problem("the file exists already", value=str(path), way_out=hint)])
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    try:
-        frame.to_csv(path, index=False)
-    except OSError as error:
-        raise InvalidInput(str(path), [Problem(f"cannot be written: {error}")]) from error
+    """Write a sheet, whole or not at all."""
+    from discover.report.writing import whole_file
+
+    with whole_file(path, str(path)) as draft:
+        frame.to_csv(draft, index=False)
+
+
+def for_a_terminal(message: str) -> str:
+    """A message whose ways out name Python's arguments, with the options of the command line in their place."""
+    return message.replace("extra=[…]", "--extra").replace("correct(…)", "--correct")
 
 
 def print_table(frame: pd.DataFrame, as_json: bool) -> None:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from discover import registry
-from discover.definition.model import BudgetModel, CampaignModel, ColumnFeature, ObjectiveModel, TargetModel
+from discover.definition.model import CampaignModel, ObjectiveModel, TargetModel
+from discover.definition.wording import place_of, worded
 from discover.definition.yaml_lines import Path, line_of, read_yaml
 from discover.errors import InvalidDefinition, InvalidInput, Problem, UnknownKind, nearest
-from discover.objective import DIRECTIONS, Objective, Target
-
-_KEYS: Mapping[tuple[str, ...], type[BaseModel]] = {
-    (): CampaignModel,
-    ("objective",): ObjectiveModel,
-    ("objective", "targets"): TargetModel,
-    ("features",): ColumnFeature,
-    ("budget",): BudgetModel,
-}
+from discover.objective import Constraint, Objective, Target
 
 
 class Checker:
@@ -78,21 +72,40 @@ class Checker:
                 unit=model.unit or "",
             )
         ]
+        targets, before = [], len(self.problems)
+        for place, t in enumerate(items):
+            path: Path = ("objective", "targets", place) if model.targets else ("objective",)
+            with self._reporting(path):
+                band = (t.band[0], t.band[1]) if t.band else None
+                targets.append(Target(t.name, t.direction, t.value, band, t.unit))
+        names = [item.name for item in items]
+        for place, text in enumerate(model.constraints):
+            path = ("objective", "constraints", place)
+            with self._reporting(path):
+                constraint = Constraint.parse(text)
+                if constraint.target not in names:
+                    message = "constrains something that is not a target"
+                    self.add(message, path, text, nearest(constraint.target, names))
+        if len(self.problems) == before:
+            with self._reporting(("objective",)):
+                return Objective(targets, constraints=model.constraints)
+        return None
+
+    @contextmanager
+    def _reporting(self, path: Path) -> Iterator[None]:
+        """Note the problems of input that is refused inside the block, at a key or at one below it."""
         try:
-            targets = [
-                Target(t.name, t.direction, t.value, (t.band[0], t.band[1]) if t.band else None, t.unit) for t in items
-            ]
-            return Objective(targets, constraints=model.constraints)
+            yield
         except InvalidInput as error:
             for problem in error.problems:
-                self.add(problem.message, ("objective",), problem.value, problem.way_out)
-        return None
+                deeper = (*path, problem.column or "")
+                self.add(problem.message, deeper if deeper in self.lines else path, problem.value, problem.way_out)
 
     def add(self, message: str, path: Path, value: Any = None, way_out: str = "") -> None:
         """Note a problem at a key."""
         path = tuple(part for part in path if part != "")
-        key = ".".join(str(part) for part in path) or None
-        self.problems.append(Problem(message, value=value, way_out=way_out, line=line_of(self.lines, path), key=key))
+        line = line_of(self.lines, path)
+        self.problems.append(Problem(message, value=value, way_out=way_out, line=line, key=_dotted(path)))
 
     def finish(self) -> None:
         """InvalidDefinition if anything is wrong."""
@@ -105,22 +118,14 @@ class Checker:
             self.add("must be a whole number of at least 1", ("policy", "batch"), batch)
 
     def _schema_problem(self, item: Any) -> None:
-        path = tuple(part for part in item["loc"] if part not in ("str", "ColumnFeature"))
-        message, way_out, value = str(item["msg"]).removeprefix("Value error, "), "", item["input"]
-        if item["type"] == "extra_forbidden":
-            parent = tuple(str(part) for part in path[:-1] if not isinstance(part, int))
-            message, way_out = (
-                "unknown key",
-                nearest(str(path[-1]), _KEYS[parent].model_fields) if parent in _KEYS else "",
-            )
-        elif item["type"] == "missing":
-            message, value = "is required", None
-        elif item["type"] == "literal_error":
-            message, way_out = "unknown choice", nearest(str(value), DIRECTIONS)
-        elif item["type"] == "string_pattern_mismatch":
-            way_out = "letters, digits, spaces and . _ -, beginning with a letter or digit"
-        if not any(p.line == line_of(self.lines, path) and p.message == message for p in self.problems):
-            self.add(message, path, None if isinstance(value, (dict, list)) else value, way_out)
+        path = place_of(item)
+        message, value, way_out = worded(item, path)
+        if not any(p.key == _dotted(path) and p.message == message for p in self.problems):
+            self.add(message, path, value, way_out)
+
+
+def _dotted(path: Path) -> str | None:
+    return ".".join(str(part) for part in path if part != "") or None
 
 
 def _short(value: Any) -> Any:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import Any, Literal
 
 from discover import registry
 from discover.campaign import Campaign
 from discover.campaign.creating import redefine
-from discover.campaign.settings import definition_of
+from discover.campaign.settings import definition_of, differences, fixed
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
 from discover.definition.checking import Checker
+from discover.definition.checks import check
+from discover.definition.descriptors import read_descriptors
 from discover.definition.model import CampaignModel, ColumnFeature
 from discover.errors import CampaignNotFound, InvalidDefinition, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import CandidateSource, Experiment, Progress
+from discover.store.database import path_of
 from discover.store.log import EventLog
 
 MADE_FROM = {"composition": "formula", "structure": "structure"}
@@ -46,6 +48,7 @@ class Definition:
     seed: int
     answers: Path | None
     store: str
+    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def base(self) -> Path:
@@ -69,11 +72,12 @@ class Definition:
         source = self.source.located(self.base, files)
         return source.pull(self.needed, refresh=refresh, progress=progress)
 
-    def check_source(self) -> None:
-        """Whatever the source can check without pulling, such as its query against the installed client."""
-        check = getattr(self.source, "check", None)
-        if check is not None:
-            check(self.needed)
+    def check(self) -> None:
+        """Hold the file against what it names: the candidates' columns, descriptors, a table of answers, folders, the store.
+
+        Nothing is pulled. InvalidDefinition reports every problem at once, each with its line.
+        """
+        check(self)
 
     def newest(self, files: Path) -> Snapshot | None:
         """The newest snapshot of these candidates under `files`, where the source keeps them."""
@@ -85,17 +89,29 @@ class Definition:
     @property
     def needed(self) -> tuple[str, ...]:
         """Columns that features and experiment read."""
-        needed = list(self._spec(None).used)
-        if self.experiment is not None:
-            needed += self.experiment.requires
-        return tuple(dict.fromkeys(needed))
+        return tuple(dict.fromkeys([*self._spec(None).used, *self.required]))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns of a candidate that the experiment reads."""
+        return tuple(self.experiment.requires) if self.experiment is not None else ()
+
+    @property
+    def answer_columns(self) -> frozenset[str]:
+        """Columns that the candidates must not show."""
+        own = {c for t in self.objective.names for c in (t, f"{t}_std", f"{t}_bound")}
+        return frozenset(own | set(getattr(self.experiment, "hides", ())))
+
+    @property
+    def made_from_by_kind(self) -> Mapping[str, str]:
+        """The column that each installed kind of features is made from where the file names none."""
+        defaults = {**MADE_FROM, **getattr(type(self.source), "made_from", {})}
+        return {kind: defaults.get(kind, kind) for kind in registry.kinds(registry.FEATURES)}
 
     def pool(self, snapshot: Snapshot) -> CandidatePool:
         """The candidates, without the columns that hold answers."""
         spec = self._spec(snapshot)
-        answers = {c for t in self.objective.names for c in (t, f"{t}_std", f"{t}_bound")}
-        hidden = set(getattr(self.experiment, "hides", ()))
-        drop = [c for c in snapshot.columns if c in answers | hidden]
+        drop = [c for c in snapshot.columns if c in self.answer_columns]
         used = sorted(set(drop) & set(spec.used))
         if used:
             raise InvalidDefinition(
@@ -108,20 +124,31 @@ class Definition:
         self,
         store: str | None = None,
         *,
-        accept_changes: bool = False,
+        changes: Literal["refuse", "accept", "note"] = "refuse",
         progress: Progress | None = None,
         create: bool = True,
     ) -> Campaign:
-        """The campaign of this file in its store; it begins if there is none yet and `create` is true."""
-        log = EventLog(store or self.store)
+        """The campaign of this file in its store; it begins if there is none yet and `create` is true.
+
+        changes: what to do where the file has changed since. `refuse`: DefinitionChanged with the difference; `accept`: take
+        over what may change (budget, policy, title, about); `note`: go on as the campaign stands, with a warning. What may not
+        change is always refused. CampaignNotFound without `create`; no store is made then.
+        """
+        url = store or self.store
+        path = path_of(url)
+        if not create and (path is None or not path.exists()):
+            raise CampaignNotFound(f"campaign {self.name!r} has not begun: there is no store {url}; {_BEGINS}")
+        log = EventLog(url)
         if self.name in log.names():
             campaign = Campaign.open(self.name, store=log)
-            redefine(campaign._journal, self.settings, accept_changes)
+            if changes == "note" and not fixed(change := differences(campaign.definition, self.settings)):
+                if change:
+                    warnings.warn(_noted(change), stacklevel=2)
+                return campaign
+            redefine(campaign._journal, self.settings, changes == "accept")
             return Campaign.open(self.name, store=log)
         if not create:
-            raise CampaignNotFound(
-                f"campaign {self.name!r} has not begun in {log.database.url}; 'discover run' or 'ask' begins it"
-            )
+            raise CampaignNotFound(f"campaign {self.name!r} has not begun in {log.database.url}; {_BEGINS}")
         pool = self.pool(self.pull(log.database.files, progress=progress))
         return Campaign.create(
             self.name, objective=self.objective, candidates=pool, policy=self.policy, store=log, seed=self.seed,
@@ -130,11 +157,10 @@ class Definition:
         )  # fmt: skip
 
     def _made_from(self) -> dict[str, str]:
-        defaults = {**MADE_FROM, **getattr(type(self.source), "made_from", {})}
         found: dict[str, str] = {}
         for item in self.features:
-            if isinstance(item, str) and item in registry.kinds(registry.FEATURES):
-                found[item] = defaults.get(item, item)
+            if isinstance(item, str) and item in self.made_from_by_kind:
+                found[item] = self.made_from_by_kind[item]
             elif isinstance(item, Mapping):
                 found |= {k: v for k, v in item.items() if k in ("composition", "structure")}
         return found
@@ -166,23 +192,14 @@ class Definition:
         return spec
 
 
-def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
-    """A CSV of descriptors: its first column names the category, the others hold numbers."""
-    if not path.is_file():
-        raise InvalidDefinition("descriptors", [Problem("no such file", value=str(path))])
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    found: dict[str, dict[str, float]] = {}
-    problems = []
-    for line, (category, *cells) in enumerate(frame.itertuples(index=False), start=2):
-        found[category] = {}
-        for column, cell in zip(frame.columns[1:], cells, strict=True):
-            try:
-                found[category][str(column)] = float(cell)
-            except ValueError:
-                problems.append(Problem("not a number", row=line, column=str(column), value=cell))
-    if problems:
-        raise InvalidDefinition(path.name, problems)
-    return found
+_BEGINS = "'discover run' or 'ask' begins it"
+
+
+def _noted(change: Sequence[str]) -> str:
+    return (
+        f"the file differs from the campaign, which goes on as it stands ({'; '.join(change)}); "
+        "'run' or 'ask' with --accept-changes takes it over"
+    )
 
 
 def load(path: Path | str) -> Definition:
@@ -224,6 +241,7 @@ def load(path: Path | str) -> Definition:
         seed=model.seed,
         answers=path.resolve().parent / model.answers if model.answers else None,
         store=_store(path.resolve(), model),
+        lines=checker.lines,
     )
 
 

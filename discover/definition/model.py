@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 
 class _Strict(BaseModel):
@@ -61,6 +61,22 @@ class ColumnFeature(_Strict):
         return self
 
 
+def _sort(item: Any) -> str | None:
+    if isinstance(item, str):
+        return "column"
+    return "made" if isinstance(item, (dict, ColumnFeature)) else None
+
+
+Feature = Annotated[
+    Annotated[str, Tag("column"), Field(min_length=1)] | Annotated[ColumnFeature, Tag("made")],
+    Discriminator(
+        _sort,
+        custom_error_type="feature",
+        custom_error_message="a feature is a column's name, a kind of features, or such as {{categorical: column}}",
+    ),
+]
+
+
 class BudgetModel(_Strict):
     """When to stop."""
 
@@ -77,7 +93,7 @@ class CampaignModel(_Strict):
     about: str = Field("", description="what the numbers are and are not; shown in the report")
     objective: ObjectiveModel
     candidates: dict[str, Any]
-    features: Annotated[list[str | ColumnFeature], Field(min_length=1)]
+    features: Annotated[list[Feature], Field(min_length=1)]
     policy: dict[str, Any] = {"kind": "bayesian"}
     experiment: dict[str, Any] | None = None
     budget: BudgetModel = BudgetModel()

@@ -14,6 +14,11 @@ Path = tuple["str | int", ...]
 Lines = dict[Path, int]
 
 
+DEEPEST = 40
+"""Levels of keys and lists in a campaign file."""
+_FLAT = "a campaign file is a few levels deep; look at its brackets and anchors"
+
+
 class _Loader(yaml.SafeLoader):
     """Safe, and with YAML 1.2's booleans: `No` is nobelium here and `on` is a word."""
 
@@ -39,7 +44,9 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
             lines: Lines = {}
             problems: list[Problem] = []
             if node is not None:
-                _walk(node, (), lines, problems)
+                _walk(node, (), lines, problems, ())
+            if problems:
+                raise InvalidDefinition(name, problems)
             value = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
@@ -49,15 +56,23 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
         raise InvalidDefinition(
             name, [Problem(f"not YAML: {message}", line=mark.line + 1 if mark else None)]
         ) from error
-    if problems:
-        raise InvalidDefinition(name, problems)
+    except (ValueError, OverflowError) as error:
+        raise InvalidDefinition(name, [Problem(f"not YAML: {error}")]) from error
+    except RecursionError as error:
+        raise InvalidDefinition(name, [Problem("is nested too deeply to be read", way_out=_FLAT)]) from error
     if not isinstance(value, Mapping):
         raise InvalidDefinition(name, [Problem("a campaign file is a mapping of keys to values", line=1)])
     return dict(value), lines
 
 
-def _walk(node: yaml.Node, path: Path, lines: Lines, problems: list[Problem]) -> None:
+def _walk(node: yaml.Node, path: Path, lines: Lines, problems: list[Problem], above: tuple[int, ...]) -> None:
+    """Note the lines under a node. above: the nodes that it stands in, by which a node that contains itself is known."""
     lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in above or len(above) > DEEPEST:
+        message = "contains itself" if id(node) in above else f"is nested more than {DEEPEST} levels deep"
+        problems.append(Problem(message, line=lines[path], key=_dotted(path), way_out=_FLAT))
+        return
+    above = (*above, id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -66,10 +81,10 @@ def _walk(node: yaml.Node, path: Path, lines: Lines, problems: list[Problem]) ->
                 problems.append(Problem("the key stands twice", line=line, key=_dotted((*path, name))))
             seen.add(name)
             lines[(*path, name)] = line
-            _walk(value, (*path, name), lines, problems)
+            _walk(value, (*path, name), lines, problems, above)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _walk(item, (*path, index), lines, problems)
+            _walk(item, (*path, index), lines, problems, above)
 
 
 def line_of(lines: Lines, path: Path) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -29,6 +28,7 @@ from discover.report.tables import (
     near_duplicates,
     why_table,
 )
+from discover.report.writing import check_place, make_folder, whole_file
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -51,11 +51,11 @@ def report(
     experiment. experiment: the campaign's own, for its description; by default made from the definition.
     """
     path = Path(path)
+    make_folder(path.parent, "report")
+    check_place(path, "report")
     text = render(campaign, answers, experiment=experiment)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    with whole_file(path, "report") as draft:
+        draft.write_text(text, encoding="utf-8")
     return path
 
 

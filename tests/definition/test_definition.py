@@ -141,10 +141,10 @@ def test_a_changed_file_is_refused_with_its_difference(folder):
     with pytest.raises(DefinitionChanged, match=r"budget.experiments: 6 → 8") as error:
         definition.open()
     assert "--accept-changes" in str(error.value)
-    assert definition.open(accept_changes=True).budget == 8
+    assert definition.open(changes="accept").budget == 8
     (folder / "dyes.yaml").write_text(GOOD.replace("direction: maximize", "direction: minimize"))
     with pytest.raises(DefinitionChanged, match="another name"):
-        load(folder / "dyes.yaml").open(accept_changes=True)
+        load(folder / "dyes.yaml").open(changes="accept")
 
 
 def test_answers_are_hidden_from_the_candidates(folder):
