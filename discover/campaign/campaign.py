@@ -292,10 +292,10 @@ class Campaign:
         runner = self._experiment(experiment)
         before = len(self.ledger.failures())
         with self.held():
-            done = run_pending(self, runner, n, watch)
+            done = run_pending(self._journal, self.objective, runner, n, watch)
             while done < n:
                 iteration = self._ask(min(size, n - done), None)
-                ran = run_pending(self, runner, n - done, watch)
+                ran = run_pending(self._journal, self.objective, runner, n - done, watch)
                 if not ran:
                     self._batch(iteration)
                     break
@@ -310,12 +310,12 @@ class Campaign:
             from discover.experiment.callable import CallableExperiment
 
             runner = CallableExperiment(experiment, {t.name: t.unit for t in self.objective.targets})
-        check_experiment(self, runner)
+        check_experiment(runner, self.objective, self.pool)
         return runner
 
     def run_pending(self, experiment: Experiment, limit: int | None = None, watch: Watch | None = None) -> int:
         """Run what is proposed, cut off or to be retried, at most `limit` attempts; how many ran. Hold the lease."""
-        return run_pending(self, self._experiment(experiment), limit, watch)
+        return run_pending(self._journal, self.objective, self._experiment(experiment), limit, watch)
 
     @contextmanager
     def held(self) -> Iterator[Lease]:

@@ -28,7 +28,9 @@ def begin(
         snapshot = pool.save(log.database.files / "snapshots")
         feature_table(pool, log.database.files / "features", progress)
     except OSError as error:
-        raise StoreError(f"the candidates cannot be written beside the store: {error}; no campaign was begun") from error
+        raise StoreError(
+            f"the candidates cannot be written beside the store: {error}; no campaign was begun"
+        ) from error
     body: dict[str, Any] = {
         "definition": definition,
         "hash": definition_hash(definition),

@@ -6,33 +6,32 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from discover.candidates.pool import CandidatePool
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
+from discover.objective import Objective
 from discover.protocols import Experiment, Observation, Proposal, Result
 from discover.store.canonical import canonical, plain
 from discover.store.events import Draft
+from discover.store.journal import Journal
 from discover.store.ledger import Failure, Ledger, Trial, identity
 from discover.store.life import State
-
-if TYPE_CHECKING:
-    from discover.campaign.campaign import Campaign
 
 RUNNABLE = (State.PROPOSED, State.SUBMITTED, State.RETRYABLE)
 """States in which an in-process experiment may begin; one that is in flight here was cut off and is repeated."""
 
 
-def check_experiment(campaign: Campaign, experiment: Experiment) -> None:
+def check_experiment(experiment: Experiment, objective: Objective, pool: CandidatePool) -> None:
     """InvalidInput if the experiment cannot serve this campaign: columns, targets, units."""
-    structure = campaign.pool.structure
-    columns = {campaign.pool.id, *campaign.pool.columns, *([structure] if structure else [])}
+    columns = {pool.id, *pool.columns, *([pool.structure] if pool.structure else [])}
     problems = [
         Problem("the experiment needs a column that the candidates lack", column=c, way_out=nearest(c, columns))
         for c in experiment.requires
         if c not in columns
     ]
     measured = experiment.targets
-    for target in campaign.objective.targets:
+    for target in objective.targets:
         if target.name not in measured:
             hint = nearest(target.name, measured)
             problems.append(Problem("the experiment does not measure this target", value=target.name, way_out=hint))
@@ -43,19 +42,19 @@ def check_experiment(campaign: Campaign, experiment: Experiment) -> None:
         raise InvalidInput("experiment", problems)
 
 
-def run_one(campaign: Campaign, experiment: Experiment, trial: Trial) -> Result:
+def run_one(journal: Journal, objective: Objective, experiment: Experiment, trial: Trial) -> Result:
     """One attempt at one proposal, from its submission to its committed result."""
     pid = trial.proposal.proposal_id
     attempt = trial.attempts
     if not trial.in_flight:
         attempt += 1
-        campaign._journal.append(
+        journal.append(
             Draft(
                 "submitted", {"proposal_id": pid, "attempt": attempt}, identity=canonical(["submitted", pid, attempt])
             )
         )
     result = perform(experiment, trial.proposal)
-    campaign._journal.append(*_drafts(campaign, trial.proposal, attempt, result))
+    journal.append(*_drafts(objective, trial.proposal, attempt, result))
     return result
 
 
@@ -74,7 +73,7 @@ def perform(experiment: Experiment, proposal: Proposal) -> Result:
     return result
 
 
-def _drafts(campaign: Campaign, proposal: Proposal, attempt: int, result: Result) -> list[Draft]:
+def _drafts(objective: Objective, proposal: Proposal, attempt: int, result: Result) -> list[Draft]:
     extra = {"cached": result.cached, "attempt": attempt, "details": plain(result.details)}
     if result.status in ("failed", "infeasible"):
         failure = Failure(
@@ -93,7 +92,7 @@ def _drafts(campaign: Campaign, proposal: Proposal, attempt: int, result: Result
         return [Draft("failed", {"failure": body}, identity=canonical(["failed", proposal.proposal_id, attempt]))]
     drafts = []
     for number, (target, value) in enumerate(result.values.items()):
-        if target not in campaign.objective.names:
+        if target not in objective.names:
             continue
         observation = Observation(
             candidate_id=proposal.candidate_id,
@@ -101,7 +100,7 @@ def _drafts(campaign: Campaign, proposal: Proposal, attempt: int, result: Result
             value=value.value,
             std=value.std,
             bound=value.bound,
-            unit=campaign.objective.target(target).unit,
+            unit=objective.target(target).unit,
             cost=result.cost if number == 0 else None,
             source="experiment",
             note=result.reason,
@@ -120,18 +119,18 @@ Watch = Callable[[Trial, "Result | None"], Any]
 
 
 def run_pending(
-    campaign: Campaign, experiment: Experiment, limit: int | None = None, watch: Watch | None = None
+    journal: Journal, objective: Objective, experiment: Experiment, limit: int | None = None, watch: Watch | None = None
 ) -> int:
     """Run what is cut off, proposed or to be retried, oldest first. Returns how many attempts were made.
 
     limit: how many attempts may be begun; one that was begun before and cut off is repeated whatever the limit.
     """
     begun = ran = 0
-    while trial := _next(campaign.ledger, may_begin=limit is None or begun < limit):
+    while trial := _next(journal.refresh(), may_begin=limit is None or begun < limit):
         begun += not trial.in_flight
         if watch:
             watch(trial, None)
-        result = run_one(campaign, experiment, trial)
+        result = run_one(journal, objective, experiment, trial)
         ran += 1
         if watch:
             watch(trial, result)
