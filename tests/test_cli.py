@@ -1,6 +1,7 @@
 """The command line, as a user types it."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -90,6 +91,141 @@ def test_ask_fill_in_tell(cli, folder):  # noqa: F811
     sheet.assign(**{"yield": [0.2, 1 / 3, None]}).to_csv("fixed.csv", index=False)
     assert "correct" in cli("tell", "dyes.yaml", "fixed.csv", code=1).stderr
     assert "corrected" in cli("tell", "dyes.yaml", "fixed.csv", "--correct", "typing error").output
+
+
+def test_results_go_to_no_other_candidate(cli, folder):  # noqa: F811
+    cli("ask", "dyes.yaml", "-n", "2", "--out", "batch.csv")
+    header, *rows = Path("batch.csv").read_text().splitlines()
+    note = f"{header},note"
+    Path("shifted.csv").write_text("\n".join([note, f"{rows[0]}1.0,a, b", f"{rows[1]}2.0,"]))
+    error = cli("tell", "dyes.yaml", "shifted.csv", code=1).stderr
+    assert "row 2: " in error
+    assert "in quotes" in error
+    assert json.loads(cli("status", "dyes.yaml", "--json").stdout)["measured"] == 0
+    Path("blank.csv").write_text("\n".join([f"{note},,", "", f"{rows[0]}1.0,,,", "", f"{rows[1]}x,"]))
+    assert "row 5, column 'yield', value 'x'" in cli("tell", "dyes.yaml", "blank.csv", code=1).stderr
+    Path("extra.csv").write_text("\n".join([f"{header},vessel", f"{rows[0]}1.0,A"]))
+    error = cli("tell", "dyes.yaml", "extra.csv", code=1).stderr
+    assert "--extra" in error
+    assert "extra=" not in error
+    cli("tell", "dyes.yaml", "extra.csv", "--extra", "vessel")
+    Path("semicolon.csv").write_text("dye;yield\nd1;1,5\n")
+    assert "the separator seems to be ;" in cli("tell", "dyes.yaml", "semicolon.csv", code=1).stderr
+    Path("latin.csv").write_bytes("dye,yield,note\nd1,1.5,für\n".encode("cp1252"))
+    assert "save the file as UTF-8" in cli("tell", "dyes.yaml", "latin.csv", code=1).stderr
+    assert "cannot be read" in cli("tell", "dyes.yaml", "none.csv", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        ("there.csv", "the file exists already"),
+        (".", "is a folder"),
+        ("none/batch.csv", "no such folder"),
+        ("dyes.yaml/batch.csv", "no such folder"),
+        ("x" * 300, "cannot be written"),
+    ],
+)
+def test_a_batch_that_cannot_be_written_is_not_committed(cli, folder, out, told):  # noqa: F811
+    Path("there.csv").write_text("mine")
+    assert told in cli("ask", "dyes.yaml", "--out", out, code=1).stderr
+    assert Path("there.csv").read_text() == "mine"
+    assert not (folder / ".discover").exists()
+    assert not list(folder.glob(".*.draft"))
+
+
+def test_a_batch_may_overwrite_by_force(cli):
+    Path("there.csv").write_text("mine")
+    done = cli("ask", "dyes.yaml", "-n", "2", "--out", "there.csv", "--force", "--json")
+    assert [row["proposal_id"] for row in json.loads(done.stdout)] == list(pd.read_csv("there.csv")["proposal_id"])
+    assert "2 proposals written to there.csv" in done.stderr
+
+
+def test_a_batch_that_was_committed_is_never_lost(cli, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    done = cli("ask", "dyes.yaml", "-n", "2", "--out", "batch.csv", "--json", code=1)
+    assert len(json.loads(done.stdout)) == 2
+    assert "No space left" in done.stderr
+    assert "committed" in done.stderr
+    assert "nothing was changed" not in done.stderr
+    assert not Path("batch.csv").exists()
+    assert json.loads(cli("status", "dyes.yaml", "--json").stdout)["pending"] == 2
+
+
+def test_looking_begins_nothing(cli, folder):  # noqa: F811
+    Path("results.csv").write_text("dye,yield\nd1,1.0\n")
+    for command in (
+        ["status", "dyes.yaml"],
+        ["best", "dyes.yaml"],
+        ["report", "dyes.yaml"],
+        ["export", "dyes.yaml", "--out", "x.csv"],
+        ["tell", "dyes.yaml", "results.csv", "--dry-run"],
+    ):
+        assert "has not begun" in cli(*command, code=1).stderr
+    assert "there is no store" in cli("list", "--store", "sqlite:///none/x.db", code=1).stderr
+    assert not (folder / ".discover").exists()
+    assert not (folder / "none").exists()
+    cli("tell", "dyes.yaml", "results.csv")
+    assert "already known" in cli("tell", "dyes.yaml", "results.csv", "--dry-run").output
+
+
+def test_a_changed_file_hides_no_campaign(cli, folder):  # noqa: F811
+    cli("ask", "dyes.yaml", "-n", "1")
+    Path("results.csv").write_text("dye,yield\nd1,1.0\n")
+    (folder / "dyes.yaml").write_text(GOOD.replace("experiments: 6", "experiments: 8"))
+    for command in (
+        ["tell", "dyes.yaml", "results.csv"],
+        ["status", "dyes.yaml"],
+        ["best", "dyes.yaml"],
+        ["report", "dyes.yaml"],
+        ["export", "dyes.yaml", "--out", "x.csv"],
+    ):
+        assert "note: the file differs from the campaign" in (told := cli(*command).stderr)
+        assert "budget.experiments: 6 → 8" in told
+        assert len(told.strip().splitlines()) == 1
+    assert "--accept-changes" in cli("ask", "dyes.yaml", code=1).stderr
+    cli("ask", "dyes.yaml", "--accept-changes")
+    assert "differs" not in cli("status", "dyes.yaml").stderr
+    (folder / "dyes.yaml").write_text(GOOD.replace("seed: 3", "seed: 4"))
+    assert "another name" in cli("status", "dyes.yaml", code=1).stderr
+
+
+def test_places_that_nothing_can_be_written_to(cli, folder):  # noqa: F811
+    cli("ask", "dyes.yaml", "-n", "1")
+    Path("file").write_text("mine")
+    for command, told in (
+        (["report", "dyes.yaml", "--out", "."], "is a folder"),
+        (["report", "dyes.yaml", "--out", "file/x.html"], "is a file, a folder is needed"),
+        (["report", "dyes.yaml", "--out", "x.html", "--pictures", "file"], "is a file, a folder is needed"),
+        (["export", "dyes.yaml", "--out", "none/x.csv"], "no such folder"),
+        (["backtest", "dyes.yaml", "--seeds", "1", "--out", "none/x.json"], "no such folder"),
+    ):
+        assert told in cli(*command, code=1).stderr
+    assert not Path("x.html").exists()
+    assert Path("file").read_text() == "mine"
+    assert not list(folder.rglob(".*.draft"))
+
+
+def test_validate_and_run_look_for_what_the_file_names(cli, folder):  # noqa: F811
+    (folder / "dyes.csv").unlink()
+    for command in ("validate", "run"):
+        error = cli(command, "dyes.yaml", code=1).stderr
+        assert "line 3, key 'candidates.file'" in error
+        assert "no such file" in error
+    assert not (folder / ".discover").exists()
+
+
+def test_pull_shows_what_changed_in_a_table(cli, folder):  # noqa: F811
+    cli("pull", "dyes.yaml", "--refresh")
+    cli("ask", "dyes.yaml")
+    with (folder / "dyes.csv").open("a") as file:
+        file.write("d12,0.5,0.5,x\n")
+    os.utime(folder / "dyes.csv", (4e9, 4e9))
+    assert "1 added: d12; 0 removed; 0 changed" in cli("pull", "dyes.yaml", "--refresh").output
+    assert "0 added; 0 removed; 0 changed" in cli("pull", "dyes.yaml", "--refresh").output
 
 
 def test_export_and_list(cli, folder):  # noqa: F811

@@ -72,7 +72,7 @@ Feature = Annotated[
     Discriminator(
         _sort,
         custom_error_type="feature",
-        custom_error_message="a feature is a column's name, a kind of features, or such as {{categorical: column}}",
+        custom_error_message="a feature is a column's name, a kind of features, or such as {categorical: column}",
     ),
 ]
 

@@ -12,12 +12,12 @@ from discover.errors import InvalidInput, Problem
 
 def check_place(path: Path, what: str) -> None:
     """InvalidInput if no file can be written at `path`: it is a folder, its folder is none, or it may not be written to."""
-    if path.is_dir():
-        raise _refused(what, path, "is a folder", "name a file in it")
-    if not path.parent.is_dir():
-        raise _refused(what, path, "there is no such folder to write into", "make the folder first")
     draft = _draft(path)
     try:
+        if path.is_dir():
+            raise _refused(what, path, "is a folder", "name a file in it")
+        if not path.parent.is_dir():
+            raise _refused(what, path, "there is no such folder to write into", "make the folder first")
         draft.touch()
     except OSError as error:
         raise _refused(what, path, f"cannot be written: {error}") from error
