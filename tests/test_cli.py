@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from discover.cli import app
+from discover.definition import load
+from discover.errors import InvalidInput
 from tests.definition.test_definition import GOOD, folder  # noqa: F401
 
 COMMANDS = (
@@ -216,6 +218,19 @@ def test_validate_and_run_look_for_what_the_file_names(cli, folder):  # noqa: F8
         assert "line 3, key 'candidates.file'" in error
         assert "no such file" in error
     assert not (folder / ".discover").exists()
+
+
+def test_a_begun_campaign_runs_without_its_table(cli, folder):  # noqa: F811
+    cli("ask", "dyes.yaml")
+    (folder / "dyes.csv").unlink()
+    definition = load(folder / "dyes.yaml")
+    assert definition.begun()
+    with pytest.raises(InvalidInput):
+        definition.check()
+    cli("run", "dyes.yaml", "--iterations", "1")
+    assert json.loads(cli("status", "dyes.yaml", "--json").stdout)["measured"] > 0
+    assert "no such file" in cli("run", "dyes.yaml", "--fresh", code=1).stderr
+    assert definition.begun()
 
 
 def test_pull_shows_what_changed_in_a_table(cli, folder):  # noqa: F811

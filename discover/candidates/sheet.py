@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,6 @@ from discover.errors import InvalidInput, Problem
 SHOWN = 20
 """Rows of one file that are listed as wrong before the rest is only counted."""
 _LONGEST = 2**31 - 1
-_SAVE = "save the file with commas"
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,12 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _sheet(text: str, name: str) -> Sheet:
+    if other := _other_separator(text):
+        raise InvalidInput(name, [Problem(f"the separator seems to be {other}", way_out="save the file with commas")])
     records = _records(text, name)
     _, header = next(records, (1, []))
     if not any(cell.strip() for cell in header):
         raise InvalidInput(name, [Problem("there is no header: the first line must name the columns")])
-    if len(header) == 1 and (other := max(";\t", key=header[0].count)) in header[0]:
-        shown = "a tab" if other == "\t" else other
-        raise InvalidInput(name, [Problem(f"the separator seems to be {shown}", value=header[0][:80], way_out=_SAVE)])
     rows = list(records)
     width = _width(header, [cells for _, cells in rows])
     problems = [_misfit(line, cells, width) for line, cells in rows if not _fits(cells, width)]
@@ -82,6 +81,15 @@ def _sheet(text: str, name: str) -> Sheet:
         raise InvalidInput(name, problems[:SHOWN] + further)
     names = [cell if cell.strip() else f"Unnamed: {place}" for place, cell in enumerate(header[:width])]
     return Sheet(names, [cells[:width] for _, cells in rows], [line for line, _ in rows])
+
+
+def _other_separator(text: str) -> str | None:
+    """What the first line has between its cells, if that is no comma."""
+    first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
+    bare = re.sub(r'"[^"]*"', "", first.strip())
+    if "," in bare:
+        return None
+    return ";" if ";" in bare else "a tab" if "\t" in bare else None
 
 
 def _records(text: str, name: str) -> Iterator[tuple[int, list[str]]]:

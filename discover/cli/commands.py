@@ -118,7 +118,8 @@ def run(
     from discover.definition import load
 
     definition = load(file)
-    definition.check()  # a wrong file is refused before anything is started
+    if fresh or not definition.begun(store):
+        definition.check()  # before anything is begun; a begun campaign has its candidates in the store
     if fresh:
         _set_aside(store or definition.store, definition.name)
     names = registry.kinds(registry.RUNNERS)

@@ -120,6 +120,17 @@ class Definition:
             )
         return CandidatePool.from_snapshot(snapshot, spec, drop=drop)
 
+    def begun(self, store: str | None = None) -> bool:
+        """Whether the store holds this campaign. No store is made."""
+        path = path_of(store or self.store)
+        if path is None or not path.exists():
+            return False
+        log = EventLog(store or self.store)
+        try:
+            return self.name in log.names()
+        finally:
+            log.database.close()
+
     def open(
         self,
         store: str | None = None,
@@ -135,9 +146,8 @@ class Definition:
         change is always refused. CampaignNotFound without `create`; no store is made then.
         """
         url = store or self.store
-        path = path_of(url)
-        if not create and (path is None or not path.exists()):
-            raise CampaignNotFound(f"campaign {self.name!r} has not begun: there is no store {url}; {_BEGINS}")
+        if not create and not self.begun(url):
+            raise CampaignNotFound(f"campaign {self.name!r} has not begun in {url}; {_BEGINS}")
         log = EventLog(url)
         if self.name in log.names():
             campaign = Campaign.open(self.name, store=log)
@@ -147,8 +157,6 @@ class Definition:
                 return campaign
             redefine(campaign._journal, self.settings, changes == "accept")
             return Campaign.open(self.name, store=log)
-        if not create:
-            raise CampaignNotFound(f"campaign {self.name!r} has not begun in {log.database.url}; {_BEGINS}")
         pool = self.pool(self.pull(log.database.files, progress=progress))
         return Campaign.create(
             self.name, objective=self.objective, candidates=pool, policy=self.policy, store=log, seed=self.seed,

@@ -87,6 +87,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
         ("id,x\na,1,2\nb,3,4\n", "row 2: 3 cells"),
         ("id,x,\na,1,\nb,3,,4\n", "row 3: 4 cells"),
         ("id;x\na;1,5\n", "the separator seems to be ;.*save the file with commas"),
+        ('"id";"x, y"\n"a";"1,5"\n', "the separator seems to be ;"),
         ("id\tx\na\t1\n", "the separator seems to be a tab"),
         ("id,x\n\n\na,1\n\na,2\n", "row 6, column 'id', value 'a': this id stands in row 4 already"),
         ('id,note,x\na,"two\nlines",1\n,none,2\n', "row 4, column 'id': the id is missing"),
@@ -111,6 +112,7 @@ def test_what_a_spreadsheet_leaves_behind_is_no_harm(tmp_path: Path) -> None:
     plain = table(tmp_path, "id,x\na,1\nb,\n").pull()
     left = table(tmp_path, "\ufeffid,x,,\n\na,1,,\n  \nb,,,,,\n").pull()
     assert left.hash == plain.hash
+    assert table(tmp_path, 'id,"y;z"\n').header() == ("id", "y;z")
     kept = table(tmp_path, "id,x,\na,1,note\nb,2,\n").pull()
     assert kept.columns == ("id", "Unnamed: 2", "x")
 
