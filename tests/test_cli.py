@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from discover import registry
 from discover.cli import app
 from discover.definition import load
 from discover.errors import InvalidInput
@@ -220,15 +221,20 @@ def test_validate_and_run_look_for_what_the_file_names(cli, folder):  # noqa: F8
     assert not (folder / ".discover").exists()
 
 
-def test_a_begun_campaign_runs_without_its_table(cli, folder):  # noqa: F811
+def test_a_begun_campaign_runs_without_its_table(cli, folder, monkeypatch):  # noqa: F811
+    def plain(file, *, store, say, **_):
+        campaign = load(file).open(store)
+        say(f"ran {campaign.run_pending(load(file).runner(campaign.files))}")
+
+    real = registry.load
+    monkeypatch.setattr(registry, "load", lambda group, kind: plain if group == registry.RUNNERS else real(group, kind))
     cli("ask", "dyes.yaml")
     (folder / "dyes.csv").unlink()
     definition = load(folder / "dyes.yaml")
     assert definition.begun()
     with pytest.raises(InvalidInput):
         definition.check()
-    cli("run", "dyes.yaml", "--iterations", "1")
-    assert json.loads(cli("status", "dyes.yaml", "--json").stdout)["measured"] > 0
+    assert "ran 1" in cli("run", "dyes.yaml", "--iterations", "1").output
     assert "no such file" in cli("run", "dyes.yaml", "--fresh", code=1).stderr
     assert definition.begun()
 

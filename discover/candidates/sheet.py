@@ -125,7 +125,11 @@ def _fits(cells: list[str], width: int) -> bool:
 
 
 def _misfit(line: int, cells: list[str], width: int) -> Problem:
-    hint = "fill in or mark its empty cells with commas"
+    hint = "an empty cell needs its comma too"
     if len(cells) > width:
         hint = 'put a cell that holds a comma in quotes ("1,2-dichloroethane"), and write decimals with a point'
-    return Problem(f"{len(cells)} cells, but the header names {width} columns", row=line, way_out=hint)
+    return Problem(
+        f"{len(cells)} cell{'' if len(cells) == 1 else 's'}, but the header names {width} columns",
+        row=line,
+        way_out=hint,
+    )
