@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from discover.errors import InvalidInput, Problem, UnknownKind, nearest
+from discover.wording import message_of, way_out_of
 
 SOURCES = "discover.sources"
 FEATURES = "discover.features"
@@ -66,7 +67,12 @@ def configure(group: str, settings: Mapping[str, Any]) -> Any:
         problems += error.problems
     except ValidationError as error:
         problems += [
-            Problem(item["msg"], column=".".join(str(part) for part in item["loc"]), value=item["input"])
+            Problem(
+                message_of(item),
+                column=".".join(str(part) for part in item["loc"]),
+                value=item["input"],
+                way_out=way_out_of(item),
+            )
             for item in error.errors()
         ]
     if problems:

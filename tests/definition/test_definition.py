@@ -197,3 +197,13 @@ def test_the_schema_knows_every_kind():
     table = next(c for c in body["properties"]["candidates"]["oneOf"] if c["title"] == "table")
     assert "base" not in table["properties"]
     assert table["required"] == ["kind", "file", "id"]
+
+
+def test_options_of_kinds_are_reported_in_plain_words(folder):
+    text = GOOD.replace("{kind: random, batch: 2}", "{kind: bayesian, start: ten, kernel: rfb}")
+    text = text.replace("file: dyes.csv", "file: 3").replace("target: yield, units", "valid: 3, target: yield, units")
+    found = "\n".join(problems(folder, text))
+    for part in ("'policy.start', value 'ten': must be a whole number", "did you mean 'rbf'", "'candidates.file', value 3: must be text",
+                 "'experiment.valid', value 3: must be a mapping"):  # fmt: skip
+        assert part in found, found
+    assert "Input should" not in found
