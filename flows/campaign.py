@@ -35,7 +35,7 @@ def campaign(
                 break  # someone else finds out: the next run collects what was told
     if experiment is not None:
         steps.announce(experiment.describe().get("method", ""))
-    steps.announce(table_text(steps.short(opened.best(10))))
+    steps.announce(table_text(steps.short(opened)))
     path = str(report(opened, opened.files / "report.html", definition.answers, experiment=experiment))
     steps.announce(f"report: {path}")
     return path

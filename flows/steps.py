@@ -87,11 +87,25 @@ def artifact_key(name: str) -> str:
     return f"campaign-{clean}"
 
 
-def short(best: pd.DataFrame) -> pd.DataFrame:
-    """The best without what only a machine reads."""
-    return best.drop(
-        columns=[c for c in best if str(c).endswith(("_hash", "_bound")) or c in ("seq", "extra", "fidelity", "cached")]
+def short(campaign: Campaign) -> pd.DataFrame:
+    """The best ten for a terminal: targets with their units, and of the candidates' columns what reads as a word or number."""
+    best = campaign.best(10)
+    hidden = (
+        "proposal_id",
+        "cost",
+        "measured_at",
+        "source",
+        "note",
+        "replicate",
+        "fidelity",
+        "cached",
+        "seq",
+        "iteration",
     )
+    lists = [c for c in best if best[c].map(lambda cell: isinstance(cell, (list, dict))).any()]
+    long = [c for c in best if str(c).endswith(("_hash", "_bound"))]
+    units = {t.name: f"{t.name} [{t.unit}]" for t in campaign.objective.targets if t.unit}
+    return best.drop(columns=[*lists, *long, *(c for c in hidden if c in best)]).rename(columns=units)
 
 
 def announce(line: str) -> None:

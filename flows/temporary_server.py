@@ -25,13 +25,14 @@ SECONDS = 120
 
 
 class ServerFailed(DiscoverError):
-    """The temporary Prefect server did not start."""
+    """There is no Prefect server: the temporary one did not start, or the user's does not answer."""
 
 
 @contextmanager
 def temporary_server(seconds: float = SECONDS) -> Iterator[None]:
-    """Start a server and point this process at it, unless PREFECT_API_URL names one already."""
-    if os.environ.get("PREFECT_API_URL"):
+    """Start a server and point this process at it, unless PREFECT_API_URL names one already; ServerFailed if that is dead."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        _check(url)
         yield
         return
     port = _free_port()
@@ -64,6 +65,20 @@ def temporary_server(seconds: float = SECONDS) -> Iterator[None]:
     finally:
         del os.environ["PREFECT_API_URL"]
         _stop(server)
+
+
+def _check(url: str) -> None:
+    """A word in time about a server that does not answer; Prefect itself would try for minutes."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=20):
+            return
+    except urllib.error.HTTPError:
+        return  # it answers; whether it lets us in is for Prefect to say
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise ServerFailed(
+            f"no Prefect server answers at PREFECT_API_URL={url} ({getattr(error, 'reason', error)}); start it, or unset "
+            "PREFECT_API_URL for a temporary one"
+        ) from error
 
 
 def _import_prefect_meanwhile() -> None:

@@ -93,7 +93,12 @@ def _predicted_and_found(mine: pd.DataFrame, campaign: Campaign) -> str:
     if both.empty:
         return ""
     spread = float(np.sqrt(((both[mean] - both[name]) ** 2).mean()))
-    return f"predicted {both[mean].mean():.4g}, found {both[name].mean():.4g} on average (root mean square error {spread:.3g})"
+    if len(both) == 1:
+        return f"predicted {both[mean].iloc[0]:.4g}, found {both[name].iloc[0]:.4g}"
+    return (
+        f"predicted {both[mean].mean():.4g}, found {both[name].mean():.4g} on average of {len(both)} "
+        f"(root mean square error {spread:.3g})"
+    )
 
 
 def _row(record: Mapping[Any, Any], campaign: Campaign, known: Mapping[Any, str]) -> dict[str, Any]:

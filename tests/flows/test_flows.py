@@ -170,6 +170,14 @@ def test_run_says_what_is_wrong_before_it_starts(user_environment, write):
     assert "starting Prefect" not in out
 
 
+def test_a_dead_server_is_named_in_a_line(user_environment, write):
+    process = start(write(), {**user_environment, "PREFECT_API_URL": "http://127.0.0.1:1/api"})
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "no Prefect server answers at PREFECT_API_URL=http://127.0.0.1:1/api" in out
+    assert "Traceback" not in out
+
+
 def test_fresh_sets_the_old_campaign_aside(user_environment, write, folder):
     file = write(budget=3)
     assert start(file, user_environment).communicate(timeout=120)[0].count("iteration 1 ·") == 1
