@@ -11,6 +11,7 @@ import hashlib
 import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +32,8 @@ CHGNET_MODEL = "0.3.0"
 _CHGNET_WEIGHTS = f"pretrained/{CHGNET_MODEL}/*.pth.tar"
 _ATOMS_A_PASS = 288
 """Atoms that one forward pass of CHGNet holds at most (but at least one structure), to bound its memory."""
+_ANGLES_A_PASS = 100_000
+"""Angles between bonds that one forward pass of CHGNet holds at most; measured: 100 kB each, 10 GB."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,10 @@ class CHGNet:
                 "ignore", message="Converting a tensor with requires_grad=True", category=UserWarning
             )
             try:
-                found = model.predict_graph(
-                    [model.graph_converter(structure) for structure in structures],
-                    task="efs",
-                    batch_size=max(1, _ATOMS_A_PASS // atoms),
-                )
+                graphs = [_graph(model, structure) for structure in structures]
+                angles = max(1, *(len(graph.bond_graph) for graph in graphs))
+                batch = max(1, min(_ATOMS_A_PASS // atoms, _ANGLES_A_PASS // angles))
+                found = model.predict_graph(graphs, task="efs", batch_size=batch)
             except MemoryError as error:
                 raise ExperimentFailed("CHGNet ran out of memory", retryable=True) from error
             except (ValueError, RuntimeError, IndexError, KeyError) as error:
@@ -198,6 +200,21 @@ def _chgnet_weights() -> str:
             f"the installed chgnet has {len(files)} files of weights for model {CHGNET_MODEL}, not one: install chgnet 0.4.2"
         )
     return hashlib.sha256(files[0].read_bytes()).hexdigest()
+
+
+def _graph(model: Any, structure: Structure) -> Any:
+    """CHGNet's graph of a structure. ExperimentFailed where a pass would take more memory than machines have."""
+    unwritten = copy(structure)
+    # Where it fails, the converter writes the structure as a file into the working folder, which is the user's.
+    unwritten.to = lambda *_, **__: ""  # type: ignore[method-assign]
+    try:
+        graph = model.graph_converter(unwritten)
+    except RuntimeError as error:
+        raise RuntimeError(str(error).replace(", check bond_graph_error.cif", "")) from error
+    if len(graph.bond_graph) > _ANGLES_A_PASS:
+        told = f"{len(graph.bond_graph):,} angles between near neighbours, and {_ANGLES_A_PASS:,} are possible"
+        raise ExperimentFailed(f"the crystal is too dense and too large for CHGNet: {told}")
+    return graph
 
 
 @lru_cache(maxsize=1)

@@ -18,6 +18,7 @@ from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
 from discover.experiment.birch_murnaghan import EquationOfStateFit, fit_birch_murnaghan
 from discover.experiment.cache import CalculationCache, digest
 from discover.experiment.calculators import CALCULATORS, Calculator, Evaluation, calculator
+from discover.experiment.plausible import check_plausible
 from discover.protocols import FloatArray, Proposal, Result, Value
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class EquationOfState:
     crystal is compressed evenly from the middle of the range to its smallest volume: principal stresses
     (`LARGEST_SPREAD`) and forces (`LARGEST_FORCE_CHANGE`). Otherwise it has failed for good, with the reason in words and
     numbers. Where the minimum lies outside, the range is moved once, to be centred on its lower end. The standard
-    deviation is that of the fit alone.
+    deviation is that of the fit alone. Cells that cannot be meant are not calculated: see `plausible`.
     """
 
     calculator: Literal["chgnet", "emt"] = "chgnet"
@@ -132,8 +133,9 @@ class EquationOfState:
 
     def run(self, proposal: Proposal) -> Result:
         """The number, or a final failure with its reason; `details` holds the curve. A stored calculation is used again."""
-        text, structure = self._structure(proposal)
-        key = {"structure": structure_hash(text), **self.identity()}
+        content, structure = self._structure(proposal)
+        check_plausible(structure)
+        key = {"structure": content, **self.identity()}
         cache = CalculationCache(self.cache)
         entry = cache.get(key)
         if entry.body is not None:
@@ -143,15 +145,16 @@ class EquationOfState:
         return self._result(body, notes=notes)
 
     def _structure(self, proposal: Proposal) -> tuple[str, Structure]:
+        """The structure and the hash of its content."""
         if proposal.candidate is None:
             raise ExperimentFailed(f"the proposal of {proposal.candidate_id!r} does not carry its candidate")
         text = proposal.candidate.values.get(self.structure)
         if not isinstance(text, str) or not text:
             raise ExperimentFailed(f"the candidate has no crystal structure in its column {self.structure!r}")
         try:
-            return text, as_structure(text)
+            return structure_hash(text), as_structure(text)
         except InvalidInput as error:
-            raise ExperimentFailed(f"the structure cannot be read: {error.problems[0].message}") from error
+            raise ExperimentFailed(f"the structure cannot be read: {error.problems[0].message[:200]}") from error
 
     def _result(self, body: Mapping[str, Any], *, cached: bool = False, notes: list[str] | None = None) -> Result:
         details = {"method": self.method, **body["curve"], **({"cache": "; ".join(notes)} if notes else {})}
@@ -189,8 +192,6 @@ class _Scan:
 
 def _calculate(structure: Structure, model: Calculator, volumes: int, strain: float, threads: int) -> dict[str, Any]:
     """JSON: `reason` (empty for a number), `modulus` and `modulus_std` in GPa, and the `curve`."""
-    if not structure.is_ordered:
-        raise ExperimentFailed("the structure is disordered: a site is shared by several species")
     steps = np.linspace(1 - strain, 1 + strain, volumes)
     scan = _scan(structure, steps, model, threads)
     moved = not scan.holds_minimum

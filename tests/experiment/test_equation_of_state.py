@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from discover.candidates.snapshot import Snapshot
 from discover.candidates.structures import as_structure, structure_text
 from discover.errors import ExperimentFailed, InvalidInput, Unsupported
 from discover.experiment import calculators, equation_of_state
 from discover.experiment.calculators import Evaluation, calculator
 from discover.experiment.conformance import check_experiment
 from discover.experiment.equation_of_state import EquationOfState
+from discover.experiment.plausible import check_plausible
 from discover.protocols import Proposal, Result
-from tests.experiment.conftest import fcc, proposal
+from tests.experiment.conftest import SHIPPED, fcc, proposal
 
 pytest.importorskip("ase", reason="the extra 'atomistic' is not installed")
 EMT = EquationOfState(calculator="emt")
@@ -161,6 +163,66 @@ def test_the_contract_is_kept(tmp_path: Path) -> None:
     assert "structure" in results[3].reason
 
 
+def _crystal(edge: float, *places: tuple[float, float, float]) -> str:
+    """Silicon at these fractional places of a cube; edge in Å."""
+    sites = [{"species": [{"element": "Si", "occu": 1}], "abc": list(place)} for place in places]
+    return structure_text({"lattice": {"matrix": (np.eye(3) * edge).tolist()}, "sites": sites})
+
+
+_FLAT = {
+    "lattice": {"matrix": [[0.3, 0, 0], [0, 9, 0], [0, 0, 9]]},
+    "sites": json.loads(_crystal(9, (0, 0, 0)))["sites"],
+}
+
+
+@pytest.mark.parametrize(
+    ("structure", "reason"),
+    [
+        (_crystal(1.0, (0, 0, 0)), "the cell is implausible: 1 Å³ per atom"),
+        (_crystal(10.1, (0, 0, 0)), "the cell is implausible: 1,030 Å³ per atom"),
+        (_crystal(4.0, (0, 0, 0), (0, 0, 0)), "Si (site 1) and Si (site 2) are 0.00 Å apart, closer than 0.5 Å"),
+        (_crystal(4.0, (0, 0, 0), (0.5, 0.5, 0.5), (0, 0, 0.9)), "Si (site 1) and Si (site 3) are 0.40 Å apart"),
+        (structure_text(_FLAT), "every atom is 0.30 Å from its own image"),
+        (_crystal(40, *((i / 301, 0, 0) for i in range(301))), "the cell has 301 atoms, and at most 300"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["emt", "chgnet"])
+def test_absurd_cells_are_refused_before_any_calculation(
+    kind: Any, structure: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(equation_of_state, "_calculate", lambda *_: pytest.fail("it was calculated"))
+    with pytest.raises(ExperimentFailed) as caught:
+        EquationOfState(calculator=kind).run(proposal("x", structure=structure))
+    assert reason in str(caught.value)
+    assert not caught.value.retryable
+
+
+def test_every_shipped_crystal_is_plausible() -> None:
+    (manifest,) = SHIPPED.glob("*.json")
+    texts = Snapshot.open(manifest.stem, SHIPPED).frame(["structure"])["structure"]
+    assert len(texts) > 4000
+    for text in texts:
+        check_plausible(as_structure(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("3.6", "NaN", "not 3 × 3 finite numbers"),
+        ("3.6", "0.0", "the cell has no volume"),
+        ('"occu":1.0', '"occu":0.0', "an occupancy is 0.0"),
+        ('"abc":[0.0', '"abc":[NaN', "it holds nan"),
+    ],
+)
+def test_what_is_no_structure_fails_with_a_short_reason(old: str, new: str, reason: str) -> None:
+    text = _crystal(3.6, (0, 0, 0))
+    assert old in text
+    with pytest.raises(ExperimentFailed, match="the structure cannot be read: not a crystal structure") as caught:
+        EMT.run(proposal("x", structure=text.replace(old, new)))
+    assert reason in str(caught.value)
+    assert len(str(caught.value)) < 120
+
+
 def test_disordered_crystals_are_refused() -> None:
     site = {"species": [{"element": "Cu", "occu": 0.5}, {"element": "Au", "occu": 0.5}], "abc": [0, 0, 0]}
     text = structure_text({"lattice": {"matrix": np.eye(3) * 3}, "sites": [site]})
@@ -225,7 +287,7 @@ def test_options_are_checked_together() -> None:
 
 
 def test_importing_the_room_is_light() -> None:
-    rooms = "callable, caution, cache, calculators, conformance, equation_of_state, table"
+    rooms = "callable, caution, cache, calculators, conformance, equation_of_state, plausible, table"
     program = f"from discover.experiment import {rooms}; import sys; print([m for m in ('torch', 'pymatgen', 'ase', 'chgnet') if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
@@ -298,6 +360,23 @@ class TestCHGNet:
     def test_an_atom_alone_is_a_reason_not_a_crash(self) -> None:
         with pytest.raises(ExperimentFailed, match=r"CHGNet cannot treat this structure: .*isolated"):
             EquationOfState().run(proposal("gas", structure=fcc("Ar", 12.0)))
+
+    def test_a_crystal_that_would_fill_the_memory_is_refused(self) -> None:
+        places = [(i / 6, j / 6, k / 6) for i in range(6) for j in range(6) for k in range(6)]
+        with pytest.raises(ExperimentFailed, match=r"too dense and too large for CHGNet: \d+,\d+ angles"):
+            EquationOfState().run(proposal("dense", structure=_crystal(6 * 1.5, *places)))
+
+    def test_nothing_is_left_in_the_working_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from chgnet.graph.graph import Graph
+
+        def broken(graph: Any, cutoff: float) -> None:
+            raise ValueError("no graph")
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(Graph, "line_graph_adjacency_list", broken)
+        with pytest.raises(ExperimentFailed, match=r"Failed creating bond graph for None$"):
+            EquationOfState().run(proposal("Cu", structure=fcc()))
+        assert not list(tmp_path.iterdir())
 
     def test_it_says_what_it_is(self) -> None:
         said = EquationOfState().describe()
