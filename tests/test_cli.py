@@ -297,7 +297,22 @@ def test_backtest(cli):
     ).output
     assert "random" in text
     assert json.loads(Path("study.json").read_text())
-    assert "did you mean 'random'" in cli("backtest", "dyes.yaml", "--policies", "radnom", code=1).stderr
+    assert json.loads(Path("study.json").read_text())["settings"]["budget_asked"] == 6
+    text = cli("backtest", "dyes.yaml", "--policies", "random", "--seeds", "1", "--budget", "99999").output
+    assert "1 seed," in text
+    assert "(99,999 were asked for; the pool holds no more)" in text
+
+
+def test_backtest_refuses_policies_as_bad_usage(cli):
+    for policies, told in (
+        ("radnom", "did you mean 'random'?"),
+        ("one-featur,random", "did you mean 'one-feature'?"),
+        ("random, random", "the same policy twice"),
+        (" ,", "needs at least one"),
+    ):
+        error = " ".join(cli("backtest", "dyes.yaml", "--policies", policies, code=2).stderr.split())
+        assert told in error
+        assert "--policies" in error
 
 
 def test_schema(cli):

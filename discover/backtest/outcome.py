@@ -60,7 +60,8 @@ class Study:
     """What `run_study` found out; every number is derived from `runs` and the exact random line `chance`.
 
     best and chance are in the unit of the utility (the target's unit, turned so that larger is better); scale gives its
-    normalisation. pool: size, number of values, hash. K experiments each, in batches of `batch`.
+    normalisation. pool: size, number of values, hash. K experiments each, in batches of `batch`; `asked` is what was asked
+    for, which may be more than the pool holds.
     """
 
     name: str
@@ -75,6 +76,11 @@ class Study:
     runs: tuple[Run, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> int:
+        """Experiments that were asked for."""
+        return int(self.settings.get("budget_asked", self.budget))
 
     def of(self, policy: str) -> tuple[Run, ...]:
         """Runs of one policy, in the order of the seeds."""
@@ -238,9 +244,11 @@ class Study:
         return cls.from_dict(json.loads(Path(path).read_text()))
 
     def __repr__(self) -> str:
+        more = f" ({self.asked:,} were asked for; the pool holds no more)" if self.asked > self.budget else ""
         head = (
             f"Study of {self.name or 'a table'}: {self.objective!r}, {self.pool['size']:,} candidates "
-            f"({self.pool['values']:,} with a value), {len(self.seeds)} seeds, {self.budget} experiments in batches of {self.batch}"
+            f"({self.pool['values']:,} with a value), {_count(len(self.seeds), 'seed')}, "
+            f"{_count(self.budget, 'experiment')} in batches of {self.batch}{more}"
         )
         return "\n".join([head, *(f"  {sentence}" for sentence in self.verdicts())])
 
@@ -252,10 +260,16 @@ class Study:
 _SHOWN = ("area", "gain", "gain_low", "gain_high", "found_best", "top", "enhancement", "seconds")
 
 
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' if n != 1 else ''}"
+
+
 def _word(gain: Interval, other: str) -> str:
     said = f"area {gain.mean:+.3f}"
     if gain.n < ENOUGH:
-        return f"not to be compared with {other} on {gain.n} seed{'s' if gain.n != 1 else ''} ({said}; {ENOUGH} or more give an interval)"
+        return (
+            f"not to be compared with {other} on {_count(gain.n, 'seed')} ({said}; {ENOUGH} or more give an interval)"
+        )
     verdict = {1: f"better than {other}", 0: f"no better than {other}", -1: f"worse than {other}"}[gain.sign]
     return f"{verdict} ({said}, {100 * gain.level:.0f} % interval {gain.low:+.3f} to {gain.high:+.3f}, {gain.n} seeds)"
 

@@ -18,7 +18,7 @@ from discover.backtest.one_feature import OneFeature
 from discover.backtest.outcome import Run, Study
 from discover.backtest.parallel import play_all
 from discover.backtest.random_line import random_line
-from discover.errors import InvalidInput, Problem
+from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import BoolArray, Experiment, FeatureTable, FloatArray, Policy, Progress
 
@@ -83,6 +83,7 @@ def run_study(
         "features_hash": features.hash,
         "target": target.to_dict(),
         "top_percent": TOP_PERCENT,
+        "budget_asked": budget,
         "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
     }
     return Study(
@@ -91,7 +92,19 @@ def run_study(
 
 
 def named_policies(names: Sequence[str], own: Mapping[str, Any] | None = None) -> dict[str, Policy]:
-    """Policies by name. own: the settings of a campaign's policy, used where its kind is named; others have their defaults."""
+    """Policies by name. own: the settings of a campaign's policy, used where its kind is named; others have their defaults.
+
+    InvalidInput names every problem with the names: unknown ones, with the nearest, and those that are given twice.
+    """
+    known = {"one-feature", *registry.kinds(registry.POLICIES)}
+    problems = [] if names else [Problem("needs at least one", way_out=nearest("", known))]
+    problems += [
+        Problem("unknown policy", value=name, way_out=nearest(name, known)) for name in names if name not in known
+    ]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    problems += [Problem("the same policy twice is the same campaigns twice", value=name) for name in twice]
+    if problems:
+        raise InvalidInput("policies", problems)
     own = {key: value for key, value in (own or {}).items() if key != "batch"}
     return {
         name: OneFeature()

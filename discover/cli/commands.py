@@ -351,20 +351,20 @@ def backtest(
     experiment = definition.runner(files)
     if experiment is None or (definition.experiment_settings or {}).get("kind") != "table":
         raise Unsupported("a backtest needs every answer: a campaign whose experiment is of kind 'table'")
+    try:
+        chosen = named_policies([name.strip() for name in policies.split(",") if name.strip()], definition.policy)
+    except InvalidInput as error:
+        raise typer.BadParameter("; ".join(map(str, error.problems)), param_hint="--policies") from error
     pool = definition.pool(definition.pull(files, progress=progress("candidates")))
-    names = [name.strip() for name in policies.split(",") if name.strip()]
     limit = budget or int(definition.budget.get("experiments", 60))
     study = run_study(
-        pool, definition.objective, experiment, policies=named_policies(names, definition.policy), seeds=range(seeds),
+        pool, definition.objective, experiment, policies=chosen, seeds=range(seeds),
         budget=limit, batch=int(definition.policy.get("batch", 5)), cache=files / "features", name=definition.name,
         processes=processes, progress=progress("campaigns"),
     )  # fmt: skip
     if out is not None:
         study.save(out)
-    if json_:
-        print_json(study.to_dict())
-    else:
-        typer.echo(repr(study))
+    print_json(study.to_dict()) if json_ else typer.echo(repr(study))
 
 
 def _set_aside(url: str, name: str) -> None:

@@ -157,6 +157,7 @@ def test_json_and_back(study: Study, tmp_path: Path) -> None:
 def test_few_seeds_conclude_nothing(pool: CandidatePool, tmp_path: Path, seeds: list[int]) -> None:
     """A bootstrap over a handful of seeds would be far too sure of itself."""
     few = run_study(pool, Objective("y"), table(), policies={"random": Random()}, seeds=seeds, budget=10)
+    assert f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}, 10 experiments in batches of 5\n" in repr(few)
     assert few.verdicts()[0].startswith(f"random is not to be compared with random choice on {len(seeds)} seed")
     assert Study.read(few.save(tmp_path / "few.json")).seeds == tuple(seeds)
 
@@ -164,6 +165,8 @@ def test_few_seeds_conclude_nothing(pool: CandidatePool, tmp_path: Path, seeds: 
 def test_budget_beyond_the_pool_tries_everything_once(pool: CandidatePool) -> None:
     whole = run_study(pool, Objective("y"), table(), policies={"random": Random()}, seeds=[0, 1], budget=500, batch=50)
     assert whole.budget == SIZE
+    assert whole.asked == Study.from_dict(whole.to_dict()).asked == 500
+    assert "2 seeds, 120 experiments in batches of 50 (500 were asked for; the pool holds no more)" in repr(whole)
     assert all(len(run.ids) == SIZE and run.normalised[-1] == 1.0 and run.top[-1] == 1.0 for run in whole.runs)
 
 
@@ -221,6 +224,10 @@ def test_refusals(pool: CandidatePool) -> None:
     with pytest.raises(InvalidInput) as caught:
         run_study(pool, Objective("y"), table(), policies={}, seeds=[1, 1], budget=0)
     assert len(caught.value.problems) == 3
+    with pytest.raises(InvalidInput) as caught:
+        run_study(pool, Objective("y"), table(), policies=["random", "baysian", "random"])
+    assert len(caught.value.problems) == 2
+    assert "did you mean 'bayesian'?" in str(caught.value)
     with pytest.raises(Unsupported, match="one target"):
         run_study(pool, Objective([Target("y"), Target("z")]), table())
 
