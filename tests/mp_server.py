@@ -132,8 +132,13 @@ class MPServer:
 
     @property
     def pages(self) -> list[Call]:
-        """Requests for pages."""
-        return [call for call in self.calls if "summary" in call.path]
+        """Requests for pages of documents."""
+        return [call for call in self.calls if "summary" in call.path and not _ids_alone(call)]
+
+    @property
+    def checks(self) -> list[Call]:
+        """Requests for ids alone: the closing check."""
+        return [call for call in self.calls if "summary" in call.path and _ids_alone(call)]
 
     def taken(self, name: str, call: Call) -> Fault | None:
         """The first fault that is due for this request."""
@@ -173,6 +178,10 @@ class MPServer:
         self.closing.set()
         self._http.shutdown()
         self._http.server_close()
+
+
+def _ids_alone(call: Call) -> bool:
+    return call.params.get("_fields") == "material_id"
 
 
 def _holds(document: Document, name: str, value: str) -> bool:

@@ -2,7 +2,8 @@
 
 Never a partial or doubled pool, and never an unbounded wait. The client (mp-api, unmodified, dict mode) asks for pages
 through a session of ours, which bounds every exchange (`mp_session`), checks every page and keeps it for a resume
-(`mp_pages`). The database's version is read before and after: a pull that straddles a release is discarded.
+(`mp_pages`). After the last page the ids are read once more and must be the same. The database's version is read before
+and after: a pull that straddles a release is discarded.
 
 Data: Jain et al., APL Materials 1, 011002 (2013), doi:10.1063/1.4812323, CC-BY 4.0. Rows under BY-NC (GNoME) are left
 out unless `include_gnome` is set.
@@ -162,7 +163,9 @@ class MaterialsProject:
             service.close()
 
     def _rounds(self, service: Any, request: Request, refresh: bool, progress: Progress | None) -> Snapshot:
-        """Pull; and once more from the beginning if pages of an earlier run or a new release explain a contradiction."""
+        """Pull; and once more from the beginning if moved rows, pages of an earlier run or a new release explain a contradiction."""
+        from discover.candidates.mp_pages import RowsMoved
+
         for last in (False, True):
             before = service.database_version()
             if not refresh and (kept := self._kept(request, before)) is not None:
@@ -178,9 +181,9 @@ class MaterialsProject:
             except SourceQueryError:
                 pages.forget()
                 raise
-            except SourceIntegrityError:
+            except SourceIntegrityError as error:
                 pages.forget()
-                if last or not (pages.resumed or service.changed_since(before)):
+                if last or not (isinstance(error, RowsMoved) or pages.resumed or service.changed_since(before)):
                     raise
                 continue
             pages.forget()

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from discover.candidates.mp_pages import PageBook, PageStore, read_json
+from discover.candidates.mp_pages import PageBook, PageStore, read_ids, read_json
 from discover.candidates.mp_request import Request
 from discover.candidates.mp_session import Fault, GuardedSession, Limits, Patience, Runtime, Transport, bounded
 from discover.errors import SourceError, SourceIntegrityError, SourceQueryError, SourceUnavailable
@@ -27,9 +27,11 @@ class Pages:
         self._service, self._store, self.book = service, store, book
         self.asked = 0
         self.resumed = 0
+        self._url = ""
 
     def fetch(self, url: str, params: Mapping[str, Any]) -> tuple[int, bytes]:
         """Status and body for the client. A list of ids that is too long for one request is left for it to split."""
+        self._url = url
         kept = self._store.get(params)
         if kept is not None:
             self._accept(params, kept)
@@ -53,6 +55,20 @@ class Pages:
         self.book.accept(params, body)
         self._store.put(params, body)
         return 200, body
+
+    def confirm(self) -> None:
+        """Read the ids of every stream once more. RowsMoved unless they are those of the pages."""
+        for stream in self.book.streams.values():
+            stream.check(self._ids)
+
+    def _ids(self, params: Mapping[str, Any]) -> tuple[list[str], int]:
+        """Never from disk: it is the service of now that has to agree."""
+        patience, transport = self._service.patience, self._service.transport
+
+        def attempt() -> tuple[list[str], int]:
+            return read_ids(transport.judge(transport.get(self._url, params, patience.attempt)).body)
+
+        return patience.persist(attempt, "the closing check of the pull from the Materials Project")
 
     def forget(self) -> None:
         """Throw the kept pages away."""
@@ -120,6 +136,7 @@ class Service:
             why = f"{type(error).__name__}: {self.transport.scrub(error)}"
             raise SourceIntegrityError(f"the client could not read the answer ({why}). Nothing was kept") from None
         pages.book.check_whole(len(documents))
+        pages.confirm()
         return documents
 
     def _client(self, session: GuardedSession) -> Any:

@@ -2,7 +2,8 @@
 
 The client adds pages up and believes them. So completeness is decided here: the total must be the same on every page,
 every page must hold exactly the rows that are due, and no id may come twice in any spelling. As many different ids as
-the service has rows is a whole pull, in whatever order they came.
+the service has rows is a whole pull, in whatever order they came. Whether they are the right ones, a second reading of
+the ids alone tells (`Stream.check`): a total that is too small and a row that moved between pages show only there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,54 @@ from discover.errors import SourceError, SourceIntegrityError
 from discover.protocols import Progress
 
 _WINDOW = ("_skip", "_limit")
+LARGEST_PAGE = 1000
+
+
+class RowsMoved(SourceIntegrityError):
+    """The service tells other ids than its pages held: rows moved between pages, or its total is wrong."""
+
+
+@dataclass
+class Stream:
+    """Pages that differ in nothing but their window: what was asked, how many rows there are, and the ids that came."""
+
+    params: dict[str, Any]
+    total: int
+    ids: set[str] = field(default_factory=set)
+
+    def check(self, ask: Callable[[Mapping[str, Any]], tuple[list[str], int]]) -> None:
+        """Read the ids anew, and one row past the last. RowsMoved unless they are those that came, and no more.
+
+        ask: ids of a page, and the total that it states. A page may be shorter than asked for.
+        """
+        found: list[str] = []
+        while len(found) < self.total:
+            names, total = ask(self._window(len(found), LARGEST_PAGE))
+            if total != self.total:
+                raise _moved(f"the total changed from {self.total} to {total} rows")
+            if not names:
+                raise _moved(f"of {self.total} rows only {len(found)} have an id")
+            found += names
+        if len(found) != len(self.ids) or set(found) != self.ids:
+            raise _moved(_difference(self.ids, found))
+        beyond, _ = ask(self._window(self.total, 1))
+        if beyond:
+            raise _moved(f"after the last of {self.total} rows comes {beyond[0]}: the total is too small")
+
+    def _window(self, skip: int, limit: int) -> dict[str, Any]:
+        return {**self.params, "_fields": "material_id", "_skip": skip, "_limit": limit}
+
+
+def _moved(why: str) -> RowsMoved:
+    return RowsMoved(f"the ids were read once more after the last page, and {why}. Nothing was kept; pull again")
+
+
+def _difference(kept: set[str], found: list[str]) -> str:
+    lost, gone = sorted(set(found) - kept), sorted(kept.difference(found))
+    if not lost and not gone:
+        return f"{len(found)} rows have {len(kept)} ids"
+    told = [f"{', '.join(names[:5])} {what}" for names, what in ((lost, "had not come"), (gone, "are gone")) if names]
+    return " and ".join(told)
 
 
 class PageStore:
@@ -79,8 +129,7 @@ class PageBook:
 
     def __init__(self, progress: Progress | None = None):
         self._progress = progress
-        self._totals: dict[str, int] = {}
-        self._rows: dict[str, int] = {}
+        self.streams: dict[str, Stream] = {}
         self._seen: dict[str, str] = {}
 
     @property
@@ -95,31 +144,26 @@ class PageBook:
 
     def accept(self, params: Mapping[str, Any], body: bytes) -> None:
         """Enter a page. Fault, with nothing entered, if it is not what is due."""
-        stream = json.dumps({k: str(v) for k, v in params.items() if k not in _WINDOW}, sort_keys=True)
+        asked = {k: v for k, v in params.items() if k not in _WINDOW}
+        name = json.dumps({k: str(v) for k, v in asked.items()}, sort_keys=True)
         skip, limit = int(params.get("_skip") or 0), int(params["_limit"])
         rows, total = _read(body)
-        if self._totals.get(stream, total) != total:
-            raise _contradiction(f"the total changed from {self._totals[stream]} to {total} rows between pages")
+        stream = self.streams.get(name) or Stream(asked, total)
+        if stream.total != total:
+            raise _contradiction(f"the total changed from {stream.total} to {total} rows between pages")
         due = max(0, min(limit, total - skip))
         if len(rows) != due:
             raise _contradiction(_miscount(len(rows), due, skip, limit, total))
         found = self._new_ids(rows)
-        self._totals[stream] = total
-        self._rows[stream] = self._rows.get(stream, 0) + len(rows)
+        self.streams[name] = stream
+        stream.ids |= found.keys()
         self._seen |= found
         if self._progress is not None:
-            self._progress(self.rows, sum(self._totals.values()))
+            self._progress(self.rows, sum(stream.total for stream in self.streams.values()))
 
     def _new_ids(self, rows: list[Any]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for place, row in enumerate(rows):
-            spelling = row.get("material_id") if isinstance(row, dict) else None
-            if not isinstance(spelling, str):
-                raise _contradiction(f"row {place} of a page has no material_id")
-            try:
-                name = canonical_id(spelling)
-            except SourceIntegrityError as error:
-                raise _contradiction(str(error)) from None
+        for name, spelling in _ids(rows):
             before = found.get(name) or self._seen.get(name)
             if before is not None:
                 spelt = f"as {before!r} and {spelling!r}" if before != spelling else f"as {spelling!r}"
@@ -131,13 +175,33 @@ class PageBook:
 
     def check_whole(self, received: int) -> None:
         """SourceIntegrityError unless every row that the service announced has come, and the client returned them all."""
-        for stream, total in self._totals.items():
-            if self._rows[stream] != total:
-                raise SourceIntegrityError(f"{self._rows[stream]} of {total} rows came. Nothing was kept; pull again")
+        for stream in self.streams.values():
+            if len(stream.ids) != stream.total:
+                told = f"{len(stream.ids)} of {stream.total} rows came"
+                raise SourceIntegrityError(f"{told}. Nothing was kept; pull again")
         if received != self.rows:
             raise SourceIntegrityError(
                 f"the client returned {received} of {self.rows} rows. Nothing was kept; pull again"
             )
+
+
+def read_ids(body: bytes) -> tuple[list[str], int]:
+    """Ids of a page in one spelling, and the total that it states. Fault if it is no page."""
+    rows, total = _read(body)
+    return [name for name, _ in _ids(rows)], total
+
+
+def _ids(rows: list[Any]) -> Iterator[tuple[str, str]]:
+    """Each row's id: in one spelling, and as it came."""
+    for place, row in enumerate(rows):
+        spelling = row.get("material_id") if isinstance(row, dict) else None
+        if not isinstance(spelling, str):
+            raise _contradiction(f"row {place} of a page has no material_id")
+        try:
+            name = canonical_id(spelling)
+        except SourceIntegrityError as error:
+            raise _contradiction(str(error)) from None
+        yield name, spelling
 
 
 def _contradiction(why: str) -> Fault:

@@ -319,6 +319,80 @@ def test_rows_that_move_between_pages_are_noticed(server: MPServer, tmp_path: Pa
     assert nothing_was_kept(tmp_path)
 
 
+@pytest.mark.parametrize("total", [20, 40])
+def test_a_total_that_is_too_small_is_noticed_though_it_ends_a_page(
+    total: int, server: MPServer, tmp_path: Path
+) -> None:
+    server.fail(edited(set_total(total)), times=ALWAYS)
+    with pytest.raises(SourceIntegrityError, match="had not come"):
+        source(server, tmp_path).pull()
+    assert nothing_was_kept(tmp_path)
+    assert len(server.pages) == 2 * total / 20, "once more from the beginning, not more"
+
+
+def test_a_total_that_is_too_small_is_noticed_though_no_page_holds_more(server: MPServer, tmp_path: Path) -> None:
+    def fault(handler: Any, call: Call) -> None:
+        limit = min(int(call.params["_limit"]), max(1, 40 - int(call.params.get("_skip", 0))))
+        page = server.page({**call.params, "_limit": str(limit)})
+        page["meta"]["total_doc"] = 40
+        handler.send_json(page)
+
+    server.fail(fault, times=ALWAYS)
+    with pytest.raises(SourceIntegrityError, match=r"after the last of 40 rows comes mp-\d+"):
+        source(server, tmp_path).pull()
+    assert nothing_was_kept(tmp_path)
+
+
+def shift(server: MPServer) -> Fault:
+    """A row of the first page goes and one comes at the end, so that the total stays."""
+
+    def fault(handler: Any, call: Call) -> None:
+        rows = sorted((row for row in server.documents if row["band_gap"] >= 0.5), key=lambda r: r["material_id"])
+        server.documents.remove(rows[3])
+        server.documents.append({**rows[4], "material_id": f"mp-zz{'abcdefgh'[len(server.pages)]}"})
+        handler.answer(call)
+
+    return fault
+
+
+def test_a_row_that_moves_to_a_finished_page_is_not_lost(server: MPServer, tmp_path: Path) -> None:
+    server.fail(shift(server), when=second)
+    snapshot = source(server, tmp_path).pull()
+    assert set(snapshot.ids) == wanted(server)
+    assert (len(server.pages), len(server.checks)) == (6, 3)
+
+
+def test_rows_that_keep_moving_are_an_error(server: MPServer, tmp_path: Path) -> None:
+    server.fail(shift(server), when=second, times=ALWAYS)
+    with pytest.raises(SourceIntegrityError, match=r"mp-\d+ had not come and mp-\d+ are gone"):
+        source(server, tmp_path).pull()
+    assert len(server.pages) == 6
+    assert nothing_was_kept(tmp_path)
+
+
+def test_the_closing_check_asks_for_ids_alone_and_for_one_row_past_the_last(server: MPServer, tmp_path: Path) -> None:
+    source(server, tmp_path).pull()
+    page = server.pages[0].params
+    same = {name: value for name, value in page.items() if name not in ("_fields", "_limit", "_skip")}
+    assert [call.params for call in server.checks] == [
+        {**same, "_fields": "material_id", "_skip": skip, "_limit": limit}
+        for skip, limit in (("0", "1000"), ("52", "1"))
+    ]
+
+
+def test_a_fault_in_the_closing_check_is_asked_again_and_one_that_stays_is_an_error(
+    server: MPServer, tmp_path: Path
+) -> None:
+    alone = lambda call: call.params.get("_fields") == "material_id"  # noqa: E731
+    for fault in (status(503), raw(b"<html>"), mp_server.drop):
+        server.fail(fault, when=alone)
+    assert set(source(server, tmp_path / "a").pull().ids) == wanted(server)
+    server.fail(status(503), when=alone, times=ALWAYS)
+    with pytest.raises(SourceUnavailable, match=r"closing check.*answered 503"):
+        source(server, tmp_path / "b", attempts=2).pull()
+    assert not list((tmp_path / "b").rglob("*.parquet"))
+
+
 def test_a_wrong_total_from_the_start(server: MPServer, tmp_path: Path) -> None:
     server.fail(edited(set_total(75)), times=ALWAYS)
     with pytest.raises(SourceIntegrityError, match=r"were due and 12 came"):
