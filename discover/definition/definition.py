@@ -22,7 +22,7 @@ from discover.definition.model import CampaignModel, ColumnFeature
 from discover.errors import CampaignNotFound, InvalidDefinition, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import CandidateSource, Experiment, Progress
-from discover.store.database import path_of
+from discover.store.database import files_of, path_of
 from discover.store.log import EventLog
 
 MADE_FROM = {"composition": "formula", "structure": "structure"}
@@ -148,8 +148,8 @@ class Definition:
         url = store or self.store
         if not create and not self.begun(url):
             raise CampaignNotFound(f"campaign {self.name!r} has not begun in {url}; {_BEGINS}")
-        log = EventLog(url)
-        if self.name in log.names():
+        if self.begun(url):
+            log = EventLog(url)
             campaign = Campaign.open(self.name, store=log)
             if changes == "note" and not fixed(change := differences(campaign.definition, self.settings)):
                 if change:
@@ -157,9 +157,11 @@ class Definition:
                 return campaign
             redefine(campaign._journal, self.settings, changes == "accept")
             return Campaign.open(self.name, store=log)
-        pool = self.pool(self.pull(log.database.files, progress=progress))
+        pool = self.pool(
+            self.pull(files_of(url), progress=progress)
+        )  # before there is a store: a failed pull leaves none
         return Campaign.create(
-            self.name, objective=self.objective, candidates=pool, policy=self.policy, store=log, seed=self.seed,
+            self.name, objective=self.objective, candidates=pool, policy=self.policy, store=url, seed=self.seed,
             if_exists="open", budget=self.budget, experiment=self.experiment_settings, source=self.source_settings,
             features=list(self.features), title=self.title, about=self.about, progress=progress,
         )  # fmt: skip

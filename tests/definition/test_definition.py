@@ -8,7 +8,7 @@ import pytest
 
 from discover.definition import load
 from discover.definition.definition import schema
-from discover.errors import CampaignNotFound, DefinitionChanged, InvalidDefinition
+from discover.errors import CampaignNotFound, DefinitionChanged, DiscoverError, InvalidDefinition
 
 CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
 
@@ -207,3 +207,10 @@ def test_options_of_kinds_are_reported_in_plain_words(folder):
                  "'experiment.valid', value 3: must be a mapping"):  # fmt: skip
         assert part in found, found
     assert "Input should" not in found
+
+
+def test_a_campaign_that_cannot_begin_leaves_no_store(folder):
+    (folder / "x.yaml").write_text(GOOD.replace("file: dyes.csv", "file: none.csv"))
+    with pytest.raises(DiscoverError, match=r"none\.csv"):
+        load(folder / "x.yaml").open()
+    assert not list(folder.glob(".discover/*.db"))
