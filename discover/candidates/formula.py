@@ -14,6 +14,8 @@ _TABLE = (
 )
 SYMBOLS = tuple(_TABLE.split())
 ELEMENTS = frozenset(SYMBOLS)
+SERVED = ELEMENTS | {"D", "T"}
+"""Symbols that a service's rows may hold: the isotopes of hydrogen have their own."""
 WILD = "*"
 
 _TOKEN = re.compile(

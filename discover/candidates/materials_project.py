@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discover.candidates.mp_request import Request, check_filtered
-from discover.candidates.query import matches
+from discover.candidates.query import matches, unreadable
 from discover.errors import (
     IntegrityError,
     InvalidInput,
@@ -34,6 +34,8 @@ from discover.errors import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from discover.candidates.mp_fetch import Pages
     from discover.candidates.mp_session import Runtime
     from discover.candidates.snapshot import Snapshot
@@ -210,6 +212,7 @@ class MaterialsProject:
                 f"{len(missing)} of the ids asked for are not in database version {database}: {', '.join(missing[:10])}"
             )
             raise SourceQueryError(f"{told}. Leave them out, or set deprecated: true if they were withdrawn")
+        _check_readable(frame, request)
         fits = matches(frame, request.query)
         closed = frame[LICENCE].astype(object).map(_non_commercial).to_numpy(dtype=bool) & (not self.include_gnome)
         kept = frame[fits & ~closed].reset_index(drop=True)
@@ -242,6 +245,17 @@ class MaterialsProject:
             return Snapshot.write(kept, self._folder, id=ID, provenance=provenance, structure=structure)
         except InvalidInput as error:
             raise SourceIntegrityError(f"the documents make no table: {error}") from error
+
+
+def _check_readable(frame: pd.DataFrame, request: Request) -> None:
+    """SourceIntegrityError for values by which the query would judge a row and that are no such values."""
+    found = unreadable(frame, request.query)
+    if found:
+        ids = frame["material_id"].tolist()
+        told = [f"{ids[place]}: field {column!r} holds {str(cell)[:80]!r}" for place, column, cell in found[:10]]
+        more = [f"and {len(found) - 10} more"] if len(found) > 10 else []
+        listed = "".join(f"\n  - {line}" for line in [*told, *more])
+        raise SourceIntegrityError(f"values by which the query cannot judge; nothing was kept{listed}")
 
 
 class MissingKey(SourceKeyError):

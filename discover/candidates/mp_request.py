@@ -42,7 +42,12 @@ class Request:
     @property
     def judged(self) -> tuple[str, ...]:
         """Columns by which the query judges rows."""
-        return tuple(_answering(word) for word, value in self.query.items() if narrows(word, value))
+        found: list[str] = []
+        for word, value in self.query.items():
+            if narrows(word, value):
+                column = _answering(word)
+                found += [f"{column}.{prop}" for prop in value] if word == "has_props" else [column]
+        return tuple(found)
 
     @property
     def hash(self) -> str:

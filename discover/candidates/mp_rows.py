@@ -20,14 +20,29 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
+from discover.candidates.formula import SERVED
 from discover.candidates.mp_ids import canonical_id
+from discover.candidates.query import CRYSTAL_SYSTEMS
 from discover.candidates.structures import structure_text
 from discover.errors import InvalidInput, SourceIntegrityError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["number", "whole", "flag", "text", "list", "mapping", "amounts", "structure", "any"]
+Kind = Literal[
+    "number",
+    "whole",
+    "flag",
+    "text",
+    "list",
+    "elements",
+    "texts",
+    "crystal system",
+    "mapping",
+    "amounts",
+    "structure",
+    "any",
+]
 
 ID = "material_id"
 DISPLAY = "display_id"
@@ -35,6 +50,9 @@ LICENCE = "builder_meta.license"
 ALIASES: Mapping[str, str] = {"formula": "formula_pretty"}
 """Columns under the names that other sources use, by the service's name of the field."""
 _MOST_TOLD = 10
+_LARGEST_WHOLE = 2**53
+_PARTS: Mapping[str, Kind] = {"bulk_modulus": "number", "shear_modulus": "number", "has_props": "flag"}
+"""Kinds of the parts of fields whose parts the client's model does not list."""
 
 
 def root(name: str) -> str:
@@ -52,6 +70,8 @@ def document_fields() -> Mapping[str, tuple[Kind, Mapping[str, Kind]]]:
         "structure": "structure",
         "composition": "amounts",
         "composition_reduced": "amounts",
+        "elements": "elements",
+        "possible_species": "texts",
         ID: "text",
     }
     return {
@@ -94,7 +114,8 @@ def _kind(annotation: Any) -> Kind:
 
 def _parts(annotation: Any) -> Mapping[str, Kind]:
     fields = getattr(_bare(annotation), "model_fields", {})
-    return {name: _kind(info.annotation) for name, info in fields.items()}
+    special: dict[str, Kind] = {"crystal_system": "crystal system"}
+    return {name: special.get(name) or _kind(info.annotation) for name, info in fields.items()}
 
 
 @dataclass
@@ -106,7 +127,7 @@ class Account:
 
 
 def rows_of(
-    documents: Sequence[Mapping[str, Any]], columns: Sequence[str], judged: Iterable[str], *, needs_licence: bool
+    documents: Sequence[Mapping[str, Any]], columns: Sequence[str], judged: Sequence[str], *, needs_licence: bool
 ) -> tuple[pd.DataFrame, Account]:
     """Rows [n] with id, display form, licence and the columns, in the order of the documents.
 
@@ -143,7 +164,7 @@ def _cells(document: Mapping[str, Any], name: str, account: Account, problems: l
         return {name: None}
     kind, parts = document_fields()[name]
     if kind == "mapping" and isinstance(value, Mapping):
-        pairs = {f"{name}.{part}": (inner, parts.get(part, "any")) for part, inner in value.items()}
+        pairs = {f"{name}.{part}": (inner, parts.get(part, _PARTS.get(name, "any"))) for part, inner in value.items()}
     else:
         pairs = {name: (value, kind)}
     row = {}
@@ -157,7 +178,7 @@ def _cells(document: Mapping[str, Any], name: str, account: Account, problems: l
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:77] + "…"
 
 
@@ -165,12 +186,12 @@ def _cell(value: Any, kind: Kind) -> Any:
     """A value of its kind. TypeError says what was expected."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "number":
-        if not is_number or not math.isfinite(value):
+        if not is_number or not _is_finite(value):
             raise TypeError("a number")
         return float(value)
     if kind == "whole":
-        if not is_number or value != int(value):
-            raise TypeError("a whole number")
+        if not is_number or not abs(value) <= _LARGEST_WHOLE or value != int(value):
+            raise TypeError("a whole number, at most 2**53")
         return int(value)
     if kind == "flag":
         if not isinstance(value, bool):
@@ -180,13 +201,30 @@ def _cell(value: Any, kind: Kind) -> Any:
         return _text(value)
     if kind == "structure":
         return structure_text(value)
-    if kind == "list":
-        return _list(value)
+    if kind in ("list", "elements", "texts"):
+        return _list(value, kind)
+    if kind == "crystal system":
+        if value not in CRYSTAL_SYSTEMS:
+            raise TypeError(f"one of {', '.join(CRYSTAL_SYSTEMS)}")
+        return value
+    if is_number and not (abs(value) <= _LARGEST_WHOLE if isinstance(value, int) else math.isfinite(value)):
+        raise TypeError("a finite number, if whole at most 2**53")
     if kind in ("mapping", "amounts") and not isinstance(value, Mapping):
         raise TypeError("an object")
-    if kind == "amounts" and not all(isinstance(amount, int | float) and amount > 0 for amount in value.values()):
+    if kind == "amounts" and not all(_is_amount(amount) for amount in value.values()):
         raise TypeError("positive amounts of elements")
     return _json(value) if isinstance(value, Mapping | list) else value
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value) and value > 0
 
 
 def _text(value: Any) -> str:
@@ -197,14 +235,21 @@ def _text(value: Any) -> str:
     return value
 
 
-def _list(value: Any) -> Any:
+def _list(value: Any, kind: Kind) -> Any:
     if not isinstance(value, list):
         raise TypeError("a list")
+    if kind == "elements" and not all(isinstance(part, str) and part in SERVED for part in value):
+        raise TypeError("a list of element symbols")
+    if kind == "texts" and not all(isinstance(part, str) for part in value):
+        raise TypeError("a list of texts")
     return value if all(isinstance(part, str) for part in value) else _json(value)
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise TypeError("finite numbers") from None
 
 
 def _contradictions(document: Mapping[str, Any], owner: str) -> list[str]:
@@ -240,8 +285,8 @@ def _nowhere(
     return found if cells else []
 
 
-def _unjudged(documents: Sequence[Mapping[str, Any]], judged: Iterable[str], account: Account) -> list[str]:
-    """Rows that lack a field by which the query would judge them."""
+def _unjudged(documents: Sequence[Mapping[str, Any]], judged: Sequence[str], account: Account) -> list[str]:
+    """Rows that lack a field, or a part of a field, by which the query would judge them."""
     found = []
     for name in dict.fromkeys(map(root, judged)):
         if 0 < account.absent[name] < len(documents):
@@ -249,6 +294,12 @@ def _unjudged(documents: Sequence[Mapping[str, Any]], judged: Iterable[str], acc
             found.append(
                 f"{lacking}: field {name!r}, by which the query judges, is absent, as in {account.absent[name]} rows"
             )
+    for column in dict.fromkeys(judged):
+        name, part = root(column), column.partition(".")[2]
+        without = [row[ID] for row in documents if isinstance(row.get(name), Mapping) and part not in row[name]]
+        if part and without:
+            told = f"is absent, as in {len(without)} rows"
+            found.append(f"{canonical_id(without[0])}: field {column!r}, by which the query judges, {told}")
     return found
 
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from discover.candidates.formula import ELEMENTS, SYMBOLS, WILD, chemsys_matches, formula_matches, parse_formula
-from discover.errors import InvalidInput, Problem, SourceQueryError, nearest
+from discover.candidates.formula import ELEMENTS, SERVED, SYMBOLS, WILD, chemsys_matches, formula_matches, parse_formula
+from discover.errors import InvalidInput, Problem, SourceIntegrityError, SourceQueryError, nearest
 from discover.protocols import BoolArray
 
 if TYPE_CHECKING:
@@ -259,6 +259,46 @@ def matches(frame: pd.DataFrame, query: Mapping[str, Any]) -> BoolArray:
     if problems:
         raise InvalidQuery("query", problems)
     return keep
+
+
+def unreadable(frame: pd.DataFrame, query: Mapping[str, Any]) -> list[tuple[int, str, Any]]:
+    """Cells that are there and that `matches` cannot read as what a word speaks of: place of the row, column, cell."""
+    names = [str(name) for name in frame.columns]
+    found: dict[tuple[int, str], Any] = {}
+    for word, value in query.items():
+        if word not in WORDS or not narrows(word, value):
+            continue
+        props = [f"has_props.{prop}" for prop in _listed(value)] if word == "has_props" else [_column(word, names)]
+        for column in props:
+            if column is None or column not in names:
+                continue
+            for place, cell in enumerate(frame[column]):
+                if not _missing(cell) and not _reads(WORDS[word], cell):
+                    found[place, column] = cell
+    return [(place, column, cell) for (place, column), cell in sorted(found.items(), key=lambda pair: pair[0])]
+
+
+def _reads(word: Word, cell: Any) -> bool:
+    """Whether a cell is a value of the word's form."""
+    is_flag = isinstance(cell, bool | np.bool_)
+    try:
+        if word.form in ("range", "whole"):
+            return isinstance(cell, int | float | np.number) and not is_flag and math.isfinite(cell)
+        if word.form in ("flag", "props"):
+            return is_flag
+        if word.form in ("elements", "chemsys"):
+            return bool(symbols(cell)) and symbols(cell) <= SERVED
+        if word.form == "formula":
+            return {symbol for symbol, _ in parse_formula(cell)} <= SERVED
+        if word.form == "species":
+            return bool(_texts(cell)) or cell == "[]" or not len(cell)
+        if word.form == "ids":
+            from discover.candidates.mp_ids import canonical_id
+
+            return bool(canonical_id(cell))
+    except (ValueError, TypeError, AttributeError, OverflowError, SourceIntegrityError):
+        return False
+    return cell in word.choices if word.choices else isinstance(cell, str)
 
 
 def _column(word: str, names: Sequence[str]) -> str | None:

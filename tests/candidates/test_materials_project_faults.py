@@ -663,6 +663,24 @@ MISTYPED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "negative amounts": ({"composition_reduced": {"O": -1}}, "field .* expected positive amounts"),
     "half a structure": ({"structure": {"sites": []}}, "field 'structure' holds .*not a crystal structure"),
+    "atomic numbers": ({"elements": [14, 8]}, r"field 'elements' holds \[14, 8\], expected a list of element symbols"),
+    "small letters": ({"elements": ["si", "o"]}, "field 'elements' holds .*, expected a list of element symbols"),
+    "null among elements": ({"elements": ["O", None]}, "field 'elements' holds .*null.*, expected a list of element"),
+    "objects for elements": ({"elements": [{"O": 1}]}, "field 'elements' holds .*, expected a list of element symbols"),
+    "lists within elements": ({"elements": [["O"]]}, "field 'elements' holds .*, expected a list of element symbols"),
+    "numbers for species": ({"possible_species": [1]}, "field 'possible_species' holds .*, expected a list of texts"),
+    "a text for a modulus": ({"bulk_modulus": {"vrh": "about 20"}}, "field 'bulk_modulus.vrh' holds .*, expected a n"),
+    "an object for a modulus": ({"bulk_modulus": {"vrh": {"x": 1}}}, "field 'bulk_modulus.vrh' holds .*, expected a n"),
+    "a text for a property": ({"has_props": {"dielectric": "false"}}, "field 'has_props.dielectric' holds .*, expecte"),
+    "an odd crystal system": (
+        {"symmetry": {"crystal_system": "cubic"}},
+        r"field 'symmetry.crystal_system' holds \"cubic\", expected one of Triclinic, .*Cubic",
+    ),
+    "far too many sites": (
+        {"nsites": 1e308},
+        r"field 'nsites' holds 1e\+308, expected a whole number, at most 2\*\*53",
+    ),
+    "more sites than 64 bits": ({"nsites": 10**19}, "field 'nsites' holds 10000000000000000000, expected a whole"),
     "too few elements": ({"nelements": 9}, "field 'nelements' says 9, but there are"),
     "too few sites": ({"nsites": 99}, "field 'nsites' says 99, but there are"),
 }
@@ -675,6 +693,53 @@ def test_a_mistyped_field_is_told_with_id_field_and_value(name: str, server: MPS
     owner = change(server, lambda row: row.update(changes))
     with pytest.raises(SourceIntegrityError, match=f"{owner}: {told}"):
         source(server, tmp_path, fields=(*changes, *BESIDE.get(next(iter(changes)), ()))).pull()
+    assert nothing_was_kept(tmp_path)
+
+
+JUDGED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "elements as numbers": ({"elements": ["O"]}, {"elements": [14, 8]}, "field 'elements' holds"),
+    "elements in small letters": ({"exclude_elements": ["Si"]}, {"elements": ["si", "o"]}, "field 'elements' holds"),
+    "null among elements": ({"elements": ["O"]}, {"elements": ["O", None]}, "field 'elements' holds"),
+    "objects for elements": ({"elements": ["O"]}, {"elements": [{}]}, "field 'elements' holds"),
+    "a modulus in words": (
+        {"k_vrh": [20, 50]},
+        {"bulk_modulus": {"vrh": "about 20"}},
+        "field 'bulk_modulus.vrh' holds",
+    ),
+    "a modulus as text": ({"k_vrh": [20, 50]}, {"bulk_modulus": {"vrh": "30"}}, "field 'bulk_modulus.vrh' holds"),
+    "a modulus as object": ({"k_vrh": [20, 50]}, {"bulk_modulus": {"vrh": {"x": 1}}}, "field 'bulk_modulus.vrh' holds"),
+    "no such modulus": ({"k_vrh": [20, 50]}, {"bulk_modulus": {"voigt": 30.0}}, "field 'bulk_modulus.vrh'.* is absent"),
+    "no such property": ({"has_props": ["dielectric"]}, {"has_props": {}}, "field 'has_props.dielectric'.* is absent"),
+    "a property in words": (
+        {"has_props": ["dielectric"]},
+        {"has_props": {"dielectric": "false"}},
+        "field 'has_props.dielectric' holds",
+    ),
+    "a small crystal system": (
+        {"crystal_system": ["Cubic"]},
+        {"symmetry": {"crystal_system": "cubic"}},
+        "field 'symmetry.crystal_system' holds",
+    ),
+    "no space group": ({"spacegroup_number": 225}, {"symmetry": {}}, "field 'symmetry.number'.* is absent"),
+    "a space group too many": (
+        {"spacegroup_number": 225},
+        {"symmetry": {"number": 231}},
+        "'symmetry.number' holds '231'",
+    ),
+    "half a formula": ({"formula": ["*2O3", "ABO3"]}, {"formula_pretty": "((("}, r"field 'formula' holds '\(\(\('"),
+    "a system of questions": ({"chemsys": ["Si-O"]}, {"chemsys": "??"}, "field 'chemsys' holds"),
+}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_row_that_cannot_be_judged_is_never_dropped_silently(name: str, server: MPServer, tmp_path: Path) -> None:
+    """The service lets the row through, as one does that judges by something else than it serves."""
+    query, changes, told = JUDGED[name]
+    words = "elements exclude_elements k_vrh_min k_vrh_max has_props crystal_system spacegroup_number formula chemsys"
+    server.ignored = frozenset(words.split())
+    owner = change(server, lambda row: row.update(changes))
+    with pytest.raises(SourceIntegrityError, match=f"{owner}: .*{told}"):
+        source(server, tmp_path, query).pull()
     assert nothing_was_kept(tmp_path)
 
 
