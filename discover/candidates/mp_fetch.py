@@ -33,7 +33,7 @@ class Pages:
         """Status and body for the client. A list of ids that is too long for one request is left for it to split."""
         self._url = url
         kept = self._store.get(params)
-        if kept is not None:
+        if kept is not None and not self._service.transport.betrays(kept):
             self._accept(params, kept)
             self.resumed += 1
             return 200, kept

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,9 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _AGAIN = (408, 425, 429)
 _CONNECT = 20.0
 _LONGEST_BACKOFF = 30.0
+_CHUNK = 65_536
+LARGEST_BODY = 512 * 1024**2
+_ESCAPED = re.compile(rb"\\u00([0-9a-fA-F]{2})")
 
 
 def _utc_now() -> datetime:
@@ -180,17 +184,32 @@ class Transport:
         except (requests.RequestException, OSError) as error:
             why = f"{type(error).__name__}: {self.scrub(error)}"
             raise Fault(SourceUnavailable, f"the connection failed ({why})", again=True) from None
+        except ValueError as error:
+            raise Fault(SourceUnavailable, f"the head of the answer cannot be read ({self.scrub(error)})") from None
 
     def _read(self, url: str, params: Mapping[str, Any], seconds: float, started: list[requests.Response]) -> Reply:
         timeouts = (min(_CONNECT, seconds), seconds)
         with self._session.get(url, params=params, stream=True, timeout=timeouts, allow_redirects=False) as response:
             started.append(response)
-            return Reply(response.status_code, response.headers, response.content, response.url)
+            body = bytearray()
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > LARGEST_BODY:
+                    raise Fault(SourceIntegrityError, f"an answer is larger than {LARGEST_BODY // 1024**2} MB")
+            return Reply(response.status_code, response.headers, bytes(body), response.url)
+
+    def betrays(self, body: bytes) -> bool:
+        """Whether the key is in a body, as it is or as JSON may write it."""
+        key = self._key.encode()
+        plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), body).replace(b"\\/", b"/")
+        return key in body or key in plain
 
     def judge(self, reply: Reply, *, heartbeat: bool = False) -> Reply:
         """The reply if it is a success. Fault by cause for anything else."""
         status, where = reply.status, f"the service answered {reply.status}"
         if status == 200:
+            if self.betrays(reply.body):
+                raise Fault(SourceIntegrityError, "the answer holds the API key, which belongs on no disk")
             return reply
         if status < 300:
             raise Fault(SourceIntegrityError, where, again=True)
@@ -221,7 +240,7 @@ class Transport:
         return None
 
     def _detail(self, reply: Reply) -> str:
-        return self.scrub(reply.body[:500].decode("utf-8", "replace"))
+        return self.scrub(reply.body.decode("utf-8", "replace"))[:500]
 
     def scrub(self, text: object) -> str:
         """Text without the key."""

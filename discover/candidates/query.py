@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from discover.candidates.formula import ELEMENTS, SERVED, SYMBOLS, WILD, chemsys_matches, formula_matches, parse_formula
-from discover.errors import InvalidInput, Problem, SourceIntegrityError, SourceQueryError, nearest
+from discover.errors import InvalidInput, Problem, SourceQueryError, nearest
 from discover.protocols import BoolArray
 
 if TYPE_CHECKING:
@@ -291,12 +291,8 @@ def _reads(word: Word, cell: Any) -> bool:
         if word.form == "formula":
             return {symbol for symbol, _ in parse_formula(cell)} <= SERVED
         if word.form == "species":
-            return bool(_texts(cell)) or cell == "[]" or not len(cell)
-        if word.form == "ids":
-            from discover.candidates.mp_ids import canonical_id
-
-            return bool(canonical_id(cell))
-    except (ValueError, TypeError, AttributeError, OverflowError, SourceIntegrityError):
+            return all(_texts(cell))
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return False
     return cell in word.choices if word.choices else isinstance(cell, str)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import gzip
+import json
 import random
 import threading
 import time
@@ -448,6 +450,65 @@ def test_a_service_that_echoes_the_key_does_not_spread_it(code: int, server: MPS
         assert KEY not in str(error)
         assert getattr(error, "request", None) is None
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+@pytest.mark.parametrize("code", [400, 401])
+@pytest.mark.parametrize("before", range(470, 500, 7))
+def test_no_part_of_the_key_is_told_where_a_text_is_cut(
+    code: int, before: int, server: MPServer, tmp_path: Path
+) -> None:
+    server.fail(raw(b"x" * before + KEY.encode(), code), times=ALWAYS)
+    with pytest.raises(SourceError) as caught:
+        source(server, tmp_path).pull()
+    assert KEY[:4] not in str(caught.value)
+
+
+ECHOES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "in meta": lambda page: page["meta"].update(you=KEY),
+    "in a field": lambda page: page["data"][0].update(formula_pretty=KEY),
+    "where a value is cut": lambda page: page["data"][0].update(formula_pretty=["x" * 60 + KEY]),
+}
+
+
+@pytest.mark.parametrize("name", ECHOES)
+@pytest.mark.parametrize("escaped", [False, True])
+def test_an_answer_that_holds_the_key_is_refused(name: str, escaped: bool, server: MPServer, tmp_path: Path) -> None:
+    def fault(handler: Any, call: Call) -> None:
+        page = server.page(call.params)
+        ECHOES[name](page)
+        text = json.dumps(page)
+        handler.send_bytes((text.replace(KEY, f"\\u0030{KEY[1:]}") if escaped else text).encode())
+
+    server.fail(fault, when=second, times=ALWAYS)
+    with pytest.raises(SourceIntegrityError, match="holds the API key") as caught:
+        source(server, tmp_path).pull()
+    assert KEY[:8] not in str(caught.value)
+    assert all(KEY.encode() not in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_heartbeat_that_holds_the_key_is_refused(server: MPServer, tmp_path: Path) -> None:
+    server.version = KEY
+    with pytest.raises(SourceIntegrityError, match="holds the API key"):
+        source(server, tmp_path).pull()
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_an_answer_that_inflates_without_end_is_refused(
+    server: MPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.candidates.mp_session.LARGEST_BODY", 2 * 1024**2)
+    bomb = gzip.compress(b" " * (20 * 1024**2))
+    packed = [("Content-Encoding", "gzip")]
+    server.fail(lambda handler, call: handler.send_bytes(bomb, 200, packed), when=second, times=ALWAYS)
+    with pytest.raises(SourceIntegrityError, match="larger than 2 MB"):
+        source(server, tmp_path).pull()
+    assert len(server.pages) == 2, "not asked again"
+
+
+def test_an_address_that_is_none_is_a_typed_error(server: MPServer, tmp_path: Path) -> None:
+    server.fail(status(302, Location="http://[bad"), when=second, times=ALWAYS)
+    with pytest.raises(SourceUnavailable, match="cannot be read"):
+        source(server, tmp_path).pull()
 
 
 def test_the_key_does_not_follow_a_redirection(server: MPServer, tmp_path: Path) -> None:
