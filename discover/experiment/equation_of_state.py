@@ -114,13 +114,17 @@ class EquationOfState:
         return {"method": METHOD, "calculator": dict(calculator(self.calculator).identity()), "settings": settings}
 
     def describe(self) -> Mapping[str, Any]:
-        """`method` in words, `identity` and its hash `key` (equal keys: comparable numbers), `citations`, `cautions`."""
+        """`method` in words, `identity` and its hash `key` (equal keys: comparable numbers), `citations`, `cautions`.
+
+        `std_means`: what the number's standard deviation is, for whoever reads `±` beside it.
+        """
         about = calculator(self.calculator).about()
         identity = self.identity()
         return {
             "kind": "equation-of-state",
             "method": self.method,
             "unit": "GPa",
+            "std_means": "the standard deviation of the fit alone, not the accuracy of the number",
             "identity": identity,
             "key": digest(identity),
             "citations": [*about["citations"], "F. Birch, Phys. Rev. 71, 809 (1947), doi:10.1103/PhysRev.71.809"],

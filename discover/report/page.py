@@ -86,6 +86,7 @@ def _content(campaign: Any, answers: Any, experiment: Experiment | None) -> dict
     experiment = experiment or _configured(definition)
     about, missing = _described(experiment)
     status = campaign.status()
+    best = best_table(campaign)
     path = path_of(campaign)
     known = known_answers(campaign, answers, experiment, about)
     comparison = compare(campaign, path, known.answers) if known.answers is not None and len(path) else None
@@ -103,7 +104,8 @@ def _content(campaign: Any, answers: Any, experiment: Experiment | None) -> dict
         "experiment_missing": missing,
         "key": campaign.pool.id,
         "has_formula": formulas_of(campaign) is not None,
-        "best": best_table(campaign).to_dict("records"),
+        "best": best.to_dict("records"),
+        "std_means": about.get("std_means", "") if any(f"{t}_std" in best for t in campaign.objective.names) else "",
         "curve": Markup(draw_best_so_far(path, comparison).svg("curve")) if len(path) else None,
         "curve_words": words.comparison_words(path, comparison) if comparison else [],
         "answers_words": known.words,

@@ -385,6 +385,8 @@ class TestCHGNet:
         assert set(said["identity"]["calculator"]["versions"]) == {"chgnet", "torch", "pymatgen", "numpy"}
         assert any("Deng" in citation for citation in said["citations"])
         assert any("soft" in caution for caution in said["cautions"])
+        assert "fit alone, not the accuracy" in said["std_means"]
+        assert "std_means" not in said["identity"]
 
     def test_it_is_silent(self, capfd: pytest.CaptureFixture[str]) -> None:
         calculators._load_chgnet.cache_clear()

@@ -123,6 +123,32 @@ def test_everything_that_was_promised(campaign: Campaign, page: Reader) -> None:
         assert words in page.text, words
 
 
+class _Described(CallableExperiment):
+    def describe(self) -> dict[str, object]:
+        return {**super().describe(), "std_means": "that of <one> fit"}
+
+
+def test_what_a_deviation_means_is_said_where_there_is_one(begin: Callable[..., Campaign]) -> None:
+    told, plain = (kind(truth, targets={"modulus": "GPa"}, name="x") for kind in (_Described, CallableExperiment))
+    started = begin(Objective("modulus"), policy="random")
+    started.tell(started.ask(1).assign(modulus=[3.0]))
+    assert "The ± of a found value" not in harmless(render(started, experiment=told)).text
+    started.tell(started.ask(1).assign(modulus=[4.0], modulus_std=[0.5]))
+    assert "The ± of a found value is that of <one> fit; " in harmless(render(started, experiment=told)).text
+    assert "The ± of a found value" not in harmless(render(started, experiment=plain)).text
+
+
+def test_on_a_phone_the_id_stands_under_the_formula(campaign: Campaign, begin: Callable[..., Campaign]) -> None:
+    best, text = campaign.best(1)["id"].iloc[0], render(campaign)
+    assert f'<small class="id">{best}</small></td><td class="keep id">{best}</td>' in text
+    assert ".best th.id, .best td.id { display: none; }" in text
+    bare = begin(Objective("modulus"), candidates().drop(columns="formula"), policy="random")
+    bare.tell(bare.ask(1).assign(modulus=[3.0]))
+    text = render(bare)
+    assert '<small class="id">' not in text
+    assert f'<td class="keep">{bare.best(1)["id"].iloc[0]}</td>' in text
+
+
 def test_every_proposal_is_explained(campaign: Campaign, page: Reader) -> None:
     for record in campaign.proposals.to_dict("records"):
         assert re.sub(r"\s+", " ", record["reason"]) in page.text
