@@ -1,5 +1,6 @@
-"""`discover …`: campaigns from the command line."""
+"""`discover …`: campaigns from the command line. Each module registers its commands with `app`."""
 
-from discover.cli.commands import app
+from discover.cli import commands as commands
+from discover.cli.app import app
 
 __all__ = ["app"]

@@ -1,5 +1,5 @@
 """`python -m discover.cli`."""
 
-from discover.cli.commands import app
+from discover.cli import app
 
 app()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
 from discover import __version__, registry
+from discover.cli.app import Accept, AsJson, File, Store, app, command, open_campaign
 from discover.cli.output import (
     check_new_file,
-    for_a_terminal,
     notices,
     print_json,
     print_table,
@@ -24,51 +22,6 @@ from discover.cli.output import (
 )
 from discover.errors import CampaignNotFound, DiscoverError, InvalidInput, UnknownKind
 
-if TYPE_CHECKING:
-    from discover.campaign import Campaign
-    from discover.definition import Definition
-
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Let a machine choose the next calculation or experiment, learn from the result, and choose again.\n\n"
-    "Begin with: discover validate campaigns/stiff-materials.yaml",
-)
-
-File = Annotated[Path, typer.Argument(help="a campaign file (YAML)")]
-Store = Annotated[
-    str | None,
-    typer.Option(
-        "--store", envvar="DISCOVER_STORE", help="a store's URL; default: the file's, or .discover/ beside it"
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
-Accept = Annotated[
-    bool, typer.Option("--accept-changes", help="take over a changed budget, batch, policy, title or text")
-]
-
-
-def _command(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command whose own errors become one message and exit code 1, and Ctrl-C exit code 130."""
-
-    def register(function: Callable[..., None]) -> Callable[..., None]:
-        @wraps(function)
-        def call(*args: Any, **kwargs: Any) -> None:
-            try:
-                function(*args, **kwargs)
-            except DiscoverError as error:
-                typer.echo(f"error: {for_a_terminal(str(error))}", err=True)
-                raise typer.Exit(1) from error
-            except KeyboardInterrupt as error:
-                typer.echo("stopped; the next run goes on from here", err=True)
-                raise typer.Exit(130) from error
-
-        app.command(*names)(call)
-        return function
-
-    return register
-
 
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
@@ -78,7 +31,7 @@ def main(version: Annotated[bool, typer.Option("--version", help="print the vers
         raise typer.Exit
 
 
-@_command()
+@command()
 def validate(file: File, json_: AsJson = False) -> None:
     """Check a campaign file; every problem at once, with its line.
 
@@ -100,7 +53,7 @@ def validate(file: File, json_: AsJson = False) -> None:
         typer.echo(f"{file}: a valid campaign, {definition.name!r}: {definition.objective!r}")
 
 
-@_command()
+@command()
 def run(
     file: File,
     iterations: Annotated[int | None, typer.Option(min=1, help="stop after so many iterations")] = None,
@@ -130,7 +83,7 @@ def run(
     )
 
 
-@_command()
+@command()
 def pull(
     file: File,
     refresh: Annotated[bool, typer.Option(help="pull again, and print the difference to the newest snapshot")] = False,
@@ -160,7 +113,7 @@ def pull(
         typer.echo(repr(change))
 
 
-@_command()
+@command()
 def ask(
     file: File,
     n: Annotated[int, typer.Option("-n", min=1, help="how many")] = 1,
@@ -177,7 +130,7 @@ def ask(
     """
     if out is not None:
         check_new_file(out, force=force)  # before anything is committed
-    campaign = _open(file, store, create=True, changes="accept" if accept_changes else "refuse")
+    campaign = open_campaign(file, store, create=True, changes="accept" if accept_changes else "refuse")
     with notices():
         batch = campaign.ask(n, key=key)
     if campaign.pool.structure:
@@ -198,7 +151,7 @@ def ask(
         print_table(batch, json_)
 
 
-@_command()
+@command()
 def tell(
     file: File,
     results: Annotated[Path, typer.Argument(help="a CSV with proposal_id or the id, and the results")],
@@ -217,7 +170,7 @@ def tell(
     Example: discover tell campaign.yaml batch.csv --dry-run
     """
     frame = read_csv(results)
-    campaign = _open(file, store, create=not dry_run, changes="note")
+    campaign = open_campaign(file, store, create=not dry_run, changes="note")
     if correct is not None:
         became = campaign.correct(frame, reason=correct, extra=extra or (), dry_run=dry_run)
     else:
@@ -225,20 +178,20 @@ def tell(
     print_table(became, json_)
 
 
-@_command()
+@command()
 def status(file: File, store: Store = None, json_: AsJson = False) -> None:
     """Where a campaign stands.
 
     Example: discover status campaigns/stiff-materials.yaml
     """
-    found = _open(file, store).status()
+    found = open_campaign(file, store).status()
     if json_:
         print_json(found.to_dict())
     else:
         typer.echo(str(found))
 
 
-@_command()
+@command()
 def best(
     file: File, n: Annotated[int, typer.Option("-n", min=1)] = 10, store: Store = None, json_: AsJson = False
 ) -> None:
@@ -246,10 +199,10 @@ def best(
 
     Example: discover best campaigns/stiff-materials.yaml -n 5
     """
-    print_table(_open(file, store).best(n), json_)
+    print_table(open_campaign(file, store).best(n), json_)
 
 
-@_command()
+@command()
 def report(
     file: File,
     out: Annotated[Path | None, typer.Option(help="default: report.html in the store's files")] = None,
@@ -266,7 +219,7 @@ def report(
     from discover.report.writing import make_folder
 
     definition = load(file)
-    campaign = _open(file, store)
+    campaign = open_campaign(file, store)
     if pictures is not None:
         make_folder(pictures, "pictures")
     where = out or campaign.files / "report.html"
@@ -277,7 +230,7 @@ def report(
             typer.echo(path)
 
 
-@_command()
+@command()
 def export(file: File, out: Annotated[Path, typer.Option(help="a .parquet or .csv file")], store: Store = None) -> None:
     """Write all observations to a file.
 
@@ -285,11 +238,11 @@ def export(file: File, out: Annotated[Path, typer.Option(help="a .parquet or .cs
     """
     from discover.report.exporting import export_observations
 
-    count = export_observations(_open(file, store), out)
+    count = export_observations(open_campaign(file, store), out)
     typer.echo(f"{count} observations written to {out}")
 
 
-@_command("list")
+@command("list")
 def list_(store: Store = None, json_: AsJson = False) -> None:
     """The campaigns of a store; without --store those of every store in this folder and below its campaigns/.
 
@@ -312,7 +265,7 @@ def list_(store: Store = None, json_: AsJson = False) -> None:
     print_table(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), json_)
 
 
-@_command()
+@command()
 def schema() -> None:
     """The JSON Schema of campaign files, for editors.
 
@@ -323,7 +276,7 @@ def schema() -> None:
     print_json(body())
 
 
-@_command()
+@command()
 def backtest(
     file: File,
     policies: Annotated[str, typer.Option(help="kinds, separated by commas")] = "bayesian,random",
@@ -386,14 +339,3 @@ def _set_aside(url: str, name: str) -> None:
             pass  # nobody is running it
     log.database.close()
     typer.echo(f"the earlier campaign was set aside as {set_aside(url, utc_now().strftime('%Y%m%dT%H%M%S'))}")
-
-
-def _open(
-    file: Path, store: str | None, *, create: bool = False, changes: Literal["refuse", "accept", "note"] = "note"
-) -> Campaign:
-    """The campaign of a file. Whoever only looks is told of a changed file, and is not refused."""
-    from discover.definition import load
-
-    definition: Definition = load(file)
-    with notices():
-        return definition.open(store, create=create, changes=changes, progress=progress("candidates"))
