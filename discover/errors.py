@@ -106,6 +106,14 @@ class LeaseHeld(StoreError):
     """Another process is running this campaign right now."""
 
 
+class LeaseLost(StoreError):
+    """A lease ended and somebody else holds it now: what was done under it cannot be written as one's own."""
+
+
+class IllegalTransition(InvalidInput):
+    """A proposal cannot go from its state to the one asked for; the message names the legal ones."""
+
+
 class IntegrityError(DiscoverError):
     """Stored bytes do not match their hash."""
 

@@ -28,6 +28,8 @@ BoolArray = NDArray[np.bool_]
 
 Status = Literal["measured", "failed", "infeasible", "censored"]
 STATUSES: tuple[Status, ...] = ("measured", "failed", "infeasible", "censored")
+Handle = Mapping[str, Any]
+"""What an outside experiment remembers of a submission, as JSON: a job's number, a sheet's name."""
 Progress = Callable[[int, "int | None"], None]
 """Called with (done, total); total is None while it is unknown."""
 
@@ -315,6 +317,48 @@ class Experiment(Protocol):
 
     def run(self, proposal: Proposal) -> Result:
         """Raises ExperimentFailed, or returns a result with its status; never invents a value."""
+        ...
+
+
+@runtime_checkable
+class OutsideExperiment(Protocol):
+    """Somebody else finds out, in their own time: a batch queue, a laboratory. Handing over and collecting are separate.
+
+    A frozen dataclass, as an `Experiment` is. A key names one attempt at one proposal, for ever. The campaign commits the
+    key before it hands anything over; after a crash it asks `find` whether the outside has it, and hands over only what it
+    has not. together: a batch is handed over as one, such as a sheet, and not proposal by proposal.
+    """
+
+    @property
+    def requires(self) -> tuple[str, ...]: ...
+
+    @property
+    def targets(self) -> Mapping[str, str]: ...
+
+    @property
+    def deterministic(self) -> bool: ...
+
+    @property
+    def together(self) -> bool: ...
+
+    def located(self, base: Path, files: Path) -> OutsideExperiment:
+        """The same experiment, bound to places."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """JSON for provenance."""
+        ...
+
+    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Handle]:
+        """Hand over proposals by key; a handle (JSON) for each. Raises ExperimentFailed if nothing of it was handed over."""
+        ...
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Handle] | None:
+        """Handles of those keys that were handed over. None where the outside cannot say: then a person is asked."""
+        ...
+
+    def collect(self, handles: Mapping[str, Handle]) -> Mapping[str, Result]:
+        """Results that have come in, by key; what is still under way is absent."""
         ...
 
 
