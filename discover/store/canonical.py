@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from discover.errors import InvalidInput, Problem
+
 
 def plain(value: Any) -> Any:
     """The value as plain JSON types: numpy scalars and arrays become Python's, NaN becomes None, tuples become lists.
@@ -35,8 +37,21 @@ def plain(value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """Compact JSON with sorted keys; floats in their shortest exact form."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Compact JSON with sorted keys; floats in their shortest exact form. InvalidInput for text that is not Unicode."""
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise _not_unicode(text, error.start) from error
+    return text
+
+
+def _not_unicode(text: str, place: int) -> InvalidInput:
+    near = text[max(0, place - 30) : place + 10].encode("utf-8", "backslashreplace").decode()
+    return InvalidInput(
+        "text", [Problem("half of a character cannot be stored", value=near, way_out="read the file with its encoding")]
+    )
 
 
 def digest(value: Any) -> str:

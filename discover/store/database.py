@@ -37,8 +37,8 @@ class Database:
         _migrate(self.engine)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """One transaction that excludes other writers from its first statement on."""
+    def writing(self, campaign: str | None = None) -> Iterator[Connection]:
+        """One transaction that excludes other writers (of that campaign, at least) from its first statement on."""
         try:
             with self.engine.begin() as connection:
                 yield connection

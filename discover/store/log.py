@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +11,9 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.errors import CampaignExists, CampaignNotFound, Conflict, nearest
-from discover.store.canonical import canonical
+from discover.store.appending import rows_of
 from discover.store.database import Database, host_name
-from discover.store.events import SCHEMAS, Draft, Event, upcast
+from discover.store.events import Draft, Event, upcast
 from discover.store.schema import campaigns, events
 
 Clock = Callable[[], datetime]
@@ -53,7 +52,10 @@ class EventLog:
             if connection.execute(select(campaigns.c.name).where(campaigns.c.name == name)).first():
                 raise CampaignExists(f"the store already has a campaign {name!r}; open it, or choose another name")
             now = self.clock().isoformat()
-            connection.execute(insert(campaigns).values(name=name, uid=uid, created=now))
+            try:
+                connection.execute(insert(campaigns).values(name=name, uid=uid, created=now))
+            except DatabaseIntegrityError as error:  # somebody else made it at the same moment
+                raise CampaignExists(f"the store already has a campaign {name!r}; open it") from error
             self._append(connection, name, 0, [first])
 
     def uid(self, name: str) -> str:
@@ -84,30 +86,16 @@ class EventLog:
         decide is given the events after `after`, those that the caller has not seen, and returns drafts or raises;
         nobody else can write between the two. Returns the unseen events followed by the appended ones.
         """
-        with self.database.writing() as connection:
+        with self.database.writing(name) as connection:
             unseen = self.read(name, after, connection=connection)
             drafts = list(decide(unseen))
             last = unseen[-1].seq if unseen else after
             return unseen + self._append(connection, name, last, drafts)
 
     def _append(self, connection: Connection, name: str, last: int, drafts: Sequence[Draft]) -> list[Event]:
-        now, host = self.clock().isoformat(), host_name()
-        rows: list[dict[str, Any]] = [
-            {
-                "id": uuid.uuid4().hex,
-                "campaign": name,
-                "seq": last + number,
-                "kind": draft.kind,
-                "schema": SCHEMAS[draft.kind],
-                "actor": self.actor,
-                "host": host,
-                "cause": draft.cause,
-                "time": now,
-                "identity": draft.identity,
-                "payload": canonical(draft.payload),
-            }
-            for number, draft in enumerate(drafts, start=1)
-        ]
+        rows = rows_of(
+            connection, name, last, drafts, actor=self.actor, host=host_name(), time=self.clock().isoformat()
+        )
         if not rows:
             return []
         try:
@@ -118,5 +106,5 @@ class EventLog:
 
 
 def _event(row: Mapping[str, Any]) -> Event:
-    body = {name: row[name] for name in row if name not in ("campaign", "payload")}
+    body = {name: row[name] for name in row if name not in ("campaign", "payload", "chain")}
     return Event(**body, payload=upcast(row["kind"], row["schema"], row["payload"]))

@@ -28,6 +28,7 @@ events = Table(
     Column("time", String(40), nullable=False),
     Column("identity", String(500), nullable=True),
     Column("payload", Text, nullable=False),
+    Column("chain", String(64), nullable=False),
     UniqueConstraint("campaign", "seq", name="events_in_order"),
     UniqueConstraint("campaign", "identity", name="events_once"),
     CheckConstraint("seq > 0", name="events_seq_positive"),
@@ -43,17 +44,22 @@ leases = Table(
     Column("expires", String(40), nullable=False),
 )
 
-APPEND_ONLY = ("campaigns", "events")
-"""Tables whose rows are never changed or removed; triggers in the database refuse it."""
+folds = Table(
+    "folds",
+    metadata,
+    Column("campaign", String(200), ForeignKey("campaigns.name"), primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""A cache of each campaign's fold up to event `seq`, by the code of `version`; it may be dropped at any time."""
 
-
-def append_only_triggers(dialect: str) -> list[str]:
-    """Statements that make the database itself refuse UPDATE and DELETE on the append-only tables."""
-    if dialect != "sqlite":
-        raise ValueError(f"no triggers are written for {dialect!r}")
-    return [
-        f"CREATE TRIGGER IF NOT EXISTS {table}_no_{action.lower()} BEFORE {action} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table} are append-only'); END"
-        for table in APPEND_ONLY
-        for action in ("UPDATE", "DELETE")
-    ]
+settings = Table(
+    "settings",
+    metadata,
+    Column("campaign", String(200), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Where things are, such as the snapshots; of one campaign, or of the whole store where `campaign` is ''."""

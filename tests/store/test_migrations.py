@@ -37,7 +37,7 @@ def test_down_and_up_again_on_an_empty_store(tmp_path):
         assert inspect(connection).get_table_names() == ["alembic_version"]
         command.upgrade(config_for(connection), "head")
         triggers = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master WHERE type='trigger'").scalar()
-    assert triggers == 4
+    assert triggers == 6
 
 
 def test_a_downgrade_that_would_lose_events_is_refused(tmp_path):

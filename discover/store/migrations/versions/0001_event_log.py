@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from discover.store.schema import append_only_triggers
+from discover.store import triggers
 
 revision = "0001"
 down_revision = None
@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("token", sa.Integer, nullable=False),
         sa.Column("expires", sa.String(40), nullable=False),
     )
-    for statement in append_only_triggers(op.get_bind().dialect.name):
+    for statement in triggers.refuse_changes(op.get_bind().dialect.name):
         op.execute(statement)
 
 
@@ -50,3 +50,5 @@ def downgrade() -> None:
         raise RuntimeError("the store holds events; going below the first schema would lose them")
     for table in ("leases", "events", "campaigns"):
         op.drop_table(table)
+    for statement in triggers.drop_function(op.get_bind().dialect.name):
+        op.execute(statement)
