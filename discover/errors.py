@@ -98,10 +98,6 @@ class Conflict(StoreError):
     """The same thing was told twice with different content, or a key was used for another request."""
 
 
-class IllegalTransition(StoreError):
-    """A step that the life cycle of a proposal does not know; the message names the legal ones."""
-
-
 class LeaseHeld(StoreError):
     """Another process is running this campaign right now."""
 

@@ -36,7 +36,7 @@ Progress = Callable[[int, "int | None"], None]
 RESERVED = frozenset(
     {
         *("proposal_id", "predicted_mean", "predicted_std", "acquisition", "reason", "status", "replicate", "cost"),
-        *("measured_at", "source", "note", "fidelity", "context", "state"),
+        *("measured_at", "source", "note", "fidelity", "context", "state", "raw_data", "raw_hash"),
     }
 )
 """Column names that `ask` and `tell` use themselves; a pool or a target must not."""
@@ -121,7 +121,8 @@ class Result:
     """What an experiment found out about one proposal.
 
     values: by target; only targets that were found out. `retryable` belongs to status "failed". `details` is JSON kept
-    with the observation, such as a fitted curve; `cached` says that a stored calculation was used again.
+    with the observation, such as a fitted curve; `cached` says that a stored calculation was used again. raw: where the
+    raw data are (`link`) and their hash (`sha256`).
     """
 
     status: Status
@@ -131,6 +132,7 @@ class Result:
     cost: float | None = None
     cached: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

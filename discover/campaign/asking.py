@@ -27,7 +27,7 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
     """What a policy may know, in canonical order: neither arrival order nor clock can be told from it."""
     blocked = ledger.blocked()
     known = [i for i in blocked if i in pool]
-    pending = sorted({t.proposal.candidate_id for t in ledger.pending() if t.proposal.candidate_id in pool})
+    pending = sorted({t.candidate_id for t in ledger.pending() if t.candidate_id in pool})
     infeasible = sorted(i for i in ledger.infeasible() if i in pool)
     mask = np.zeros(len(pool), dtype=bool)
     mask[pool.rows(known)] = True
@@ -49,7 +49,7 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
 
 
 def _memory(ledger: Ledger) -> dict[str, Any]:
-    last = next((i for i in reversed(ledger.iterations) if "memory" in i.learned), None)
+    last = next((i for i in reversed(ledger.iterations) if i.remembers), None)
     return dict(last.learned["memory"]) if last else {}
 
 
@@ -99,8 +99,15 @@ def batch_event(
     shortage: str,
     seen: str,
     policy: str,
+    basis: int,
+    approval: bool = False,
+    deadline: str | None = None,
 ) -> Draft:
-    """The event that commits a batch: every proposal with its id and its whole candidate."""
+    """The event that commits a batch: every proposal with its id and its whole candidate.
+
+    basis: the last event that the choice knew. approval: whether a person must let it pass. deadline: until when a result
+    is waited for.
+    """
     number = len(ledger.trials)
     proposals = []
     for offset, proposal in enumerate(batch, start=1):
@@ -116,6 +123,9 @@ def batch_event(
         "learned": learned,
         "shortage": shortage,
         "seen": seen,
+        "basis": basis,
+        "approval": approval,
+        "deadline": deadline,
     }
     return Draft("proposed", body, identity=None if key is None else f"ask {key}")
 

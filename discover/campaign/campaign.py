@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from discover import registry
-from discover.campaign import tables
-from discover.campaign.asking import environment, view_of
-from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage, withdraw
+from discover.campaign import tables, transitions
+from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
 from discover.campaign.creating import begin, check_seed, redefine
-from discover.campaign.predicting import predictions
+from discover.campaign.reader import Reader
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
 from discover.campaign.settings import (
     check_budget,
@@ -27,19 +22,15 @@ from discover.campaign.settings import (
     refuse,
     resolve_policy,
 )
-from discover.campaign.status import Status, status_of
 from discover.campaign.telling import tell_frame
-from discover.candidates.pool import CandidatePool, PoolSpec
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.pool import CandidatePool
 from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem
-from discover.features.build import feature_table
 from discover.objective import Objective
-from discover.protocols import Experiment, FeatureTable, Policy, Progress, Spending, View
+from discover.protocols import Experiment, Policy, Progress
 from discover.store.events import Draft
-from discover.store.journal import Journal
 from discover.store.leases import held
-from discover.store.ledger import Iteration, Ledger, Trial
 from discover.store.log import EventLog
+from discover.store.trials import Iteration
 
 if TYPE_CHECKING:
     from discover.store.leases import Lease
@@ -47,7 +38,7 @@ if TYPE_CHECKING:
 DEFAULT_STORE = "sqlite:///campaigns.db"
 
 
-class Campaign:
+class Campaign(Reader):
     """A question pursued over many iterations: objective, candidates, policy, and what was found out.
 
     Example::
@@ -57,12 +48,6 @@ class Campaign:
         campaign.tell(batch.assign(**{"yield": [12.0, 55.1, 31.9, 8.4, 47.0]}))
         campaign.best(3)
     """
-
-    def __init__(self, name: str, log: EventLog, *, policy: Policy | None = None):
-        """Use `Campaign.create` or `Campaign.open`."""
-        self.name = name
-        self._journal = Journal(log, name)
-        self._policy = policy
 
     @classmethod
     def create(
@@ -129,84 +114,6 @@ class Campaign:
         rows: Sequence[dict[str, Any]] = [_summary(name, log) for name in log.names()]
         return pd.DataFrame(rows, columns=columns)
 
-    @property
-    def uid(self) -> str:
-        """A short id that begins every proposal's id."""
-        return self._journal.uid
-
-    @property
-    def definition(self) -> Mapping[str, Any]:
-        """What the campaign was created with, and every accepted change since."""
-        return self._journal.ledger.definition
-
-    @cached_property
-    def objective(self) -> Objective:
-        """What is sought."""
-        return Objective.from_dict(self.definition["objective"])
-
-    @property
-    def policy(self) -> Policy:
-        """The rule that chooses."""
-        if self._policy is None:
-            settings = {k: v for k, v in self.definition["policy"].items() if k != "batch"}
-            self._policy = registry.configure(registry.POLICIES, settings)
-        return self._policy
-
-    @property
-    def batch_size(self) -> int:
-        """How many candidates an unattended iteration proposes."""
-        return int(self.definition["policy"].get("batch", 1))
-
-    @property
-    def budget(self) -> int | None:
-        """How many experiments may be started, or None."""
-        return self.definition["budget"].get("experiments")
-
-    @property
-    def seed(self) -> int:
-        """The campaign's seed."""
-        return int(self.definition["seed"])
-
-    @property
-    def store(self) -> str:
-        """The store's URL."""
-        return self._journal.log.database.url
-
-    @property
-    def files(self) -> Path:
-        """The folder beside the store for snapshots, caches and reports."""
-        return self._journal.log.database.files
-
-    @cached_property
-    def _created(self) -> Mapping[str, Any]:
-        return self._journal.first.payload
-
-    @property
-    def id_name(self) -> str:
-        """The candidates' id column, known without the candidates."""
-        return str(self._created["pool"]["spec"]["id"])
-
-    @cached_property
-    def pool(self) -> CandidatePool:
-        """What can be tried."""
-        body = self._created["pool"]
-        snapshot = Snapshot.open(body["snapshot"], self.files / "snapshots")
-        return CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(body["spec"]))
-
-    @cached_property
-    def features(self) -> FeatureTable:
-        """The candidates as numbers, [N, d]."""
-        return feature_table(self.pool, self.files / "features")
-
-    @property
-    def ledger(self) -> Ledger:
-        """The fold of the log, with everything that others have written: what is true now."""
-        return self._journal.refresh()
-
-    def view(self) -> View:
-        """What a policy may know now."""
-        return view_of(self.ledger, self.objective, self.pool, self.features)
-
     def ask(self, n: int = 1, *, key: str | None = None) -> pd.DataFrame:
         """Propose n candidates and commit them. One row a proposal, ready to be filled in and told.
 
@@ -216,6 +123,7 @@ class Campaign:
         return self._batch(self._ask(check_count(n, "n"), key))
 
     def _ask(self, n: int, key: str | None) -> Iteration:
+        self.expire()
         return choose(self._journal, self.objective, self.pool, self.features, self.policy, n, key)
 
     def _batch(self, iteration: Iteration) -> pd.DataFrame:
@@ -229,14 +137,17 @@ class Campaign:
         """A person's own choice, with the same books as a policy's. A measured candidate is proposed as a replicate."""
         return self._batch(choose_by_hand(self._journal, self.pool, known_ids(self.pool, ids), reason))
 
-    def tell(self, results: pd.DataFrame, *, extra: Sequence[str] = (), dry_run: bool = False) -> pd.DataFrame:
+    def tell(
+        self, results: pd.DataFrame, *, extra: Sequence[str] = (), dry_run: bool = False, partial: bool = False
+    ) -> pd.DataFrame:
         """Add results: all rows or, where anything is wrong, none. Returns what each row became.
 
         Reads `proposal_id` or the pool's id, the targets, and optionally status, <target>_std, <target>_bound, replicate,
         cost, measured_at, source, note, fidelity, context; ignores the other columns of `ask`; stores further ones only if
         they are named in `extra`. An empty target means 'not measured yet'. InvalidInput reports every problem at once.
+        partial: good rows are taken though others are bad; those come back as 'refused', with the reason in `remark`.
         """
-        return self._tell(results, extra, None, dry_run)
+        return self._tell(results, extra, None, dry_run, partial)
 
     def correct(
         self, results: pd.DataFrame, *, reason: str, extra: Sequence[str] = (), dry_run: bool = False
@@ -244,12 +155,42 @@ class Campaign:
         """Replace what was told by other values; reads what `tell` reads. The old values stay in the log."""
         return self._tell(results, extra, check_reason(reason, "correct"), dry_run)
 
-    def _tell(self, results: pd.DataFrame, extra: Sequence[str], correcting: str | None, dry_run: bool) -> pd.DataFrame:
-        return tell_frame(self._journal, self.objective, self.pool, results, extra, correcting, dry_run)
+    def _tell(
+        self,
+        results: pd.DataFrame,
+        extra: Sequence[str],
+        correcting: str | None,
+        dry_run: bool,
+        partial: bool = False,
+    ) -> pd.DataFrame:
+        return tell_frame(self._journal, self.objective, self.pool, results, extra, correcting, dry_run, partial)
+
+    def retract(
+        self, ids: str | Sequence[str], *, reason: str, target: str | None = None, replicate: int | None = None
+    ) -> None:
+        """Take results back with no new value: they train nothing, and their candidates may be proposed again.
+
+        ids: of proposals, or of candidates for results that were told without one.
+        """
+        transitions.retract(
+            self._journal, transitions.listed(ids, "retract"), reason, target=target, replicate=replicate
+        )
+
+    def approve(self, proposal_ids: str | Sequence[str], *, note: str = "") -> None:
+        """Let proposals pass that wait for a person (`require_approval`); to refuse one, `withdraw` it."""
+        transitions.approve(self._journal, transitions.listed(proposal_ids, "approve"), note)
 
     def withdraw(self, proposal_ids: str | Sequence[str], *, reason: str) -> None:
         """Take proposals back: their candidates may be proposed again; a late result is still accepted."""
-        withdraw(self._journal, [proposal_ids] if isinstance(proposal_ids, str) else list(proposal_ids), reason)
+        transitions.withdraw(self._journal, transitions.listed(proposal_ids, "withdraw"), reason)
+
+    def settle(self, proposal_id: str, *, submitted: bool, reason: str) -> None:
+        """Say whether somebody outside has a proposal that is 'unknown, ask a person'."""
+        transitions.settle(self._journal, proposal_id, submitted, reason)
+
+    def expire(self) -> Sequence[str]:
+        """Close the proposals whose deadline has passed; their ids. `ask` does so too."""
+        return transitions.expire(self._journal, self._journal.log.clock())
 
     def exclude(self, ids: str | Sequence[str], *, reason: str) -> None:
         """Never propose or run these candidates until they are readmitted. What was measured of them is kept."""
@@ -313,9 +254,11 @@ class Campaign:
         check_experiment(runner, self.objective, self.pool)
         return runner
 
-    def run_pending(self, experiment: Experiment, limit: int | None = None, watch: Watch | None = None) -> int:
-        """Run what is proposed, cut off or to be retried, at most `limit` attempts; how many ran. Hold the lease."""
-        return run_pending(self._journal, self.objective, self._experiment(experiment), limit, watch)
+    def run_pending(
+        self, experiment: Experiment, limit: int | None = None, watch: Watch | None = None, worker: str = ""
+    ) -> int:
+        """Run what is cut off, approved or to be retried and what no other worker has, at most `limit` attempts; how many ran."""
+        return run_pending(self._journal, self.objective, self._experiment(experiment), limit, watch, worker)
 
     @contextmanager
     def held(self) -> Iterator[Lease]:
@@ -323,83 +266,10 @@ class Campaign:
         with held(self._journal.log, self.name, "run") as lease:
             yield lease
 
-    @property
-    def observations(self) -> pd.DataFrame:
-        """What was found out, one row a trial, in the order in which it was told; failures included."""
-        return tables.observations_frame(self.ledger, self.objective, self.id_name)
-
-    @property
-    def pending(self) -> pd.DataFrame:
-        """Proposals whose result is expected: the columns of `ask`, and their state."""
-        trials = self.ledger.pending()
-        frame = tables.batch_frame(trials, self.objective, self.pool)
-        return frame.assign(state=[self.ledger.state(trial).value for trial in trials])
-
-    @property
-    def proposals(self) -> pd.DataFrame:
-        """Every proposal ever made, with its reason, its state and what was found."""
-        return tables.proposals_frame(self.ledger, self.objective, self.id_name)
-
-    @property
-    def iterations(self) -> pd.DataFrame:
-        """One row a batch: when, how many, what was learned before it, the best once it was in."""
-        return tables.iterations_frame(self.ledger, self.objective, self.observations)
-
-    @property
-    def notes(self) -> pd.DataFrame:
-        """Remarks in the log, such as why bits cannot be promised."""
-        return pd.DataFrame(self.ledger.notes, columns=["seq", "time", "text"])
-
-    @property
-    def spending(self) -> Spending:
-        """Experiments started so far (failures and retries count), and their cost."""
-        return self.ledger.spending
-
-    def best(self, n: int = 10) -> pd.DataFrame:
-        """The best measured candidates that satisfy every constraint, with their columns; repeated ones once each."""
-        return tables.best_frame(self.observations, self.objective, self.pool, n)
-
-    def predict(self, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
-        """What the surrogate believes: one row a candidate, mean and deviation of the noiseless targets.
-
-        candidates: ids of the pool, or a frame: read by the columns that the features are made from where it has them all
-        (they may be other than the pool's), otherwise by its ids.
-        """
-        return predictions(self.view(), self.pool, candidates)
-
-    def status(self) -> Status:
-        """Where the campaign stands."""
-        return status_of(self.name, self.ledger, self.pool, self.observations, self.best(1))
-
-    def provenance(self) -> dict[str, Any]:
-        """Where everything comes from: snapshot, definition, features, seed, versions."""
-        snapshot = Snapshot.open(self._created["pool"]["snapshot"], self.files / "snapshots")
-        return {
-            "campaign": self.name,
-            "uid": self.uid,
-            "definition": dict(self.definition),
-            "definition_hash": self.ledger.definition_hash,
-            "snapshot": dict(snapshot.manifest),
-            "snapshot_hash": snapshot.hash,
-            "features": {"names": list(self.features.names), "hash": self.features.hash},
-            "environment": environment() | {"discover": version("discover-loop")},
-            "created": self._journal.first.time,
-        }
-
     def redefine(self, definition: Mapping[str, Any], *, accept: bool = False) -> None:
         """Hold a definition against the campaign's own; take over accepted changes. DefinitionChanged otherwise."""
         if redefine(self._journal, definition, accept):
             self._policy = None
-
-    def trials(self) -> Sequence[Trial]:
-        """Proposals and what became of them, oldest first, for reports and flows."""
-        return tuple(self.ledger.trials.values())
-
-    def __repr__(self) -> str:
-        return f"Campaign({self.name!r}, store={self.store!r})\n{self.status()}"
-
-    def _repr_html_(self) -> str:
-        return self.status()._repr_html_()
 
 
 def _existing(store: str | EventLog) -> EventLog:

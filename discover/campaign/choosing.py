@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
-import numpy as np
-
-from discover.campaign.asking import batch_event, check_batch, environment, moved, seed_of, view_of
+from discover.campaign.asking import batch_event, environment, moved, view_of
+from discover.campaign.deciding import Decision, decide
 from discover.campaign.settings import check_reason, refuse
+from discover.campaign.terms import Terms
 from discover.candidates.pool import CandidatePool
-from discover.errors import Conflict, Problem, UnknownCandidate, nearest
+from discover.errors import Conflict, Problem, UnknownCandidate
 from discover.objective import Objective
-from discover.protocols import Batch, FeatureTable, Policy, Proposal, View
+from discover.protocols import FeatureTable, Policy, Proposal
 from discover.store.events import Draft
 from discover.store.journal import Journal
-from discover.store.ledger import Iteration, Ledger
+from discover.store.ledger import Ledger
+from discover.store.trials import Iteration
 
+BY_HAND = "person"
 TRIES = 20
 """How often a batch is chosen anew because another process took one of its candidates meanwhile."""
 
@@ -44,12 +47,11 @@ def choose(
         ledger = journal.refresh()
         if key is not None and key in ledger.keys:
             return _asked_before(ledger.keys[key], n)
+        basis = ledger.seq
         view = view_of(ledger, objective, pool, features)
-        seed = seed_of(int(ledger.definition["seed"]), dict(ledger.definition["policy"]), key, view.seen)
-        batch = policy.propose(view, n, np.random.default_rng(seed))
-        check_batch(batch, view, n)
+        decision = decide(view, ledger.definition, policy, n, key)
         try:
-            return _commit(journal, pool, batch, n, key, view, seed)
+            return _commit(journal, pool, decision, n, key, basis)
         except _Stale:
             continue
     raise Conflict("other processes keep taking the candidates that were chosen; ask again")
@@ -62,34 +64,41 @@ def _asked_before(iteration: Iteration, n: int) -> Iteration:
 
 
 def _commit(
-    journal: Journal, pool: CandidatePool, batch: Batch, n: int, key: str | None, view: View, seed: int
+    journal: Journal, pool: CandidatePool, decision: Decision, n: int, key: str | None, basis: int
 ) -> Iteration:
-    now = environment()
-    learned = {**batch.learned, "environment": now, "seed": str(seed)}
+    now, batch = environment(), decision.batch
+    learned = {**batch.learned, "environment": now, "seed": str(decision.seed)}
 
-    def decide(ledger: Ledger) -> Iterator[Draft]:
+    def drafts(ledger: Ledger) -> Iterator[Draft]:
         taken = ledger.blocked()
         if key in ledger.keys or any(proposal.candidate_id in taken for proposal in batch):
             raise _Stale
-        last = next((i.learned["environment"] for i in reversed(ledger.iterations) if "environment" in i.learned), now)
+        last = next((i.learned["environment"] for i in reversed(ledger.iterations) if i.policy != BY_HAND), now)
         if change := moved(last, now):
             yield Draft("noted", {"text": f"not bit-reproducible from here on: {'; '.join(change)}"})
+        terms = Terms.of(ledger.definition["policy"])
         yield batch_event(
             ledger, journal.uid, pool, batch.proposals, n=n, key=key, learned=learned,
-            shortage=batch.shortage, seen=view.seen, policy=str(ledger.definition["policy"]["kind"]),
+            shortage=batch.shortage, seen=decision.seen, policy=str(ledger.definition["policy"]["kind"]), basis=basis,
+            approval=terms.require_approval, deadline=_deadline(terms, journal),
         )  # fmt: skip
 
-    journal.transact(decide)
+    journal.transact(drafts)
     return journal.ledger.iterations[-1]
+
+
+def _deadline(terms: Terms, journal: Journal) -> str | None:
+    days = terms.deadline_days
+    return None if days is None else (journal.log.clock() + timedelta(days=days)).isoformat()
 
 
 def choose_by_hand(journal: Journal, pool: CandidatePool, ids: Sequence[str], reason: str) -> Iteration:
     """Commit a person's own proposals. InvalidInput for candidates that are pending or excluded."""
     check_reason(reason, "propose")
 
-    def decide(ledger: Ledger) -> Iterator[Draft]:
+    def drafts(ledger: Ledger) -> Iterator[Draft]:
         problems = [
-            Problem(f"is pending as {trial.proposal.proposal_id}", value=i, way_out="tell its result, or withdraw it")
+            Problem(f"is pending as {trial.proposal_id}", value=i, way_out="tell its result, or withdraw it")
             for i in ids
             if (trial := ledger.open_trial(i))
         ]
@@ -99,34 +108,14 @@ def choose_by_hand(journal: Journal, pool: CandidatePool, ids: Sequence[str], re
             if i in ledger.excluded
         ]
         refuse(problems, "propose")
-        proposals = [Proposal(i, "person", reason, rank=rank) for rank, i in enumerate(ids, start=1)]
+        proposals = [Proposal(i, BY_HAND, reason, rank=rank) for rank, i in enumerate(ids, start=1)]
         yield batch_event(
             ledger, journal.uid, pool, proposals, n=len(proposals), key=None, learned={}, shortage="", seen="",
-            policy="person",
+            policy=BY_HAND, basis=ledger.seq,
         )  # fmt: skip
 
-    journal.transact(decide)
+    journal.transact(drafts)
     return journal.ledger.iterations[-1]
-
-
-def withdraw(journal: Journal, proposal_ids: Sequence[str], reason: str) -> None:
-    """Take back proposals, all or none. InvalidInput for those that are unknown or no longer pending."""
-    check_reason(reason, "withdraw")
-    refuse([] if proposal_ids else [Problem("names no proposal")], "withdraw")
-
-    def decide(ledger: Ledger) -> Iterator[Draft]:
-        problems = []
-        for pid in proposal_ids:
-            trial = ledger.trials.get(pid)
-            if trial is None:
-                problems.append(Problem("no such proposal", value=pid, way_out=nearest(pid, ledger.trials)))
-            elif not ledger.state(trial).pending:
-                state = ledger.state(trial).value
-                problems.append(Problem(f"is {state}; only a pending proposal can be withdrawn", value=pid))
-        refuse(problems, "withdraw")
-        yield Draft("withdrawn", {"proposal_ids": list(dict.fromkeys(proposal_ids)), "reason": reason})
-
-    journal.transact(decide)
 
 
 def warn_of_shortage(iteration: Iteration) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from discover.campaign.campaign import Campaign
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import Advice
-from discover.store.ledger import Iteration
+from discover.store.trials import Iteration
 
 KEY = "iteration-{}"
 
@@ -69,7 +69,7 @@ def summarise(campaign: Campaign, iteration: Iteration) -> Summary:
         if len(best)
         else "nothing measured yet"
     )
-    verdict = str(iteration.learned.get("verdict", ""))
+    verdict = iteration.verdict
     started = campaign.spending.experiments
     budget = f" of {campaign.budget}" if campaign.budget else ""
     parts = [f"iteration {iteration.number}", f"{started}{budget} experiments", lead, counts]

@@ -19,7 +19,8 @@ from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES
 from discover.store.canonical import plain
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
-READ = ("proposal_id", "status", "replicate", "cost", "measured_at", "source", "note", "fidelity", "context")
+READ = ("proposal_id", "status", "replicate", "cost", "measured_at", "source", "note", "fidelity", "context",
+        "raw_data", "raw_hash")  # fmt: skip
 IGNORED = ("acquisition", "reason", "state", "iteration", "rank", "policy")
 
 
@@ -40,6 +41,7 @@ class Row:
     fidelity: str = ""
     context: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    raw: dict[str, str] = field(default_factory=dict)
 
 
 def read(
@@ -158,6 +160,7 @@ def _row(
         text("fidelity"),
         _context(record.get("context"), wrong),
         {column: _cell(record.get(column)) for column in extra},
+        {key: cell for key, column in (("link", "raw_data"), ("sha256", "raw_hash")) if (cell := text(column))},
     )
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
+from discover.campaign.claiming import claimed_one, workable
+from discover.campaign.recording import Attempt, record
 from discover.candidates.pool import CandidatePool
-from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
+from discover.errors import ExperimentFailed, InvalidInput, LeaseLost, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import Experiment, Observation, Proposal, Result
-from discover.store.canonical import canonical, plain
-from discover.store.events import Draft
+from discover.protocols import Experiment, Proposal, Result
+from discover.store.canonical import canonical
+from discover.store.events import Draft, submission_key
 from discover.store.journal import Journal
-from discover.store.ledger import Failure, Ledger, Trial, identity
-from discover.store.life import State
-
-RUNNABLE = (State.PROPOSED, State.SUBMITTED, State.RETRYABLE)
-"""States in which an in-process experiment may begin; one that is in flight here was cut off and is repeated."""
+from discover.store.leases import Lease
+from discover.store.trials import Failure, Trial
 
 
 def check_experiment(experiment: Experiment, objective: Objective, pool: CandidatePool) -> None:
@@ -42,20 +40,28 @@ def check_experiment(experiment: Experiment, objective: Objective, pool: Candida
         raise InvalidInput("experiment", problems)
 
 
-def run_one(journal: Journal, objective: Objective, experiment: Experiment, trial: Trial) -> Result:
-    """One attempt at one proposal, from its submission to its committed result."""
-    pid = trial.proposal.proposal_id
-    attempt = trial.attempts
-    if not trial.in_flight:
-        attempt += 1
-        journal.append(
-            Draft(
-                "submitted", {"proposal_id": pid, "attempt": attempt}, identity=canonical(["submitted", pid, attempt])
-            )
-        )
-    result = perform(experiment, trial.proposal)
-    journal.append(*_drafts(objective, trial.proposal, attempt, result))
+def run_one(
+    journal: Journal, objective: Objective, experiment: Experiment, trial: Trial, lease: Lease | None, worker: str = ""
+) -> Result | None:
+    """One attempt at one proposal, from its submission to its committed result. None if the lease was lost before it began."""
+    try:
+        attempt = _begin(journal, trial, lease, worker)
+    except LeaseLost:
+        return None
+    result = perform(experiment, attempt.proposal)
+    record(journal, objective, attempt, result)
     return result
+
+
+def _begin(journal: Journal, trial: Trial, lease: Lease | None, worker: str) -> Attempt:
+    """Commit that an attempt begins; one that was cut off is the same attempt again."""
+    pid = trial.proposal_id
+    number = trial.attempts if trial.in_flight else trial.attempts + 1
+    if not trial.in_flight:
+        body = {"proposal_id": pid, "attempt": number, "key": submission_key(pid, number), "worker": worker}
+        draft = Draft("submitted", body, identity=canonical(["submitted", pid, number]))
+        journal.transact(lambda _: [draft], fence=lease)
+    return Attempt(trial.proposal, number, worker, lease)
 
 
 def perform(experiment: Experiment, proposal: Proposal) -> Result:
@@ -73,67 +79,37 @@ def perform(experiment: Experiment, proposal: Proposal) -> Result:
     return result
 
 
-def _drafts(objective: Objective, proposal: Proposal, attempt: int, result: Result) -> list[Draft]:
-    extra = {"cached": result.cached, "attempt": attempt, "details": plain(result.details)}
-    if result.status in ("failed", "infeasible"):
-        failure = Failure(
-            candidate_id=proposal.candidate_id,
-            status=result.status,
-            reason=result.reason or result.status,
-            retryable=result.retryable and result.status == "failed",
-            proposal_id=proposal.proposal_id,
-            attempt=attempt,
-            cost=result.cost,
-            source="experiment",
-            extra=extra,
-        )
-        body = asdict(failure)
-        body.pop("seq")
-        return [Draft("failed", {"failure": body}, identity=canonical(["failed", proposal.proposal_id, attempt]))]
-    drafts = []
-    for number, (target, value) in enumerate(result.values.items()):
-        if target not in objective.names:
-            continue
-        observation = Observation(
-            candidate_id=proposal.candidate_id,
-            target=target,
-            value=value.value,
-            std=value.std,
-            bound=value.bound,
-            unit=objective.target(target).unit,
-            cost=result.cost if number == 0 else None,
-            source="experiment",
-            note=result.reason,
-            proposal_id=proposal.proposal_id,
-            extra=extra,
-        )
-        body = asdict(observation)
-        body.pop("seq")
-        key = identity(observation)
-        drafts.append(Draft("observed", {"identity": key, "observation": body}, identity=f"observed {key}"))
-    return drafts
-
-
 Watch = Callable[[Trial, "Result | None"], Any]
 """Called before an experiment (result None) and after it."""
 
 
 def run_pending(
-    journal: Journal, objective: Objective, experiment: Experiment, limit: int | None = None, watch: Watch | None = None
+    journal: Journal,
+    objective: Objective,
+    experiment: Experiment,
+    limit: int | None = None,
+    watch: Watch | None = None,
+    worker: str = "",
 ) -> int:
-    """Run what is cut off, proposed or to be retried, oldest first. Returns how many attempts were made.
+    """Run what is cut off, approved or to be retried and what nobody else works on, oldest first; how many attempts ran.
 
     limit: how many attempts may be begun; one that was begun before and cut off is repeated whatever the limit.
     """
     begun = ran = 0
-    while trial := _next(journal.refresh(), may_begin=limit is None or begun < limit):
-        begun += not trial.in_flight
-        if watch:
-            watch(trial, None)
-        result = run_one(journal, objective, experiment, trial)
-        ran += 1
-        if watch:
-            watch(trial, result)
+    while trials := workable(journal.refresh(), may_begin=limit is None or begun < limit):
+        with claimed_one(journal, trials, worker) as claim:
+            if claim is None:
+                break
+            trial, lease = claim
+            begun += not trial.in_flight
+            if watch:
+                watch(trial, None)
+            result = run_one(journal, objective, experiment, trial, lease, worker)
+            if result is None:
+                continue
+            ran += 1
+            if watch:
+                watch(trial, result)
     return ran
 
 
@@ -146,9 +122,3 @@ def warn_of_failures(failures: Sequence[Failure], ran: int) -> None:
     if failures:
         message = f"{len(failures)} of {ran} experiments failed; the last: {failures[-1].reason}"
         warnings.warn(message, FailedExperiments, stacklevel=3)
-
-
-def _next(ledger: Ledger, may_begin: bool) -> Trial | None:
-    pending = (trial for trial in ledger.pending() if trial.proposal.candidate_id not in ledger.excluded)
-    runnable = [trial for trial in pending if ledger.state(trial) in RUNNABLE]
-    return next((t for t in runnable if t.in_flight), next(iter(runnable), None) if may_begin else None)

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from discover import registry
+from discover.campaign.terms import Terms, without_terms
 from discover.candidates.pool import CandidatePool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
@@ -20,7 +21,7 @@ CHANGEABLE = ("budget", "policy", "title", "about")
 
 
 def resolve_policy(policy: str | Mapping[str, Any] | Policy) -> tuple[Policy, dict[str, Any]]:
-    """The policy and the settings that make it again; `batch` belongs to the campaign and is kept beside them."""
+    """The policy and the settings that make it again; the campaign's terms are kept beside them."""
     if isinstance(policy, str):
         policy = {"kind": policy}
     if not isinstance(policy, (Mapping, Policy)):
@@ -28,11 +29,10 @@ def resolve_policy(policy: str | Mapping[str, Any] | Policy) -> tuple[Policy, di
         raise InvalidInput("policy", [Problem("not a policy", value=policy, way_out=hint)])
     if not isinstance(policy, Mapping):
         return policy, plain(registry.settings_of(registry.POLICIES, policy))
-    chosen = registry.configure(registry.POLICIES, {k: v for k, v in policy.items() if k != "batch"})
+    terms = Terms.of(policy)
+    chosen = registry.configure(registry.POLICIES, without_terms(policy))
     settings = plain(registry.settings_of(registry.POLICIES, chosen))
-    if "batch" in policy:
-        settings["batch"] = check_count(policy["batch"], "batch")
-    return chosen, settings
+    return chosen, settings | plain(terms.settings(policy))
 
 
 def check_count(value: Any, name: str) -> int:

@@ -71,7 +71,7 @@ def status_of(name: str, ledger: Ledger, pool: CandidatePool, observations: pd.D
     """Count what the ledger says."""
     objective = Objective.from_dict(ledger.definition["objective"])
     blocked = sum(1 for candidate in ledger.blocked() if candidate in pool)
-    verdicts = [i.learned["verdict"] for i in ledger.iterations if i.learned.get("verdict")]
+    verdicts = [i.verdict for i in ledger.iterations if i.verdict]
     counts = observations["status"].value_counts()
     lead = [pool.id, *objective.names]
     return Status(

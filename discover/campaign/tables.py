@@ -10,7 +10,8 @@ import pandas as pd
 
 from discover.candidates.pool import CandidatePool
 from discover.objective import Objective
-from discover.store.ledger import Ledger, Trial
+from discover.store.ledger import Ledger
+from discover.store.trials import Trial
 
 
 def predicted_columns(objective: Objective) -> list[tuple[str, str, str]]:
@@ -169,7 +170,7 @@ def iterations_frame(ledger: Ledger, objective: Objective, observations: pd.Data
                 "n": len(iteration.proposal_ids),
                 "time": iteration.time,
                 "policy": iteration.policy,
-                "verdict": iteration.learned.get("verdict", ""),
+                "verdict": iteration.verdict,
                 "best_so_far": best[objective.names[0]].iloc[0] if len(best) else math.nan,
                 "shortage": iteration.shortage,
                 "learned": dict(iteration.learned),

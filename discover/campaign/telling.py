@@ -18,8 +18,9 @@ from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.events import Draft
 from discover.store.journal import Journal
-from discover.store.ledger import Failure, Ledger, Trial, identity
+from discover.store.ledger import Ledger
 from discover.store.life import State
+from discover.store.trials import Failure, Trial, identity
 
 MEND = "mend it with correct(…)"
 
@@ -40,11 +41,21 @@ class Teller:
         self.became: list[dict[str, Any]] = []
         self.problems: list[Problem] = []
 
-    def tell(self, rows: Sequence[Row]) -> Teller:
-        """Take in all rows in order."""
+    def tell(self, rows: Sequence[Row], *, partial: bool = False) -> Teller:
+        """Take in all rows in order. partial: what is wrong with a row leaves no trace of it but the refusal."""
         for row in rows:
+            before, drafts, kept = len(self.problems), len(self.drafts), self.book.mark()
             self._tell(row)
+            if partial and len(self.problems) > before:
+                self.refuse(row, self.problems[before:])
+                del self.problems[before:], self.drafts[drafts:]
+                self.book = self.book.back_to(kept)
         return self
+
+    def refuse(self, row: Row, problems: Sequence[Problem]) -> None:
+        """Note that a row was not taken, and why."""
+        remark = "; ".join(str(replace(problem, row=None)) for problem in problems)
+        self._became(row, row.candidate_id or "", row.proposal_id, "refused", remark)
 
     def _wrong(
         self, row: Row, message: str, *, column: str | None = None, value: Any = None, way_out: str = ""
@@ -59,6 +70,7 @@ class Teller:
         candidate = self._candidate(row)
         if candidate is None:
             return
+        self.book.open(candidate)
         trial, remark = self._trial(row, candidate)
         if row.status in ("failed", "infeasible"):
             self._tell_failure(row, trial, candidate, remark)
@@ -70,7 +82,7 @@ class Teller:
             self._wrong(row, message, column="status", value=row.status, way_out=way_out)
         else:
             what = "unchanged" if self.correcting is not None else "not measured yet"
-            self._became(row, candidate, trial.proposal.proposal_id if trial else None, what, remark)
+            self._became(row, candidate, trial.proposal_id if trial else None, what, remark)
 
     def _candidate(self, row: Row) -> str | None:
         """The candidate that a row is about, or None where that is a problem."""
@@ -93,7 +105,7 @@ class Teller:
             message = "no such proposal in this campaign"
             self._wrong(row, message, column="proposal_id", value=row.proposal_id, way_out=way_out)
             return None
-        own = trial.proposal.candidate_id
+        own = trial.candidate_id
         if row.candidate_id not in (None, own):
             message = f"proposal {row.proposal_id} is of candidate {own!r}"
             self._wrong(row, message, column=self.pool.id, value=row.candidate_id)
@@ -109,7 +121,7 @@ class Teller:
         trial = self.ledger.open_trial(candidate)
         if trial is None or self._fulfilled_here(row, trial):
             return None, ""
-        return trial, f"fulfils the open proposal {trial.proposal.proposal_id}"
+        return trial, f"fulfils the open proposal {trial.proposal_id}"
 
     def _told_before(self, row: Row, candidate: str) -> bool:
         """Whether every value of a row is known of its candidate: then the same sheet is told again."""
@@ -126,7 +138,7 @@ class Teller:
         return told >= set(self.objective.names) or self.book.failure(where) is not None
 
     def _place(self, row: Row, trial: Trial | None, candidate: str) -> Place:
-        pid = trial.proposal.proposal_id if trial else ""
+        pid = trial.proposal_id if trial else ""
         return place(pid, candidate, row.source, row.replicate, row.fidelity, row.context)
 
     def _tell_values(self, row: Row, trial: Trial | None, candidate: str, remark: str) -> None:
@@ -147,7 +159,7 @@ class Teller:
                 way_out=way_out,
             )
             return
-        pid = trial.proposal.proposal_id if trial else failure.proposal_id if failure else None
+        pid = trial.proposal_id if trial else failure.proposal_id if failure else None
         outcomes = {
             self._tell_value(row, target, where, pid, candidate, failure, first) for first, target in _firsts(row)
         }
@@ -169,20 +181,13 @@ class Teller:
             candidate_id=candidate, target=target, value=value, std=std, bound=bound,  # type: ignore[arg-type]
             unit=self.objective.target(target).unit, replicate=row.replicate, fidelity=row.fidelity,
             context=row.context, cost=row.cost if first else None, source=row.source, measured_at=row.measured_at,
-            note=row.note, proposal_id=pid, extra=row.extra,
+            note=row.note, proposal_id=pid, extra=row.extra, raw=row.raw,
         )  # fmt: skip
         known = self.book.values(where, target)
         if any(_same(one, observation) for _, one in known):
             return "known"
         if not known:
-            key = identity(observation)
-            if failure is not None:
-                self._correct([], key, observation, None)
-            else:
-                body = {"identity": key, "observation": _body(observation)}
-                self.drafts.append(Draft("observed", body, identity=f"observed {key}"))
-            self.book.keep(key, observation)
-            return "corrected" if failure is not None else "written"
+            return self._tell_first(row, observation, failure)
         key, before = known[-1]
         if self.correcting is None:
             message = f"was already told as {_show(before)}, now {_show(observation)}"
@@ -194,6 +199,24 @@ class Teller:
         self._correct([key], key, corrected, None)
         self.book.keep(key, corrected)
         return "corrected"
+
+    def _tell_first(self, row: Row, observation: Observation, failure: Failure | None) -> str:
+        """A value where none stands: none yet, none but a failure, or none since one was retracted."""
+        key = identity(observation)
+        back = self.ledger.retracted.get(key, [])
+        same = next((why for one, why in back if _same(one, observation)), None)
+        if same is not None and self.correcting is None:
+            message, way_out = f"this value was retracted: {same}", "correct(…) puts it back"
+            self._wrong(row, message, column=observation.target, value=observation.value, way_out=way_out)
+            return "conflict"
+        if failure is not None or (back and self.correcting is not None):
+            self._correct([], key, observation, None)
+        else:
+            again = f" again {len(back)}" if back else ""
+            body = {"identity": key, "observation": _body(observation)}
+            self.drafts.append(Draft("observed", body, identity=f"observed {key}{again}"))
+        self.book.keep(key, observation)
+        return "written" if failure is None and not (back and self.correcting) else "corrected"
 
     def _state_after(self, row: Row, where: Place) -> str:
         if not {o.target for _, o in self.book.values(where)} >= set(self.objective.names):
@@ -221,12 +244,12 @@ class Teller:
             self._wrong(row, f"status {row.status!r} cannot have a value", column=target, value=value, way_out=way_out)
             return
         earlier = before or (values[-1][1] if values else None)
-        pid = trial.proposal.proposal_id if trial else earlier.proposal_id if earlier else None
+        pid = trial.proposal_id if trial else earlier.proposal_id if earlier else None
         failure = Failure(
             candidate_id=candidate, status=str(row.status), reason=row.note or str(row.status), retryable=False,
             proposal_id=pid, attempt=max(1, self.ledger.trials[pid].attempts) if pid else 0, replicate=row.replicate,
             source=row.source, note=row.note, cost=row.cost, measured_at=row.measured_at, fidelity=row.fidelity,
-            context=row.context, extra=row.extra,
+            context=row.context, extra=row.extra, raw=row.raw,
         )  # fmt: skip
         if before is not None and before.status == failure.status:
             self._became(row, candidate, pid, "already known", remark)
@@ -277,16 +300,33 @@ def tell_frame(
     extra: Sequence[str],
     correcting: str | None,
     dry_run: bool,
+    partial: bool = False,
 ) -> pd.DataFrame:
     """Read, check and, unless it is a dry run, commit a frame of results; what each row became."""
     columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
     rows, problems = read(results, objective, pool.id, columns, extra)
     told: list[dict[str, Any]] = []
+    bad: dict[object, list[Problem]] = {}
+    for problem in problems:
+        bad.setdefault(problem.row, []).append(problem)
+    if partial:
+        refuse(bad.get(None, []), "results")
+        labels = [row.label for row in rows]
+        twice = [Problem("two rows have this label", row=label, way_out="reset_index(drop=True)") for label in labels
+                 if labels.count(label) > 1]  # fmt: skip
+        refuse(twice, "results")
 
     def decide(ledger: Ledger) -> Sequence[Draft]:
-        teller = Teller(ledger, objective, pool, correcting=correcting).tell(rows)
-        refuse([*problems, *teller.problems], "results")
-        told.extend(teller.became)
+        teller = Teller(ledger, objective, pool, correcting=correcting)
+        if partial:
+            for row in rows:
+                if wrong := bad.get(row.label):
+                    teller.refuse(row, wrong)
+            teller.tell([row for row in rows if row.label not in bad], partial=True)
+        else:
+            teller.tell(rows)
+            refuse([*problems, *teller.problems], "results")
+        told[:] = teller.became
         return teller.drafts
 
     if dry_run:

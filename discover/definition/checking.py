@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from discover import registry
+from discover.campaign.terms import problems_of, without_terms
 from discover.definition.model import CampaignModel, ObjectiveModel, TargetModel
 from discover.definition.wording import place_of, worded
 from discover.definition.yaml_lines import Path, line_of, read_yaml
@@ -39,13 +40,14 @@ class Checker:
         settings = self.data.get(key)
         if not isinstance(settings, Mapping):
             return None
-        given = {str(k): v for k, v in settings.items() if (key, k) != ("policy", "batch")}
+        given = without_terms(settings) if key == "policy" else {str(k): v for k, v in settings.items()}
         if "kind" not in given:
             way_out = f"valid: {', '.join(registry.kinds(group))}"
             self.add("needs a kind", (key, "kind"), way_out=way_out)
             return None
-        if key == "policy" and "batch" in settings:
-            self._batch(settings["batch"])
+        if key == "policy":
+            for problem in problems_of(settings):
+                self.add(problem.message, ("policy", str(problem.column)), problem.value)
         try:
             return registry.configure(group, given)
         except UnknownKind:
@@ -112,10 +114,6 @@ class Checker:
         if self.problems:
             ordered = sorted(self.problems, key=lambda problem: problem.line or 0)
             raise InvalidDefinition(self.name, list(dict.fromkeys(replace(p, value=_short(p.value)) for p in ordered)))
-
-    def _batch(self, batch: Any) -> None:
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            self.add("must be a whole number of at least 1", ("policy", "batch"), batch)
 
     def _schema_problem(self, item: Any) -> None:
         path = place_of(item)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from discover import registry
-from discover.campaign import Campaign
+from discover.campaign import Campaign, terms
 from discover.campaign.creating import redefine
 from discover.campaign.settings import definition_of, differences, fixed
 from discover.candidates.pool import CandidatePool, PoolSpec
@@ -233,8 +233,7 @@ def load(path: Path | str) -> Definition:
     policy_settings = registry.settings_of(
         registry.POLICIES, policy or registry.configure(registry.POLICIES, {"kind": "bayesian"})
     )
-    if "batch" in model.policy:
-        policy_settings["batch"] = model.policy["batch"]
+    policy_settings |= {key: model.policy[key] for key in terms.KEYS if key in model.policy}
     return Definition(
         path=path.resolve(),
         name=model.campaign,
@@ -301,7 +300,7 @@ def schema() -> dict[str, Any]:
             body.setdefault("$defs", {}).update(found.pop("$defs", {}))
             properties = {name: part for name, part in found.get("properties", {}).items() if name in known}
             if key == "policy":
-                properties["batch"] = {"type": "integer", "minimum": 1, "title": "Batch"}
+                properties |= terms.SCHEMA
             choices.append(
                 {
                     "type": "object",

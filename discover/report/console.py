@@ -16,7 +16,7 @@ from discover.protocols import Result
 if TYPE_CHECKING:
     from discover.campaign import Campaign
     from discover.campaign.running import Watch
-    from discover.store.ledger import Trial
+    from discover.store.trials import Trial
 
 
 def _bar() -> Progress:
@@ -44,7 +44,7 @@ def watching(campaign: Campaign, what: str) -> Iterator[Watch]:
 
         def watch(trial: Trial, result: Result | None) -> Any:
             if result is None:
-                bar.update(task, description=f"{what}: {trial.proposal.candidate_id}")
+                bar.update(task, description=f"{what}: {trial.candidate_id}")
             else:
                 bar.advance(task)
 

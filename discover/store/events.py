@@ -4,12 +4,19 @@ A campaign's life, event by event. Every other view is a fold over them (`discov
 
     created      the definition, the candidates' snapshot, the seed
     redefined    a changed definition that the user accepted, with the difference
+    repooled     the candidates changed: what the source added, changed, withdrew or brought back
     proposed     one batch: its key, its proposals with the whole candidates, what the policy learned
-    submitted    an attempt at a proposal began
+    approved     proposals that a person let pass, where approval is asked for
+    submitted    an attempt at a proposal began; committed, with its key, before anything is handed over
+    dispatched   somebody outside has it, and this is how they call it
+    unsure       nobody can say whether somebody outside has it; a person is asked
+    settled      the person's answer
     observed     one value of one target
     failed       an attempt, or a candidate tried elsewhere, gave no value ('failed', 'infeasible')
     corrected    an observation or a failure replaced by another value, with the reason
+    retracted    observations or failures taken back, with no new value
     withdrawn    proposals taken back
+    expired      proposals whose stated deadline passed
     excluded     candidates that must not be proposed; `readmitted` undoes it
     noted        something that whoever reads the campaign later should know, such as why bits cannot be promised
     stopped      a stopping rule's advice was followed
@@ -27,12 +34,19 @@ from discover.errors import StoreError
 SCHEMAS: Mapping[str, int] = {
     "created": 1,
     "redefined": 1,
-    "proposed": 1,
-    "submitted": 1,
+    "repooled": 1,
+    "proposed": 2,
+    "approved": 1,
+    "submitted": 2,
+    "dispatched": 1,
+    "unsure": 1,
+    "settled": 1,
     "observed": 1,
     "failed": 1,
     "corrected": 1,
+    "retracted": 1,
     "withdrawn": 1,
+    "expired": 1,
     "excluded": 1,
     "readmitted": 1,
     "noted": 1,
@@ -40,8 +54,27 @@ SCHEMAS: Mapping[str, int] = {
 }
 """The newest payload schema of each kind."""
 
-UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _proposed_2(body: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 says upon which events the choice was based, whether approval is asked for, and until when a result counts."""
+    return {**body, "basis": None, "approval": False, "deadline": None}
+
+
+def _submitted_2(body: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 says under which key, and which worker."""
+    return {**body, "key": submission_key(body["proposal_id"], body["attempt"]), "worker": ""}
+
+
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("proposed", 1): _proposed_2,
+    ("submitted", 1): _submitted_2,
+}
 """(kind, schema) to a function that turns that payload into the next schema's. Stored payloads are never rewritten."""
+
+
+def submission_key(proposal_id: str, attempt: int) -> str:
+    """The name of one attempt at one proposal, for ever: what an outside system is asked for."""
+    return f"{proposal_id}.{attempt}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +108,10 @@ def upcast(kind: str, schema: int, text: str) -> dict[str, Any]:
     if kind not in SCHEMAS:
         raise StoreError(
             f"the store holds an event of kind {kind!r}, which this program does not know; update discover"
+        )
+    if schema > SCHEMAS[kind]:
+        raise StoreError(
+            f"the store holds {kind!r} events of schema {schema}, newer than this program; update discover"
         )
     payload: dict[str, Any] = json.loads(text)
     for step in range(schema, SCHEMAS[kind]):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from sqlalchemy import Connection
+
+from discover.store import folds
 from discover.store.events import Draft, Event
+from discover.store.leases import Lease, check
 from discover.store.ledger import Ledger
 from discover.store.log import EventLog
 
@@ -25,17 +29,20 @@ class Journal:
         self._lock = threading.RLock()
         self.uid = log.uid(name)
         self.first = next(iter(log.read(name, until=1)))
-        self.ledger = Ledger().apply(log.read(name))
+        self.ledger = folds.newest(log, name)
+        self.ledger.apply(log.read(name, after=self.ledger.seq))
+        self._kept = self._keep(0)
 
     def refresh(self) -> Ledger:
         """The ledger with everything that others have written meanwhile."""
         with self._lock:
             return self.ledger.apply(self.log.read(self.name, after=self.ledger.seq))
 
-    def transact(self, decide: Decide) -> None:
+    def transact(self, decide: Decide, *, fence: Lease | None = None) -> None:
         """Append the drafts that `decide` makes of the newest ledger; nobody else can write in between.
 
-        An exception of `decide` leaves the store as it was.
+        fence: write only while this lease is not somebody else's. LeaseLost otherwise. An exception of `decide` leaves the
+        store as it was.
         """
 
         def decide_now(unseen: Sequence[Event]) -> Iterable[Draft]:
@@ -43,9 +50,18 @@ class Journal:
             return decide(self.ledger)
 
         with self._lock:
-            events = self.log.transact(self.name, self.ledger.seq, decide_now)
+            events = self.log.transact(self.name, self.ledger.seq, decide_now, _checking(fence))
             self.ledger.apply([event for event in events if event.seq > self.ledger.seq])
+            self._kept = self._keep(self._kept)
 
     def append(self, *drafts: Draft) -> None:
         """Append drafts that depend on nothing."""
         self.transact(lambda _: drafts)
+
+    def _keep(self, kept: int) -> int:
+        """Cache the fold where much was added since it was cached last; returns up to which event it is cached."""
+        return folds.keep(self.log, self.name, self.ledger, kept)
+
+
+def _checking(fence: Lease | None) -> Callable[[Connection], None] | None:
+    return None if fence is None else lambda connection: check(connection, fence)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from discover.errors import LeaseHeld
+from discover.errors import LeaseHeld, LeaseLost
 from discover.store.database import host_name
 from discover.store.log import EventLog
 from discover.store.schema import leases
@@ -117,3 +117,13 @@ def held(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -> I
         done.set()
         thread.join(timeout=5)
         release(log, lease)
+
+
+def check(connection: Connection, lease: Lease) -> None:
+    """LeaseLost if somebody else was given this lease since; for use inside the transaction that writes under it."""
+    mine = (leases.c.campaign == lease.campaign) & (leases.c.name == lease.name)
+    token = connection.execute(select(leases.c.token).where(mine)).scalar()
+    if token is not None and token > lease.token:
+        raise LeaseLost(
+            f"the lease {lease.name!r} of campaign {lease.campaign!r} was taken over; token {token} is newer"
+        )

@@ -10,33 +10,44 @@ class State(StrEnum):
 
     ::
 
-        proposed ──────► submitted ──────► measured
-            │   ╲            │   ╲   ╲────► censored
-            │    ╲           │    ╲  ╲────► infeasible
-            │     ╲          │     ╲  ╲───► failed
-            │      ╲         ▼      ╲─────► in part ───► measured, censored
-            ▼       ╲    retryable ───────► submitted (the next attempt), failed at the limit
-        withdrawn    ╲───► every result that can follow 'submitted' (told without a submission)
-            │
-            ╰───────────► every result: a late one is accepted
+        proposed ──approve──► approved ──claim──► claimed ─┐          (claimed: approved, and a worker's lease lives;
+           │  ╲ (where no        │  ▲                │      │           the lease's end returns it to approved)
+           │   ╲ approval is     │  ╰──lease ends────╯      │
+           │    ╲ asked for)     │                          ▼
+           │     ╰───submit──────┴───────submit──────► submitted ──► measured │ censored
+           │                                             │  ▲  │ ╲──► infeasible │ failed
+           │                      handed over? nobody    │  │  │  ╲─► measured in part ──► measured │ censored
+           │                      can say                ▼  │  ▼
+           │                              unknown ──settle──╯  failed, retryable ──submit──► submitted
+           │                              (or back to approved)     (at the limit: failed)
+           ├──withdraw──► withdrawn ─╮
+           ╰──deadline──► expired ───┴──► every result: a late one is accepted
 
-    | state                  | trains the surrogate    | feeds feasibility | blocks the candidate |
-    |------------------------|-------------------------|-------------------|----------------------|
-    | proposed, submitted    | as pending              | no                | yes                  |
-    | in part                | the targets that it has | feasible          | yes                  |
-    | measured               | yes                     | feasible          | yes                  |
-    | retryable              | no                      | no                | yes, until its retry |
-    | failed                 | no                      | no                | yes                  |
-    | infeasible             | no                      | infeasible        | yes                  |
-    | censored               | as a bound              | feasible          | yes                  |
-    | withdrawn              | no                      | no                | no                   |
+        measured │ censored │ infeasible │ failed ──correct──► the state of the new value
+                                                  ──retract──► retracted
 
-    A measured candidate is tried again only where someone asks for a replicate by `propose`. An excluded candidate
-    is not a state of a proposal: it keeps what was measured and is blocked until it is readmitted.
+    | state                                   | trains the surrogate              | feeds feasibility | blocks the candidate |
+    |-----------------------------------------|-----------------------------------|-------------------|----------------------|
+    | proposed, approved, claimed, submitted, |                                   |                   |                      |
+    | unknown (pending)                       | as pending                        | no                | yes                  |
+    | measured in part                        | the targets it has, rest pending  | feasible          | until complete or closed |
+    | measured                                | yes                               | feasible          | unless a replicate is asked for |
+    | failed, retryable                       | no                                | no                | until its retry, or the limit makes it final |
+    | failed                                  | no                                | no                | yes                  |
+    | infeasible                              | no                                | infeasible        | yes                  |
+    | censored                                | as a bound                        | feasible          | yes                  |
+    | withdrawn, expired                      | no                                | no                | no                   |
+    | retracted                               | no                                | no                | no                   |
+
+    A result may be told without a submission. An excluded candidate is not a state of a proposal: it keeps what was
+    measured and is blocked until it is readmitted. `ACTIONS` says which action is legal where.
     """
 
     PROPOSED = "proposed"
+    APPROVED = "approved"
+    CLAIMED = "claimed"
     SUBMITTED = "submitted"
+    UNKNOWN = "unknown, ask a person"
     IN_PART = "measured in part"
     RETRYABLE = "failed, retryable"
     MEASURED = "measured"
@@ -44,18 +55,48 @@ class State(StrEnum):
     FAILED = "failed"
     INFEASIBLE = "infeasible"
     WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    RETRACTED = "retracted"
 
     @property
     def pending(self) -> bool:
         """Whether a result is still expected."""
-        return self in (State.PROPOSED, State.SUBMITTED, State.IN_PART, State.RETRYABLE)
+        return self in PENDING
 
     @property
     def blocks(self) -> bool:
         """Whether its candidate must not be proposed again by a policy."""
-        return self is not State.WITHDRAWN
+        return self not in (State.WITHDRAWN, State.EXPIRED, State.RETRACTED)
 
     @property
     def accepts_result(self) -> bool:
-        """Whether a first result may be told: open, or withdrawn and late."""
-        return self.pending or self is State.WITHDRAWN
+        """Whether a first result may be told: open, or closed and late."""
+        return self.pending or self in (State.WITHDRAWN, State.EXPIRED)
+
+
+PENDING = frozenset(
+    {
+        *(State.PROPOSED, State.APPROVED, State.CLAIMED, State.SUBMITTED, State.UNKNOWN),
+        *(State.IN_PART, State.RETRYABLE),
+    }
+)
+"""States in which a result is still expected."""
+CONCLUDED = frozenset({State.MEASURED, State.CENSORED, State.FAILED, State.INFEASIBLE})
+
+ACTIONS: dict[str, frozenset[State]] = {
+    "approve": frozenset({State.PROPOSED}),
+    "claim": frozenset({State.PROPOSED, State.APPROVED, State.RETRYABLE}),
+    "submit": frozenset({State.PROPOSED, State.APPROVED, State.CLAIMED, State.SUBMITTED, State.RETRYABLE}),
+    "settle": frozenset({State.UNKNOWN}),
+    "tell": PENDING | {State.WITHDRAWN, State.EXPIRED, State.RETRACTED},
+    "withdraw": PENDING,
+    "expire": PENDING,
+    "correct": CONCLUDED | {State.IN_PART, State.RETRACTED},
+    "retract": CONCLUDED | {State.IN_PART},
+}
+"""From which states each action is legal. A proposal that waits for approval can be approved or withdrawn, not claimed."""
+
+
+def legal(state: State) -> tuple[str, ...]:
+    """The actions that a proposal in this state allows."""
+    return tuple(action for action, states in ACTIONS.items() if state in states)

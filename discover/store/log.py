@@ -36,7 +36,7 @@ class EventLog:
     """The campaigns of one store and their events."""
 
     def __init__(self, url: str, *, actor: str | None = None, clock: Clock = utc_now, create: bool = True):
-        self.database = Database(url, create=create)
+        self.database = Database(url, create=create, clock=lambda: self.clock())
         self.actor = actor or default_actor()
         self.clock = clock
 
@@ -48,7 +48,8 @@ class EventLog:
 
     def create(self, name: str, uid: str, first: Draft) -> None:
         """Register a campaign together with its first event. CampaignExists if the name is taken."""
-        with self.database.writing() as connection:
+        written: list[Event] = []
+        with self.database.writing(name, written=lambda again: self._holds(again, name, written)) as connection:
             if connection.execute(select(campaigns.c.name).where(campaigns.c.name == name)).first():
                 raise CampaignExists(f"the store already has a campaign {name!r}; open it, or choose another name")
             now = self.clock().isoformat()
@@ -56,7 +57,7 @@ class EventLog:
                 connection.execute(insert(campaigns).values(name=name, uid=uid, created=now))
             except DatabaseIntegrityError as error:  # somebody else made it at the same moment
                 raise CampaignExists(f"the store already has a campaign {name!r}; open it") from error
-            self._append(connection, name, 0, [first])
+            written += self._append(connection, name, 0, [first])
 
     def uid(self, name: str) -> str:
         """The campaign's short id. CampaignNotFound names the nearest campaign."""
@@ -80,17 +81,34 @@ class EventLog:
             query = query.where(events.c.seq <= until)
         return [_event(dict(row)) for row in connection.execute(query).mappings()]
 
-    def transact(self, name: str, after: int, decide: Callable[[Sequence[Event]], Iterable[Draft]]) -> list[Event]:
+    def transact(
+        self,
+        name: str,
+        after: int,
+        decide: Callable[[Sequence[Event]], Iterable[Draft]],
+        check: Callable[[Connection], None] | None = None,
+    ) -> list[Event]:
         """Append what `decide` returns, under the writers' lock.
 
         decide is given the events after `after`, those that the caller has not seen, and returns drafts or raises;
-        nobody else can write between the two. Returns the unseen events followed by the appended ones.
+        nobody else can write between the two. check: raises where nothing may be written, such as under a lost lease. Returns the unseen events followed by the appended ones.
         """
-        with self.database.writing(name) as connection:
+        written: list[Event] = []
+        with self.database.writing(name, written=lambda again: self._holds(again, name, written)) as connection:
+            if check is not None:
+                check(connection)
             unseen = self.read(name, after, connection=connection)
             drafts = list(decide(unseen))
             last = unseen[-1].seq if unseen else after
-            return unseen + self._append(connection, name, last, drafts)
+            written += self._append(connection, name, last, drafts)
+        return [*unseen, *written]
+
+    def _holds(self, connection: Connection, name: str, written: Sequence[Event]) -> bool:
+        """Whether the store holds these events, all of one transaction: the first tells."""
+        if not written:
+            return True
+        query = select(events.c.id).where(events.c.campaign == name, events.c.seq == written[0].seq)
+        return connection.execute(query).scalar() == written[0].id
 
     def _append(self, connection: Connection, name: str, last: int, drafts: Sequence[Draft]) -> list[Event]:
         rows = rows_of(

@@ -128,7 +128,7 @@ def test_withdrawn_candidates_are_free_again_and_a_late_result_is_accepted(campa
     pid, candidate = batch.loc[0, ["proposal_id", "material_id"]]
     campaign.withdraw(pid, reason="spilt")
     assert campaign.pending.empty
-    with pytest.raises(InvalidInput, match="only a pending proposal"):
+    with pytest.raises(InvalidInput, match="cannot withdraw: the proposal is"):
         campaign.withdraw(pid, reason="again")
     told = campaign.tell(pd.DataFrame({"proposal_id": [pid], "yield": [5.0]}))
     assert told["became"].tolist() == ["measured"]

@@ -1,0 +1,187 @@
+"""What a campaign says of itself: everything that is read and nothing that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from discover import registry
+from discover.campaign import tables
+from discover.campaign.asking import environment, view_of
+from discover.campaign.predicting import predictions
+from discover.campaign.status import Status, status_of
+from discover.campaign.terms import Terms, without_terms
+from discover.candidates.pool import CandidatePool, PoolSpec
+from discover.candidates.snapshot import Snapshot
+from discover.features.build import feature_table
+from discover.objective import Objective
+from discover.protocols import FeatureTable, Policy, Spending, View
+from discover.store.journal import Journal
+from discover.store.ledger import Ledger
+from discover.store.log import EventLog
+from discover.store.trials import Trial
+
+
+class Reader:
+    """A campaign as its readers see it; `Campaign` adds the verbs."""
+
+    def __init__(self, name: str, log: EventLog, *, policy: Policy | None = None):
+        """Use `Campaign.create` or `Campaign.open`."""
+        self.name = name
+        self._journal = Journal(log, name)
+        self._policy = policy
+
+    @property
+    def uid(self) -> str:
+        """A short id that begins every proposal's id."""
+        return self._journal.uid
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """What the campaign was created with, and every accepted change since."""
+        return self._journal.ledger.definition
+
+    @cached_property
+    def objective(self) -> Objective:
+        """What is sought."""
+        return Objective.from_dict(self.definition["objective"])
+
+    @property
+    def policy(self) -> Policy:
+        """The rule that chooses."""
+        if self._policy is None:
+            self._policy = registry.configure(registry.POLICIES, without_terms(self.definition["policy"]))
+        return self._policy
+
+    @property
+    def batch_size(self) -> int:
+        """How many candidates an unattended iteration proposes."""
+        return Terms.of(self.definition["policy"]).batch
+
+    @property
+    def budget(self) -> int | None:
+        """How many experiments may be started, or None."""
+        return self.definition["budget"].get("experiments")
+
+    @property
+    def seed(self) -> int:
+        """The campaign's seed."""
+        return int(self.definition["seed"])
+
+    @property
+    def store(self) -> str:
+        """The store's URL."""
+        return self._journal.log.database.url
+
+    @property
+    def files(self) -> Path:
+        """The folder beside the store for snapshots, caches and reports."""
+        return self._journal.log.database.files
+
+    @cached_property
+    def _created(self) -> Mapping[str, Any]:
+        return self._journal.first.payload
+
+    @property
+    def id_name(self) -> str:
+        """The candidates' id column, known without the candidates."""
+        return str(self._created["pool"]["spec"]["id"])
+
+    @cached_property
+    def pool(self) -> CandidatePool:
+        """What can be tried."""
+        body = self._created["pool"]
+        snapshot = Snapshot.open(body["snapshot"], self.files / "snapshots")
+        return CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(body["spec"]))
+
+    @cached_property
+    def features(self) -> FeatureTable:
+        """The candidates as numbers, [N, d]."""
+        return feature_table(self.pool, self.files / "features")
+
+    @property
+    def ledger(self) -> Ledger:
+        """The fold of the log, with everything that others have written: what is true now."""
+        return self._journal.refresh()
+
+    def view(self) -> View:
+        """What a policy may know now."""
+        return view_of(self.ledger, self.objective, self.pool, self.features)
+
+    @property
+    def observations(self) -> pd.DataFrame:
+        """What was found out, one row a trial, in the order in which it was told; failures included."""
+        return tables.observations_frame(self.ledger, self.objective, self.id_name)
+
+    @property
+    def pending(self) -> pd.DataFrame:
+        """Proposals whose result is expected: the columns of `ask`, and their state."""
+        trials = self.ledger.pending()
+        frame = tables.batch_frame(trials, self.objective, self.pool)
+        return frame.assign(state=[self.ledger.state(trial).value for trial in trials])
+
+    @property
+    def proposals(self) -> pd.DataFrame:
+        """Every proposal ever made, with its reason, its state and what was found."""
+        return tables.proposals_frame(self.ledger, self.objective, self.id_name)
+
+    @property
+    def iterations(self) -> pd.DataFrame:
+        """One row a batch: when, how many, what was learned before it, the best once it was in."""
+        return tables.iterations_frame(self.ledger, self.objective, self.observations)
+
+    @property
+    def notes(self) -> pd.DataFrame:
+        """Remarks in the log, such as why bits cannot be promised."""
+        return pd.DataFrame(self.ledger.notes, columns=["seq", "time", "text"])
+
+    @property
+    def spending(self) -> Spending:
+        """Experiments started so far (failures and retries count), and their cost."""
+        return self.ledger.spending
+
+    def best(self, n: int = 10) -> pd.DataFrame:
+        """The best measured candidates that satisfy every constraint, with their columns; repeated ones once each."""
+        return tables.best_frame(self.observations, self.objective, self.pool, n)
+
+    def predict(self, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+        """What the surrogate believes: one row a candidate, mean and deviation of the noiseless targets.
+
+        candidates: ids of the pool, or a frame: read by the columns that the features are made from where it has them all
+        (they may be other than the pool's), otherwise by its ids.
+        """
+        return predictions(self.view(), self.pool, candidates)
+
+    def status(self) -> Status:
+        """Where the campaign stands."""
+        return status_of(self.name, self.ledger, self.pool, self.observations, self.best(1))
+
+    def provenance(self) -> dict[str, Any]:
+        """Where everything comes from: snapshot, definition, features, seed, versions."""
+        snapshot = Snapshot.open(self._created["pool"]["snapshot"], self.files / "snapshots")
+        return {
+            "campaign": self.name,
+            "uid": self.uid,
+            "definition": dict(self.definition),
+            "definition_hash": self.ledger.definition_hash,
+            "snapshot": dict(snapshot.manifest),
+            "snapshot_hash": snapshot.hash,
+            "features": {"names": list(self.features.names), "hash": self.features.hash},
+            "environment": environment() | {"discover": version("discover-loop")},
+            "created": self._journal.first.time,
+        }
+
+    def trials(self) -> Sequence[Trial]:
+        """Proposals and what became of them, oldest first, for reports and flows."""
+        return tuple(self.ledger.trials.values())
+
+    def __repr__(self) -> str:
+        return f"Campaign({self.name!r}, store={self.store!r})\n{self.status()}"
+
+    def _repr_html_(self) -> str:
+        return self.status()._repr_html_()
