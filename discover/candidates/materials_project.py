@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from discover.candidates.mp_request import Request, check_filtered
+from discover.candidates.place import Place
 from discover.candidates.query import matches, unreadable
 from discover.errors import (
     IntegrityError,
@@ -77,6 +78,7 @@ class MaterialsProject:
     attempts: int = 5
     longest_wait: float = 300.0
     files: Path | None = field(default=None, repr=False, metadata={"internal": True})
+    place: Place | None = field(default=None, repr=False, metadata={"internal": True})
     runtime: Any = field(default=None, repr=False, compare=False, metadata={"internal": True})
 
     def __post_init__(self) -> None:
@@ -98,6 +100,10 @@ class MaterialsProject:
     def located(self, base: Path, files: Path) -> MaterialsProject:
         """The same source; snapshots are kept under `files / "snapshots"`."""
         return replace(self, files=Path(files))
+
+    def placed(self, place: Place) -> MaterialsProject:
+        """The same source; snapshots are kept in a place of their own, pages of an unfinished pull under `files`."""
+        return replace(self, place=place)
 
     def check(self, fields: Sequence[str] = ()) -> None:
         """InvalidQuery for every word and field that the installed client does not know. Needs no key and no network."""
@@ -143,11 +149,15 @@ class MaterialsProject:
             raise Unsupported("a source keeps snapshots: say where with located(base, files)")
         return self.files / "snapshots"
 
+    @property
+    def _place(self) -> Place:
+        return self.place or Place(self._folder)
+
     def _newest(self, request: Request, **match: Any) -> Snapshot | None:
         """The newest whole snapshot of a request; a damaged one is as good as none, for it can be pulled again."""
         from discover.candidates.snapshot import Snapshot
 
-        snapshot = Snapshot.newest(self._folder, {"kind": KIND, "request": request.hash, **match})
+        snapshot = Snapshot.newest(self._place, {"kind": KIND, "request": request.hash, **match})
         if snapshot is not None:
             snapshot.verify()
         return snapshot
@@ -242,7 +252,7 @@ class MaterialsProject:
         }
         try:
             structure = "structure" if "structure" in kept else None
-            return Snapshot.write(kept, self._folder, id=ID, provenance=provenance, structure=structure)
+            return Snapshot.write(kept, self._place, id=ID, provenance=provenance, structure=structure)
         except InvalidInput as error:
             raise SourceIntegrityError(f"the documents make no table: {error}") from error
 

@@ -2,16 +2,18 @@
 
 The rows say what was pulled; the manifest says when, from where, by what query and under which licence. The same rows
 pulled again are the same file: the manifest then leads with the newest provenance and keeps the others under `earlier`.
+The manifest is written last: a snapshot is there when its manifest is.
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
-import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,30 +26,31 @@ from numpy.typing import NDArray
 
 from discover.candidates.canonical import FORMAT, canonical_table, kind_of, table_hash
 from discover.candidates.difference import Difference, difference
+from discover.candidates.manifest import NEEDED, OWN, checked_provenance, earlier, time_of
+from discover.candidates.place import Place
 from discover.errors import IntegrityError, InvalidInput, Problem, UnknownCandidate, nearest
 
-__all__ = ["Difference", "Snapshot", "difference", "to_frame", "unknown_ids"]
+__all__ = ["OWN", "Difference", "Snapshot", "difference", "stored", "to_frame", "unknown_ids"]
 
-OWN = ("format", "hash", "rows", "id", "structure", "columns", "earlier")
-"""Manifest keys that the snapshot itself writes; all others are provenance."""
-_SECRETS = ("api_key", "apikey", "x-api-key", "authorization", "password", "token")
+_HASH = re.compile(r"[0-9a-f]{64}")
+_WAY_OUT = "restore it from a backup, or save or pull the same candidates once more"
 _GROUP = 1024
 """Rows of a row group: one structure is read without its 4,000 neighbours."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """An immutable table of candidates with its provenance: `<folder>/<hash>.parquet` and `<hash>.json`."""
+    """An immutable table of candidates with its provenance: `<hash>.parquet` and `<hash>.json` in a place."""
 
     hash: str
-    folder: Path
+    place: Place
     manifest: Mapping[str, Any]
 
     @classmethod
     def write(
         cls,
         frame: pd.DataFrame,
-        folder: Path | str,
+        folder: Place | Path | str,
         *,
         id: str,
         provenance: Mapping[str, Any],
@@ -55,8 +58,9 @@ class Snapshot:
     ) -> Snapshot:
         """Freeze a frame. Structures may be pymatgen's, their `as_dict()` or JSON text; ids become text.
 
-        provenance: JSON, for the manifest only (`retrieved_at` as ISO 8601 orders snapshots); the hash does not know it.
-        InvalidInput collects every cell that cannot be stored and every missing or doubled id.
+        folder: a folder, or a place behind an fsspec URL. provenance: JSON, for the manifest only (`retrieved_at` as ISO
+        8601 orders snapshots); the hash does not know it. InvalidInput collects every cell that cannot be stored and every
+        missing or doubled id.
         """
         return cls.from_table(
             canonical_table(frame, id=id, structure=structure),
@@ -70,15 +74,15 @@ class Snapshot:
     def from_table(
         cls,
         table: pa.Table,
-        folder: Path | str,
+        folder: Place | Path | str,
         *,
         id: str,
         provenance: Mapping[str, Any],
         structure: str | None = None,
     ) -> Snapshot:
         """`write` for a canonical table."""
-        folder = Path(folder)
-        body = _checked_provenance(provenance)
+        place = Place.of(folder)
+        body = checked_provenance(provenance)
         digest = table_hash(table, id=id, structure=structure)
         columns = {name: kind_of(table[name]) for name in table.column_names}
         own = {
@@ -96,13 +100,12 @@ class Snapshot:
         ]
         if strange:
             raise InvalidInput("provenance", strange)
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = _intact(digest, folder)
+        kept = _intact(digest, place)
         if kept is None:
             dictionary = [
                 name for name, kind in columns.items() if name not in (id, structure) and kind in ("text", "texts")
             ]
-            with _replacing(folder / f"{digest}.parquet") as path:
+            with place.writing(f"{digest}.parquet") as path:
                 pq.write_table(
                     table,
                     path,
@@ -111,51 +114,61 @@ class Snapshot:
                     row_group_size=_GROUP,
                     use_dictionary=dictionary,
                 )
-        manifest = {**body, **own, "earlier": _earlier(kept, body)}
+                own["parquet"] = _bytes_of(path)
+        else:
+            own["parquet"] = _bytes_of(kept.path)
+        manifest = {**body, **own, "earlier": earlier(kept.manifest if kept else None, body)}
         if kept is None or dict(kept.manifest) != manifest:
-            with _replacing(folder / f"{digest}.json") as path:
+            with place.writing(f"{digest}.json") as path:
                 path.write_text(
                     json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n",
                     encoding="utf-8",
                 )
-        return cls(digest, folder, manifest)
+        return cls(digest, place, manifest)
 
     @classmethod
-    def open(cls, hash: str, folder: Path | str) -> Snapshot:
+    def open(cls, hash: str, folder: Place | Path | str) -> Snapshot:
         """The snapshot of that hash. IntegrityError if it is absent or its manifest does not belong to it; rows are not read."""
-        folder = Path(folder)
-        path = folder / f"{hash}.json"
-        if not path.is_file() or not (folder / f"{hash}.parquet").is_file():
-            way_out = "restore the files from a backup, or save or pull the same candidates once more"
-            raise IntegrityError(f"no snapshot {hash} in {folder}: it needs {hash}.parquet and {hash}.json; {way_out}")
+        place = Place.of(folder)
+        known = _HASH.fullmatch(hash) is not None  # a name that leaves the place is no hash
+        body = place.read(f"{hash}.json") if known else None
+        if body is None or place.size(f"{hash}.parquet") is None:
+            raise IntegrityError(f"no snapshot {hash} in {place}: it needs {hash}.parquet and {hash}.json; {_WAY_OUT}")
+        return cls._of(hash, place, body)
+
+    @classmethod
+    def _of(cls, hash: str, place: Place, body: bytes) -> Snapshot:
+        path = f"{place}/{hash}.json"
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = json.loads(body)
         except ValueError as error:
-            raise IntegrityError(f"the manifest {path} is not JSON ({error}); restore it, or pull again") from error
-        if not isinstance(manifest, dict) or manifest.get("hash") != hash or not set(OWN) <= set(manifest):
-            raise IntegrityError(f"the manifest {path} is not that of snapshot {hash}; restore it, or pull again")
+            raise IntegrityError(f"the manifest {path} is not JSON ({error}); {_WAY_OUT}") from error
+        if not isinstance(manifest, dict) or manifest.get("hash") != hash or not set(NEEDED) <= set(manifest):
+            raise IntegrityError(f"the manifest {path} is not that of snapshot {hash}; {_WAY_OUT}")
         if manifest["format"] != FORMAT:
             raise IntegrityError(f"snapshot {hash} has format {manifest['format']!r}, this version reads {FORMAT!r}")
-        return cls(hash, folder, manifest)
+        return cls(hash, place, manifest)
 
     @classmethod
-    def newest(cls, folder: Path | str, match: Mapping[str, Any] | None = None) -> Snapshot | None:
+    def newest(cls, folder: Place | Path | str, match: Mapping[str, Any] | None = None) -> Snapshot | None:
         """The snapshot that was retrieved last among those whose provenance equals `match` on its keys; None without one.
 
         Where an earlier pull of the same rows matches, the snapshot's manifest is led by that pull.
         """
         best: tuple[datetime, str, Snapshot] | None = None
-        for path in sorted(Path(folder).glob("*.json")):
-            if not path.with_suffix(".parquet").is_file():
-                continue
-            snapshot = cls.open(path.stem, path.parent)
-            for pull in snapshot._pulls():
+        for snapshot in stored(Place.of(folder)):
+            for pull in snapshot.pulls():
                 if any(key not in pull or pull[key] != value for key, value in (match or {}).items()):
                     continue
-                rank = (_time(pull.get("retrieved_at")), snapshot.hash, cls(snapshot.hash, snapshot.folder, pull))
+                rank = (time_of(pull.get("retrieved_at")), snapshot.hash, cls(snapshot.hash, snapshot.place, pull))
                 if best is None or rank[:2] > best[:2]:
                     best = rank
         return best[2] if best else None
+
+    @property
+    def folder(self) -> Path | str:
+        """Where it is: a folder of this machine, or a URL."""
+        return self.place.where
 
     @property
     def id(self) -> str:
@@ -173,10 +186,26 @@ class Snapshot:
         names = [name for name in sorted(self.manifest["columns"]) if name not in (self.id, self.structure)]
         return (self.id, *names, *([self.structure] if self.structure else []))
 
-    @property
+    @cached_property
     def path(self) -> Path:
-        """The Parquet file."""
-        return self.folder / f"{self.hash}.parquet"
+        """The Parquet file on this machine; of a snapshot elsewhere a copy, held against the hash before it is used.
+
+        A copy in the cache that is not whole is fetched again. IntegrityError if the file itself is not that of the hash.
+        """
+        name = f"{self.hash}.parquet"
+        if self.place.local is not None:
+            return self.place.local / name
+        copy = self.place.copy(name)
+        return copy if self._same_bytes(copy) else self._fetched()
+
+    def _fetched(self) -> Path:
+        """The file, fetched anew if it is elsewhere, once its rows are found to be those of the hash."""
+        name = f"{self.hash}.parquet"
+        with self.place.fetching(name) as path:
+            if path is None:
+                raise IntegrityError(f"snapshot {self.hash} in {self.place} has lost its rows; {_WAY_OUT}")
+            self._verify(path)
+        return self.place.copy(name)
 
     @cached_property
     def ids(self) -> NDArray[np.str_]:
@@ -206,7 +235,7 @@ class Snapshot:
                 return pq.read_table(self.path, columns=names).combine_chunks()
             return self._pick(names, places)
         except (pa.ArrowException, OSError) as error:
-            raise IntegrityError(f"{self.path} cannot be read ({error}); restore it, or pull again") from error
+            raise self._unreadable(self.path, error) from error
 
     def _pick(self, names: list[str], places: NDArray[np.int64]) -> pa.Table:
         """Rows at ascending positions, read from only the row groups that hold them."""
@@ -230,19 +259,47 @@ class Snapshot:
         """
         return to_frame(self.table(columns, ids))
 
+    def check(self) -> None:
+        """`verify`, but without reading the rows where the file's bytes are those that the manifest knows (some 0.6 s a gigabyte).
+
+        Of a snapshot elsewhere it is the copy on this machine that is checked.
+        """
+        if not self._same_bytes(self.path):
+            self._verify(self.path)
+
     def verify(self) -> None:
-        """Recompute the hash from the rows. IntegrityError if the file, its rows or its fields are not what they were."""
-        table = self.table(self.columns)
+        """Recompute the hash from the rows. IntegrityError if the file, its rows or its fields are not what they were.
+
+        A snapshot elsewhere is fetched once more for it.
+        """
+        self._fetched()
+
+    def _verify(self, path: Path) -> None:
+        try:
+            table = pq.read_table(path, columns=list(self.columns))
+        except (pa.ArrowException, OSError) as error:
+            raise self._unreadable(path, error) from error
         missing = set(self.columns) - set(table.column_names)
-        found = "" if missing else table_hash(table, id=self.id, structure=self.structure)
+        found = "" if missing else table_hash(table.combine_chunks(), id=self.id, structure=self.structure)
         if found != self.hash:
             told = f"its rows hash to {found[:12]}…" if found else f"columns are missing: {', '.join(sorted(missing))}"
-            raise IntegrityError(
-                f"snapshot {self.hash} in {self.folder} was changed: {told}; restore it, or pull again"
-            )
+            raise IntegrityError(f"snapshot {self.hash} in {self.place} was changed: {told}; {_WAY_OUT}")
 
-    def _pulls(self) -> Iterator[dict[str, Any]]:
-        own = {key: self.manifest[key] for key in OWN}
+    def _same_bytes(self, path: Path) -> bool:
+        """Whether a file is the very one that was written; one that was written by other means may still hold the rows."""
+        told = self.manifest.get("parquet")
+        try:
+            return told is not None and path.stat().st_size == told["bytes"] and _bytes_of(path) == told
+        except (OSError, KeyError, TypeError):
+            return False
+
+    def _unreadable(self, path: Path, error: Exception) -> IntegrityError:
+        where = path if self.place.local is not None else f"{self.place}/{path.name}"
+        return IntegrityError(f"{where} cannot be read ({error}); {_WAY_OUT}")
+
+    def pulls(self) -> Iterator[dict[str, Any]]:
+        """The manifest, then once for each earlier pull of the same rows a manifest that is led by it."""
+        own = {key: self.manifest[key] for key in OWN if key in self.manifest}
         yield dict(self.manifest)
         for pull in self.manifest["earlier"]:
             yield {**pull, **own}
@@ -292,75 +349,27 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame(series, columns=table.column_names, index=pd.RangeIndex(table.num_rows))
 
 
-def _checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        body = json.loads(json.dumps(dict(provenance), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise InvalidInput("provenance", [Problem(f"must be JSON: {error}")]) from error
-    secrets = [
-        name for name in _names(body) if name.lower().replace(" ", "_") in _SECRETS or name.upper().endswith("API_KEY")
-    ]
-    if secrets:
-        raise InvalidInput("provenance", [Problem("a manifest never holds a key", column=name) for name in secrets])
-    return body
+def stored(place: Place) -> Iterator[Snapshot]:
+    """The snapshots of a place, in the order of their hashes. IntegrityError for a manifest that does not belong."""
+    names = place.names()
+    whole = {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
+    hashes = [h for name in names if name.endswith(".json") and (h := name[:-5]) in whole and _HASH.fullmatch(h)]
+    bodies = place.read_all([f"{hash}.json" for hash in hashes])
+    for hash in hashes:
+        if f"{hash}.json" in bodies:
+            yield Snapshot._of(hash, place, bodies[f"{hash}.json"])
 
 
-def _names(body: Any) -> Iterator[str]:
-    if isinstance(body, dict):
-        for name, inner in body.items():
-            yield name
-            yield from _names(inner)
-    elif isinstance(body, list):
-        for inner in body:
-            yield from _names(inner)
+def _bytes_of(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
 
 
-def _intact(digest: str, folder: Path) -> Snapshot | None:
+def _intact(digest: str, place: Place) -> Snapshot | None:
     """The snapshot if it is already there, whole; what a crash or a hand left broken is written again."""
     try:
-        snapshot = Snapshot.open(digest, folder)
+        snapshot = Snapshot.open(digest, place)
         snapshot.verify()
     except IntegrityError:
         return None
     return snapshot
-
-
-def _earlier(kept: Snapshot | None, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if kept is None:
-        return []
-    before = [{key: value for key, value in kept.manifest.items() if key not in OWN}, *kept.manifest["earlier"]]
-    provenance = {key: value for key, value in body.items() if key not in OWN}
-    return [pull for i, pull in enumerate(before) if pull != provenance and pull not in before[:i]]
-
-
-def _time(text: Any) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return datetime.min.replace(tzinfo=UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-class _replacing:
-    """A path to write to; on success it takes the place of `target` in one step, on disk for good."""
-
-    def __init__(self, target: Path):
-        self.target = target
-        self.path = target.with_name(f".{target.name}.{os.getpid()}.new")
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.path.unlink(missing_ok=True)
-            return
-        with self.path.open("rb+") as file:
-            os.fsync(file.fileno())
-        self.path.replace(self.target)
-        if os.name == "posix":
-            descriptor = os.open(self.target.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Candidates from a snapshot that lies in a folder, such as the one shipped with the examples."""
+"""Candidates from a snapshot that lies in a folder, such as the one shipped with the examples, or in a shared place."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from discover.candidates.place import COPIES, Place
 from discover.candidates.query import matches
-from discover.candidates.snapshot import OWN, Snapshot
+from discover.candidates.snapshot import OWN, Snapshot, stored
 from discover.candidates.table import snapshots
 from discover.errors import InvalidInput, Problem, nearest
 from discover.protocols import Progress
@@ -18,9 +19,9 @@ from discover.protocols import Progress
 
 @dataclass(frozen=True)
 class SnapshotSource:
-    """Candidates of a snapshot on disk.
+    """Candidates of a snapshot on disk, or behind an fsspec URL.
 
-    path: the folder of the snapshot, relative to the campaign file. hash: which one, where the folder holds several.
+    path: the folder of the snapshot, relative to the campaign file, or a URL such as s3://bucket/snapshots. hash: which one, where the folder holds several.
     query: only rows that match; they become a snapshot of their own that names this one as its parent.
     """
 
@@ -29,10 +30,15 @@ class SnapshotSource:
     query: dict[str, Any] = field(default_factory=dict)
     base: Path | None = field(default=None, repr=False, metadata={"internal": True})
     files: Path | None = field(default=None, repr=False, metadata={"internal": True})
+    place: Place | None = field(default=None, repr=False, metadata={"internal": True})
 
     def located(self, base: Path, files: Path) -> SnapshotSource:
         """The same source: `path` is sought from `base`, a filtered snapshot is kept under `files`."""
         return replace(self, base=base, files=files)
+
+    def placed(self, place: Place) -> SnapshotSource:
+        """The same source; a filtered snapshot is kept in a place of its own."""
+        return replace(self, place=place)
 
     def header(self) -> tuple[str, ...]:
         """Names of the snapshot's columns; its rows are not read. InvalidInput or IntegrityError if there is none."""
@@ -43,15 +49,13 @@ class SnapshotSource:
         whole = self._open()
         origin = {key: whole.manifest[key] for key in ("kind", "source") if key in whole.manifest}
         best: tuple[float, Snapshot] | None = None
-        for path in snapshots(self.files).glob("*.json"):
-            if not path.with_suffix(".parquet").is_file():
-                continue
-            kept = Snapshot.open(path.stem, path.parent)
+        place = snapshots(self.files, self.place)
+        for kept in stored(place):
             if any(kept.manifest.get(key) != value for key, value in origin.items()):
                 continue
             if self.query and kept.manifest.get("query") != self.query:
                 continue
-            rank = path.stat().st_mtime
+            rank = place.modified(f"{kept.hash}.json")
             if best is None or rank > best[0]:
                 best = (rank, kept)
         if best is None or self.query:
@@ -75,15 +79,16 @@ class SnapshotSource:
         return snapshot
 
     def _open(self) -> Snapshot:
-        folder = (self.base or Path()) / self.path
+        place = Place.of(self.path, self.files / COPIES if self.files else None, base=self.base)
         if self.hash:
-            return Snapshot.open(self.hash, folder)
-        found = sorted(path.stem for path in folder.glob("*.json") if path.with_suffix(".parquet").is_file())
+            return Snapshot.open(self.hash, place)
+        found = list(stored(place))
         if len(found) == 1:
-            return Snapshot.open(found[0], folder)
-        hint = f"name one as hash: {', '.join(found)}" if found else "paths are relative to the campaign file"
+            return found[0]
+        listed = ", ".join(snapshot.hash for snapshot in found)
+        hint = f"name one as hash: {listed}" if found else "paths are relative to the campaign file"
         raise InvalidInput(
-            "snapshot", [Problem(f"{len(found)} snapshots lie in this folder", value=str(folder), way_out=hint)]
+            "snapshot", [Problem(f"{len(found)} snapshots lie in this folder", value=str(place), way_out=hint)]
         )
 
     def _filtered(self, whole: Snapshot) -> Snapshot:
@@ -97,5 +102,5 @@ class SnapshotSource:
         provenance = {**origin, "query": self.query, "parent": {"hash": whole.hash, "rows": len(whole)}}
         table = whole.table(whole.columns).filter(pa.array(keep)).combine_chunks()
         return Snapshot.from_table(
-            table, snapshots(self.files), id=whole.id, structure=whole.structure, provenance=provenance
+            table, snapshots(self.files, self.place), id=whole.id, structure=whole.structure, provenance=provenance
         )

@@ -15,9 +15,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from discover.candidates.canonical import column_problems
+from discover.candidates.place import Place
 from discover.candidates.query import matches
 from discover.candidates.sheet import read_sheet
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshot import Snapshot, stored
 from discover.errors import InvalidInput, Problem
 from discover.protocols import Progress
 
@@ -38,10 +39,15 @@ class TableSource:
     structure: str | None = None
     base: Path | None = field(default=None, repr=False, metadata={"internal": True})
     files: Path | None = field(default=None, repr=False, metadata={"internal": True})
+    place: Place | None = field(default=None, repr=False, metadata={"internal": True})
 
     def located(self, base: Path, files: Path) -> TableSource:
         """The same source: `file` is sought from `base`, the snapshot is kept under `files`."""
         return replace(self, base=base, files=files)
+
+    def placed(self, place: Place) -> TableSource:
+        """The same source; snapshots are kept in a place of their own."""
+        return replace(self, place=place)
 
     def header(self) -> tuple[str, ...]:
         """Names of the file's columns. InvalidInput if there is no such table, or if rows of a .csv do not fit its header."""
@@ -53,7 +59,7 @@ class TableSource:
     def newest(self, fields: Sequence[str] = ()) -> Snapshot | None:
         """The snapshot of this file and query whose file was the newest one, or None."""
         same = {"kind": "table", "source": Path(self.file).name, "query": self.query}
-        return newest_of(snapshots(self.files), same, by="file_modified")
+        return newest_of(snapshots(self.files, self.place), same, by="file_modified")
 
     def pull(self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The file's rows that match the query, as they are now. InvalidInput collects what is wrong with the file."""
@@ -75,7 +81,7 @@ class TableSource:
             "query": self.query,
             "rows_in_file": len(frame),
         }
-        folder = snapshots(self.files)
+        folder = snapshots(self.files, self.place)
         snapshot = Snapshot.write(kept, folder, id=self.id, structure=self.structure, provenance=provenance)
         if progress:
             progress(len(snapshot), len(snapshot))
@@ -95,13 +101,10 @@ def read_table(path: Path, *, id: str) -> tuple[bytes, pd.DataFrame]:
         raise _unreadable(path, error) from error
 
 
-def newest_of(folder: Path, same: Mapping[str, Any], *, by: str) -> Snapshot | None:
-    """The whole snapshot in a folder with equal provenance under the keys of `same` and the greatest value under `by`."""
+def newest_of(place: Place, same: Mapping[str, Any], *, by: str) -> Snapshot | None:
+    """The whole snapshot in a place with equal provenance under the keys of `same` and the greatest value under `by`."""
     best: tuple[str, str, Snapshot] | None = None
-    for path in sorted(folder.glob("*.json")):
-        if not path.with_suffix(".parquet").is_file():
-            continue
-        snapshot = Snapshot.open(path.stem, folder)
+    for snapshot in stored(place):
         for pull in (snapshot.manifest, *snapshot.manifest["earlier"]):
             if "parent" in pull or any(key not in pull or pull[key] != value for key, value in same.items()):
                 continue
@@ -111,12 +114,14 @@ def newest_of(folder: Path, same: Mapping[str, Any], *, by: str) -> Snapshot | N
     return best[2] if best else None
 
 
-def snapshots(files: Path | None) -> Path:
-    """Where a source keeps its snapshots. InvalidInput if it was not told."""
+def snapshots(files: Path | None, place: Place | None = None) -> Place:
+    """Where a source keeps its snapshots: its place, or its folder's. InvalidInput if it was told neither."""
+    if place is not None:
+        return place
     if files is None:
         hint = "call source.located(base, files) first; a campaign file does so by itself"
         raise InvalidInput("candidate source", [Problem("there is no folder for snapshots yet", way_out=hint)])
-    return files / "snapshots"
+    return Place(files / "snapshots")
 
 
 def _no_table(path: Path) -> Problem | None:
