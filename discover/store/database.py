@@ -5,159 +5,211 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.errors import StoreError
+from discover.store import engines, migrating
+from discover.store.places import files_of, is_server, parse, path_of, set_aside, shown
+from discover.store.saying import said
 
-BUSY_SECONDS = 60
-"""How long a writer waits for another one before it gives up."""
+__all__ = ["Database", "FateUnknown", "exists", "files_of", "host_name", "path_of", "set_aside", "short_hash", "shown"]
+
+BUSY_SECONDS = 60.0
+"""How long a writer waits for another one before it gives up; $DISCOVER_BUSY_SECONDS says otherwise."""
+
+Written = Callable[[Connection], bool]
+"""Whether a transaction's rows are in the store."""
+
+
+class FateUnknown(StoreError):
+    """The connection broke during a commit, and the store could not be asked since whether it holds what was written."""
 
 
 class Database:
-    """One open store. `files` is the folder beside it for snapshots, caches and reports."""
+    """One open store. `files` is the folder for snapshots, caches and reports; `url` is shown without its password."""
 
-    def __init__(self, url: str, *, create: bool = True):
-        """Open the store, or make it. StoreError if it cannot be opened, or is not there and create is false."""
-        path = path_of(url)
-        if not create and path is not None and not path.exists():
-            raise StoreError(f"there is no store {path}")
-        self.url = url
-        self.engine, self.files = _open(url)
-        _migrate(self.engine)
+    def __init__(self, url: str, *, create: bool = True, clock: Callable[[], datetime] | None = None):
+        """Open the store, or make it. StoreError if it cannot be opened, or is not there and create is false.
+
+        clock: the time where no database server has one.
+        """
+        if not create and not exists(url):
+            raise StoreError(f"there is no store {path_of(url) or shown(url)}")
+        self.url = shown(url)
+        self.busy_seconds = _busy_seconds()
+        self.engine, self.files = _open(url, self.busy_seconds)
+        self._secret_url = url
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._process = os.getpid()
+        weakref.finalize(self, _give_back, self.engine, self._process)
+        _migrate(self.engine, url, self.busy_seconds)
+
+    def __repr__(self) -> str:
+        return f"Database({self.url!r})"
+
+    @property
+    def dialect(self) -> str:
+        """'sqlite' or 'postgresql'."""
+        return self.engine.dialect.name
+
+    def again(self) -> Database:
+        """The same store, opened a second time, as another process would."""
+        return Database(self._secret_url, create=False, clock=self._clock)
+
+    def now(self, connection: Connection) -> datetime:
+        """The time by which leases end: the database server's on PostgreSQL, this machine's elsewhere."""
+        return engines.server_time(connection) or self._clock()
 
     @contextmanager
-    def writing(self, campaign: str | None = None) -> Iterator[Connection]:
-        """One transaction that excludes other writers (of that campaign, at least) from its first statement on."""
+    def writing(self, campaign: str | None = None, *, written: Written | None = None) -> Iterator[Connection]:
+        """One transaction. With a campaign's name it excludes the campaign's other writers from its first statement on.
+
+        SQLite has one writer at a time, whatever the name. StoreError in words where the database refuses; an integrity
+        error means something to the caller and passes as it is.
+
+        A commit that fails has an unknown fate: the connection may have broken before the server heard of it, or before
+        we heard of the success. It is neither reported as lost nor repeated blindly. `written`, given a connection,
+        says whether the rows are in the store. It is asked under the same lock, which the first transaction holds for as
+        long as the server still works on it, so that its answer is final: if they are there, all is well; if they are not,
+        StoreError says that nothing was written. If the store cannot be asked, FateUnknown says that, and whoever reads
+        the store later sees which it was; unique ids and identities keep a repetition from being a second event.
+        """
+        failure: DBAPIError | None = None
         try:
-            with self.engine.begin() as connection:
-                yield connection
-        except (OperationalError, DatabaseError) as error:
-            if type(error) not in (OperationalError, DatabaseError):
-                raise  # such as an integrity error, which means something to the caller
-            raise StoreError(f"the store {self.url} cannot be written: {error.orig}") from error
+            with self._ours().connect() as connection:
+                transaction = connection.begin()
+                try:
+                    if campaign is not None:
+                        engines.exclude_writers(connection, f"campaign {campaign}")
+                    yield connection
+                except BaseException:
+                    with suppress(DBAPIError):  # the connection may be gone; the server rolls back then
+                        transaction.rollback()
+                    raise
+                try:
+                    transaction.commit()
+                except DBAPIError as error:
+                    failure = error
+        except DatabaseIntegrityError:
+            raise
+        except DBAPIError as error:
+            raise StoreError(self._said("written", error)) from error
+        if failure is not None:
+            self._settle(failure, campaign, written)
+
+    def _settle(self, failure: DBAPIError, campaign: str | None, written: Written | None) -> None:
+        """Find out what became of a commit that failed; StoreError unless it was written."""
+        reason = self._said("written", failure)
+        deadline = time.monotonic() + self.busy_seconds
+        while written is not None:
+            answer: bool | None = None
+            try:
+                with self.writing(campaign) as connection:
+                    answer = written(connection)
+            except StoreError:
+                pass  # not reachable, or still at work; or the end of a transaction that has only read
+            if answer:
+                return
+            if answer is False:
+                raise StoreError(f"{reason} (nothing was written)") from failure
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.25)
+        raise FateUnknown(
+            f"{reason} (whether the last step was written is unknown; the store says so when it is back)"
+        ) from failure
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for reading; it never waits for writers."""
         try:
-            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            with self._ours().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 yield connection
         except DBAPIError as error:
-            raise StoreError(f"the store {self.url} cannot be read: {error.orig}") from error
+            raise StoreError(self._said("read", error)) from error
 
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
 
+    def _ours(self) -> Engine:
+        """The engine, with no connection that a fork has copied: two processes must not speak over one."""
+        if self._process != os.getpid():
+            self.engine.dispose(close=False)
+            self._process = os.getpid()
+        return self.engine
 
-def _open(url: str) -> tuple[Engine, Path]:
-    path = path_of(url)
-    if path is None:
-        engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
-        files = Path(tempfile.mkdtemp(prefix="discover-"))
-    else:
-        if path.is_dir():
-            raise StoreError(f"the store {path} is a folder; name a file in it, such as {path / 'campaigns.db'}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the store's folder {path.parent} cannot be made: {error}") from error
-        engine = create_engine(make_url(url).set(database=str(path)), connect_args={"timeout": BUSY_SECONDS})
-        files = files_of(url)
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "begin", _begin_immediate)
-    return engine, files
+    def _said(self, done: str, error: DBAPIError) -> str:
+        return said(self._secret_url, done, error, self.busy_seconds)
 
 
-def path_of(url: str) -> Path | None:
-    """The database file of a store's URL; None for one in memory. StoreError for a URL that is none."""
+def _give_back(engine: Engine, process: int) -> None:
+    """Close what nobody uses any more; connections that a fork has copied are left to their owner."""
+    engine.dispose(close=process == os.getpid())
+
+
+def exists(url: str) -> bool:
+    """Whether there is a store at the URL. None is made. StoreError for a server that cannot be asked."""
+    parsed = parse(url)
+    if not is_server(parsed):
+        path = path_of(url)
+        return path is not None and path.exists()
+    busy = _busy_seconds()
+    engine = engines.postgresql(parsed, busy)
     try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(f"{url!r} is not a store's URL; write sqlite:///campaigns.db") from error
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"a store on {parsed.get_backend_name()!r} is not supported; write sqlite:///campaigns.db")
-    if parsed.database in (None, "", ":memory:"):
-        return None
-    return Path(str(parsed.database)).expanduser().resolve()
-
-
-def files_of(url: str) -> Path:
-    """The folder for snapshots, caches and reports of a store in a file."""
-    path = path_of(url)
-    if path is None:
-        raise StoreError(f"{url!r} is a store in memory; name a file, such as sqlite:///campaigns.db")
-    return path.with_name(path.name + ".files")
-
-
-def set_aside(url: str, stamp: str) -> Path | None:
-    """Rename a store and its files, so that a new one begins; returns where it went, or None if there was none.
-
-    Nothing is deleted. The caller makes sure that nobody has the store open.
-    """
-    path = path_of(url)
-    if path is None or not path.exists():
-        return None
-    aside = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
-    for ending in ("-wal", "-shm", ".files", ""):
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
-    return aside
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver must not open transactions of its own: ours begin IMMEDIATE
-    cursor = connection.cursor()
-    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return  # a reader needs no lock
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _migrate(engine: Engine) -> None:
-    """Bring the tables to the newest schema; refuse a store that a newer program has written."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    try:
-        if _revision(engine) == newest:
-            return
-        with engine.begin() as connection:  # the lock is held, so of two first openers one migrates and one waits
-            revision = MigrationContext.configure(connection).get_current_revision()
-            if revision == newest:
-                return
-            known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-            if revision is not None and revision not in known:
-                raise StoreError(f"the store has schema {revision}, newer than this program knows; update discover")
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        with engine.connect() as connection:
+            return migrating.revision(connection) is not None
     except DBAPIError as error:
-        raise StoreError(f"{engine.url.database} cannot be opened as a campaign store: {error.orig}") from error
+        raise StoreError(said(url, "opened", error, busy)) from error
+    finally:
+        engine.dispose()
 
 
-def _revision(engine: Engine) -> str | None:
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        found = connection.execute(
-            text("SELECT name FROM sqlite_master WHERE type='table' AND name='alembic_version'")
-        ).first()
-        return MigrationContext.configure(connection).get_current_revision() if found else None
+def _busy_seconds() -> float:
+    named = os.environ.get("DISCOVER_BUSY_SECONDS")
+    try:
+        seconds = float(named) if named else BUSY_SECONDS
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < 1e6:
+        raise StoreError(f"DISCOVER_BUSY_SECONDS must be a number of seconds, not {named!r}")
+    return seconds
+
+
+def _open(url: str, busy: float) -> tuple[Engine, Path]:
+    parsed = parse(url)
+    if is_server(parsed):
+        return engines.postgresql(parsed, busy), files_of(url)
+    path = path_of(url)
+    if path is None:
+        return engines.sqlite(make_url(url), None, busy), Path(tempfile.mkdtemp(prefix="discover-"))
+    if path.is_dir():
+        raise StoreError(f"the store {path} is a folder; name a file in it, such as {path / 'campaigns.db'}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the store's folder {path.parent} cannot be made: {error}") from error
+    return engines.sqlite(parsed, path, busy), files_of(url)
+
+
+def _migrate(engine: Engine, url: str, busy: float) -> None:
+    try:
+        migrating.upgrade(engine)
+    except DBAPIError as error:
+        engine.dispose()
+        raise StoreError(said(url, "opened as a campaign store", error, busy)) from error
+    except StoreError:
+        engine.dispose()
+        raise
 
 
 def host_name() -> str:

