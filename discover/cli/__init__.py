@@ -1,6 +1,8 @@
 """`discover …`: campaigns from the command line. Each module registers its commands with `app`."""
 
 from discover.cli import commands as commands
+from discover.cli import decisions as decisions
+from discover.cli import schedule as schedule
 from discover.cli.app import app
 
 __all__ = ["app"]

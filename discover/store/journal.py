@@ -30,8 +30,9 @@ class Journal:
         self.uid = log.uid(name)
         self.first = next(iter(log.read(name, until=1)))
         self.ledger = folds.newest(log, name)
-        self.ledger.apply(log.read(name, after=self.ledger.seq))
-        self._kept = self._keep(0)
+        cached = self.ledger.seq
+        self.ledger.apply(log.read(name, after=cached))
+        self._kept = self._keep(cached)
 
     def refresh(self) -> Ledger:
         """The ledger with everything that others have written meanwhile."""
