@@ -150,10 +150,10 @@ class Place:
         with _replacing(self.copy(name)) as path:
             yield path
             if self.local is None:
-                self._far(f"write {name} to", lambda system, root: _put(system, path, f"{root}/{name}"))
+                self._far(f"write {name} to", lambda system, root: _put(system, path, f"{root}/{name}"), absent=False)
 
-    def _far(self, what: str, action: Callable[[AbstractFileSystem, str], T]) -> T | None:
-        """What an action on the file system behind the URL returns; None where it finds no such file.
+    def _far(self, what: str, action: Callable[[AbstractFileSystem, str], T], *, absent: bool = True) -> T | None:
+        """What an action on the file system behind the URL returns; None where it finds no such file, if that may be.
 
         StoreError in words for whatever fails; Unsupported names the package that a protocol needs.
         """
@@ -161,8 +161,10 @@ class Place:
 
         try:
             return bounded(lambda: action(*_system(str(self.where))), SECONDS)
-        except FileNotFoundError:
-            return None
+        except FileNotFoundError as error:
+            if absent:
+                return None
+            why = f"not found: {_scrubbed(str(error), str(self.where))}"
         except DiscoverError:
             raise
         except TimeoutError as error:
@@ -222,15 +224,16 @@ def _put(system: AbstractFileSystem, source: Path, target: str) -> None:
     draft = f"{folder}/.{name}.{uuid.uuid4().hex[:12]}.new"
     try:
         system.put_file(str(source), draft)
+        system.invalidate_cache()
+        size = int(system.info(draft)["size"])
+        if size != source.stat().st_size:
+            raise OSError(f"{size} of {source.stat().st_size} bytes arrived")
         with contextlib.suppress(FileExistsError):
             system.mv(draft, target)
         if _there(system, draft):  # a protocol that renames onto nothing that is there
             with contextlib.suppress(FileNotFoundError):
                 system.rm_file(target)
-            system.mv(draft, target)
-        size = int(system.info(target)["size"])
-        if size != source.stat().st_size:
-            raise OSError(f"{name} has {size} bytes there, {source.stat().st_size} were sent")
+            system.mv(draft, target)  # if it is still not done, somebody else has just written the same name
     finally:
         with contextlib.suppress(Exception):
             if _there(system, draft):

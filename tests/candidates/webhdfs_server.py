@@ -6,6 +6,7 @@ A rename onto a file that is there does nothing, as in HDFS. With a password, ev
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import shutil
 import threading
@@ -67,9 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
             token = base64.b64encode(f"robot:{self.outer.password}".encode()).decode()
             if self.headers.get("Authorization") != f"Basic {token}":
                 return self._fail(401, "SecurityException", f"{self.headers.get('Authorization')} is not let in")
-        if op not in ("MKDIRS", "CREATE") and not path.exists():
+        try:
+            return getattr(self, f"_{op.lower()}")(path, asked, body)
+        except FileNotFoundError:
             return self._fail(404, "FileNotFoundException", f"File {path.name} does not exist.")
-        return getattr(self, f"_{op.lower()}")(path, asked, body)
 
     do_GET = do_PUT = do_POST = do_DELETE = _any
 
@@ -77,7 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"FileStatus": _status(path)})
 
     def _liststatus(self, path: Path, *_: Any) -> None:
-        self._json({"FileStatuses": {"FileStatus": [_status(inner) for inner in path.iterdir()]}})
+        inside = []
+        for inner in path.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                inside.append(_status(inner))
+        self._json({"FileStatuses": {"FileStatus": inside}})
 
     def _mkdirs(self, path: Path, *_: Any) -> None:
         path.mkdir(parents=True, exist_ok=True)
