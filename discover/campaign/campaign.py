@@ -11,6 +11,7 @@ import pandas as pd
 from discover.campaign import tables, transitions
 from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
 from discover.campaign.creating import begin, check_seed, redefine
+from discover.campaign.places import Where
 from discover.campaign.reader import Reader
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
 from discover.campaign.settings import (
@@ -67,12 +68,14 @@ class Campaign(Reader):
         title: str = "",
         about: str = "",
         accept_changes: bool = False,
+        snapshots: Where | None = None,
         progress: Progress | None = None,
     ) -> Campaign:
         """Begin a campaign, or with if_exists="open" go on with the one of that name.
 
         policy: a kind, a kind with its options, or a `Policy`. budget: {"experiments": 60}. experiment, source, features:
-        settings that the definition records. CampaignExists; DefinitionChanged where an existing one differs: changes of budget,
+        settings that the definition records. snapshots: where candidates are kept, if not beside the store: a folder, or an
+        fsspec URL that machines share. CampaignExists; DefinitionChanged where an existing one differs: changes of budget,
         policy, title and about are taken over with accept_changes=True, others make another campaign.
         """
         if if_exists not in ("error", "open"):
@@ -90,7 +93,7 @@ class Campaign(Reader):
         )  # fmt: skip
         log = store if isinstance(store, EventLog) else EventLog(store)
         try:
-            begin(log, name, definition, candidates, progress)
+            begin(log, name, definition, candidates, progress, snapshots)
         except CampaignExists:
             if if_exists == "error":
                 raise
@@ -99,12 +102,22 @@ class Campaign(Reader):
         return campaign
 
     @classmethod
-    def open(cls, name: str, *, store: str | EventLog = DEFAULT_STORE, policy: Policy | None = None) -> Campaign:
+    def open(
+        cls,
+        name: str,
+        *,
+        store: str | EventLog = DEFAULT_STORE,
+        policy: Policy | None = None,
+        snapshots: Where | None = None,
+    ) -> Campaign:
         """Go on with a campaign of the store. CampaignNotFound names the nearest one.
 
-        policy: only needed where the campaign was created with a policy that no installed package names.
+        policy: only needed where the campaign was created with a policy that no installed package names. snapshots: only
+        needed where they were moved; the store remembers it.
         """
-        return cls(name, _existing(store), policy=policy)
+        campaign = cls(name, _existing(store), policy=policy)
+        campaign.keep_snapshots(snapshots)
+        return campaign
 
     @staticmethod
     def list(store: str | EventLog = DEFAULT_STORE) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from discover.campaign.places import Where, keep_place, place_of
 from discover.campaign.settings import definition_hash, differences, fixed
 from discover.candidates.pool import CandidatePool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
@@ -21,11 +22,17 @@ from discover.store.log import EventLog
 
 
 def begin(
-    log: EventLog, name: str, definition: Mapping[str, Any], pool: CandidatePool, progress: Progress | None
+    log: EventLog,
+    name: str,
+    definition: Mapping[str, Any],
+    pool: CandidatePool,
+    progress: Progress | None,
+    snapshots: Where | None = None,
 ) -> None:
     """Store the candidates and their features, then the campaign's first event. CampaignExists."""
     try:
-        snapshot = pool.save(log.database.files / "snapshots")
+        snapshot = pool.save(place_of(log.database, name, snapshots))
+        keep_place(log.database, name, snapshots, [snapshot.hash])
         feature_table(pool, log.database.files / "features", progress)
     except OSError as error:
         raise StoreError(

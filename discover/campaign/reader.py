@@ -13,11 +13,12 @@ import pandas as pd
 from discover import registry
 from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
+from discover.campaign.places import Where, keep_place, open_snapshot, place_of
 from discover.campaign.predicting import predictions
 from discover.campaign.status import Status, status_of
 from discover.campaign.terms import Terms, without_terms
+from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool, PoolSpec
-from discover.candidates.snapshot import Snapshot
 from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.protocols import FeatureTable, Policy, Spending, View
@@ -35,6 +36,15 @@ class Reader:
         self.name = name
         self._journal = Journal(log, name)
         self._policy = policy
+
+    @property
+    def snapshots(self) -> Place:
+        """Where the candidates' snapshots are: a folder, or a place behind a URL."""
+        return place_of(self._journal.log.database, self.name)
+
+    def keep_snapshots(self, where: Where | None) -> None:
+        """Remember where the snapshots are now. IntegrityError if those of this campaign are not there."""
+        keep_place(self._journal.log.database, self.name, where, [self._created["pool"]["snapshot"]])
 
     @property
     def uid(self) -> str:
@@ -80,7 +90,7 @@ class Reader:
 
     @property
     def files(self) -> Path:
-        """The folder beside the store for snapshots, caches and reports."""
+        """The folder of this machine for caches and reports, and for snapshots that are kept nowhere else."""
         return self._journal.log.database.files
 
     @cached_property
@@ -94,9 +104,10 @@ class Reader:
 
     @cached_property
     def pool(self) -> CandidatePool:
-        """What can be tried."""
+        """What can be tried. IntegrityError if the rows are not those that the campaign began with."""
         body = self._created["pool"]
-        snapshot = Snapshot.open(body["snapshot"], self.files / "snapshots")
+        snapshot = open_snapshot(body["snapshot"], self.snapshots)
+        snapshot.check()
         return CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(body["spec"]))
 
     @cached_property
@@ -163,7 +174,7 @@ class Reader:
 
     def provenance(self) -> dict[str, Any]:
         """Where everything comes from: snapshot, definition, features, seed, versions."""
-        snapshot = Snapshot.open(self._created["pool"]["snapshot"], self.files / "snapshots")
+        snapshot = open_snapshot(self._created["pool"]["snapshot"], self.snapshots)
         return {
             "campaign": self.name,
             "uid": self.uid,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from discover.candidates.canonical import column_problems, kind_of, listed, read_frame, sorted_by_id, table_hash
+from discover.candidates.place import Place
 from discover.candidates.snapshot import OWN, Snapshot, to_frame, unknown_ids
 from discover.candidates.spec import PoolSpec, read_descriptors
 from discover.errors import InvalidInput, Problem
@@ -214,8 +215,8 @@ class CandidatePool:
                 record[self._structure] = text
         return [Candidate(record[self.id], _version(record), record) for record in records]
 
-    def save(self, folder: Path | str) -> Snapshot:
-        """The pool as a snapshot in `folder`, with the same hash; `from_snapshot(it, pool.spec)` is this pool again."""
+    def save(self, folder: Place | Path | str) -> Snapshot:
+        """The pool as a snapshot in a folder or another place, with the same hash; `from_snapshot(it, pool.spec)` is this pool again."""
         provenance: dict[str, Any] = {"kind": "frame"}
         if self._snapshot:
             provenance = {key: value for key, value in self._snapshot.manifest.items() if key not in OWN}
