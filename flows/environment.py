@@ -10,9 +10,16 @@ SETTINGS = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",  # a terminal shows the campaign's own lines
     "PREFECT_CLI_PROMPT": "false",
 }
+LOCAL_SERVER = "http://127.0.0.1:4200/api"
+"""Where `discover server` answers unless it is told otherwise."""
 
 
-def prepare() -> None:
-    """Call before Prefect is imported."""
-    for name, value in SETTINGS.items():
+def prepare(**more: str) -> None:
+    """Call before Prefect is imported. more: further settings, or others in place of ours."""
+    for name, value in (SETTINGS | more).items():
         os.environ.setdefault(name, value)
+
+
+def user_server() -> str:
+    """The API address of the user's server: PREFECT_API_URL, or this machine's. It is set for Prefect as well."""
+    return os.environ.setdefault("PREFECT_API_URL", LOCAL_SERVER)

@@ -1,4 +1,8 @@
-"""One short iteration, for schedules: collect, learn, propose, dispatch, stop."""
+"""One short iteration, for schedules: collect, learn, propose, dispatch, stop.
+
+A run that finds its campaign being run by another process is no failure: it ends as 'Skipped' and says by whom. What it
+would have done, the other one does.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,35 @@ from flows import environment
 environment.prepare()
 
 from prefect import flow  # noqa: E402
+from prefect.states import Completed, State  # noqa: E402
 
 from discover import Campaign  # noqa: E402
 from discover.campaign.iterating import advise, room  # noqa: E402
+from discover.errors import LeaseHeld  # noqa: E402
 from discover.protocols import Experiment  # noqa: E402
 from flows import steps  # noqa: E402
+
+SKIPPED = "Skipped"
+"""The name of the state in which a run ends that was not needed."""
 
 
 @flow(name="iterate", flow_run_name="iterate {file}", persist_result=False)
 def iterate(
     file: str, store: str | None = None, budget: int | None = None, accept_changes: bool = False
-) -> dict[str, Any]:
+) -> State[dict[str, Any]]:
     """One iteration of a campaign file. Returns its status."""
     _, campaign, experiment = steps.open_campaign(file, store, accept_changes)
-    with campaign.held():
-        once(campaign, experiment, budget)
-    return campaign.status().to_dict()
+    try:
+        with campaign.held():
+            once(campaign, experiment, budget)
+    except LeaseHeld as busy:
+        steps.announce(f"{SKIPPED}: {busy}")
+        return Completed(name=SKIPPED, message=f"{SKIPPED}: {busy}", data=campaign.status().to_dict())
+    status = campaign.status()
+    counts = f"{status.experiments} experiments, {status.measured} measured, {status.pending} pending"
+    return Completed(
+        message=f"{counts}; stopped: {status.stopped}" if status.stopped else counts, data=status.to_dict()
+    )
 
 
 def once(campaign: Campaign, experiment: Experiment | None, budget: int | None) -> bool:

@@ -1,4 +1,9 @@
-"""The tasks that flows are made of. Each is a thin wrapper over a function that knows nothing of Prefect."""
+"""The tasks that flows are made of. Each is a thin wrapper over a function that knows nothing of Prefect.
+
+Collecting and dispatching have no time limit of their own, on purpose: how long an experiment may take is the experiment's
+business (its settings), every result is committed before the next begins, and a run that is ended from outside loses only
+what was in flight. A task's time limit could end neither a native library that does not return nor another process.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from prefect import get_run_logger, task
+from prefect import get_run_logger, runtime, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
@@ -18,7 +23,7 @@ from discover.protocols import Advice, Experiment
 from discover.report.console import progress, watching
 
 
-def _unavailable(_task: Any, _run: Any, state: Any) -> bool:
+def source_is_away(_task: Any, _run: Any, state: Any) -> bool:
     """Only a source that may come back is asked again."""
     try:
         state.result()
@@ -29,15 +34,18 @@ def _unavailable(_task: Any, _run: Any, state: Any) -> bool:
     return False
 
 
-@task(
-    name="open",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=[30, 120],
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_unavailable,
-)
+PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+"""Nothing of a campaign is kept by Prefect: the store has it."""
+PATIENT: dict[str, Any] = PLAIN | {
+    "retries": 2,
+    "retry_delay_seconds": [60, 300],
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": source_is_away,
+}
+"""For tasks that pull: a source that is away is asked twice more."""
+
+
+@task(name="open", **PATIENT)
 def open_campaign(file: str, store: str | None, accept_changes: bool) -> tuple[Definition, Campaign, Experiment | None]:
     """The campaign of a file; its candidates are pulled if it begins."""
     definition = load(file)
@@ -46,7 +54,7 @@ def open_campaign(file: str, store: str | None, accept_changes: bool) -> tuple[D
     return definition, campaign, definition.runner(campaign.files)
 
 
-@task(name="collect", cache_policy=NO_CACHE, persist_result=False)
+@task(name="collect", **PLAIN)
 def collect(campaign: Campaign, experiment: Experiment | None, limit: int | None) -> int:
     """Finish what is proposed, cut off or to be retried; how many attempts were made."""
     if experiment is None:
@@ -55,14 +63,14 @@ def collect(campaign: Campaign, experiment: Experiment | None, limit: int | None
         return campaign.run_pending(experiment, limit, watch)
 
 
-@task(name="learn and propose", cache_policy=NO_CACHE, persist_result=False, timeout_seconds=3600)
+@task(name="learn and propose", **PLAIN, timeout_seconds=3600)
 def propose(campaign: Campaign, budget: int | None) -> int | None:
     """Fit, choose and commit the next batch; its number, or None where the budget is spent."""
     iteration = propose_next(campaign, budget)
     return None if iteration is None else iteration.number
 
 
-@task(name="dispatch", cache_policy=NO_CACHE, persist_result=False)
+@task(name="dispatch", **PLAIN)
 def dispatch(campaign: Campaign, experiment: Experiment | None, number: int, limit: int | None) -> int:
     """Run the batch; each result is committed before the next experiment begins."""
     if experiment is None:
@@ -71,7 +79,7 @@ def dispatch(campaign: Campaign, experiment: Experiment | None, number: int, lim
         return campaign.run_pending(experiment, limit, watch)
 
 
-@task(name="publish", cache_policy=NO_CACHE, persist_result=False, retries=1, timeout_seconds=60)
+@task(name="publish", **PLAIN, retries=1, timeout_seconds=60)
 def publish(campaign: Campaign, number: int) -> Summary:
     """A line for the terminal and the log, and a table artifact."""
     iteration = next(i for i in campaign.ledger.iterations if i.number == number)
@@ -109,8 +117,12 @@ def short(campaign: Campaign) -> pd.DataFrame:
 
 
 def announce(line: str) -> None:
-    """Say something on the terminal and in the run's log."""
-    print(line, flush=True)
+    """Say something in the run's log, and on the terminal where a person started the run.
+
+    A scheduled run has only its log, which the worker shows: its own output goes to a worker that may be gone.
+    """
+    if runtime.deployment.id is None:
+        print(line, flush=True)
     get_run_logger().info(line)
 
 

@@ -32,7 +32,7 @@ class ServerFailed(DiscoverError):
 def temporary_server(seconds: float = SECONDS) -> Iterator[None]:
     """Start a server and point this process at it, unless PREFECT_API_URL names one already; ServerFailed if that is dead."""
     if url := os.environ.get("PREFECT_API_URL"):
-        _check(url)
+        check_server(url, "start it, or unset PREFECT_API_URL for a temporary one")
         yield
         return
     port = _free_port()
@@ -67,8 +67,8 @@ def temporary_server(seconds: float = SECONDS) -> Iterator[None]:
         _stop(server)
 
 
-def _check(url: str) -> None:
-    """A word in time about a server that does not answer; Prefect itself would try for minutes."""
+def check_server(url: str, way_out: str) -> None:
+    """ServerFailed, in time and in words, about a server that does not answer; Prefect itself would try for minutes."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=20):
             return
@@ -76,8 +76,7 @@ def _check(url: str) -> None:
         return  # it answers; whether it lets us in is for Prefect to say
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise ServerFailed(
-            f"no Prefect server answers at PREFECT_API_URL={url} ({getattr(error, 'reason', error)}); start it, or unset "
-            "PREFECT_API_URL for a temporary one"
+            f"no Prefect server answers at PREFECT_API_URL={url} ({getattr(error, 'reason', error)}); {way_out}"
         ) from error
 
 

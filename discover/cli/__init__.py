@@ -2,6 +2,7 @@
 
 from discover.cli import commands as commands
 from discover.cli import decisions as decisions
+from discover.cli import provenance as provenance
 from discover.cli import schedule as schedule
 from discover.cli.app import app
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from discover import registry
 from discover.cli.output import for_a_terminal, notices, progress
-from discover.errors import DiscoverError
+from discover.errors import DiscoverError, UnknownKind
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
@@ -67,3 +68,12 @@ def open_campaign(
     definition: Definition = load(file)
     with notices():
         return definition.open(store, create=create, changes=changes, progress=progress("candidates"))
+
+
+def runner(name: str) -> Any:
+    """The function that the installed flows offer under this name."""
+    if name not in registry.kinds(registry.RUNNERS):
+        raise UnknownKind(
+            f"no runner {name!r} is installed: install the project with its flows (pip install discover-loop)"
+        )
+    return registry.load(registry.RUNNERS, name)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from discover import __version__, registry
-from discover.cli.app import Accept, AsJson, File, Store, app, command, open_campaign
+from discover import __version__
+from discover.cli.app import Accept, AsJson, File, Store, app, command, open_campaign, runner
 from discover.cli.output import (
     check_new_file,
     notices,
@@ -20,7 +20,7 @@ from discover.cli.output import (
     read_csv,
     write_csv,
 )
-from discover.errors import CampaignNotFound, DiscoverError, InvalidInput, UnknownKind
+from discover.errors import CampaignNotFound, DiscoverError, InvalidInput
 
 
 @app.callback(invoke_without_command=True)
@@ -75,10 +75,7 @@ def run(
         definition.check()  # before anything is begun; a begun campaign has its candidates in the store
     if fresh:
         _set_aside(store or definition.store, definition.name)
-    names = registry.kinds(registry.RUNNERS)
-    if not names:
-        raise UnknownKind("no runner is installed: install the project with its flows (pip install discover-loop)")
-    registry.load(registry.RUNNERS, names[0])(
+    runner("run")(
         file, store=store, iterations=iterations, budget=budget, accept_changes=accept_changes, say=typer.echo
     )
 
@@ -228,18 +225,6 @@ def report(
     if pictures is not None:
         for path in write_pictures(campaign, pictures, definition.answers, experiment):
             typer.echo(path)
-
-
-@command()
-def export(file: File, out: Annotated[Path, typer.Option(help="a .parquet or .csv file")], store: Store = None) -> None:
-    """Write all observations to a file.
-
-    Example: discover export campaign.yaml --out observations.parquet
-    """
-    from discover.report.exporting import export_observations
-
-    count = export_observations(open_campaign(file, store), out)
-    typer.echo(f"{count} observations written to {out}")
 
 
 @command("list")
