@@ -12,17 +12,19 @@ from typing import Any, Literal
 from discover import registry
 from discover.campaign import Campaign, terms
 from discover.campaign.creating import redefine
+from discover.campaign.places import named_place
 from discover.campaign.settings import definition_of, differences, fixed
+from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
 from discover.definition.checking import Checker
 from discover.definition.checks import check
 from discover.definition.descriptors import read_descriptors
 from discover.definition.model import CampaignModel, ColumnFeature
-from discover.errors import CampaignNotFound, InvalidDefinition, Problem, nearest
+from discover.errors import CampaignNotFound, InvalidDefinition, InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import CandidateSource, Experiment, Progress
-from discover.store.database import files_of, path_of
+from discover.store.database import exists, files_of
 from discover.store.log import EventLog
 
 MADE_FROM = {"composition": "formula", "structure": "structure"}
@@ -48,6 +50,7 @@ class Definition:
     seed: int
     answers: Path | None
     store: str
+    snapshots: Place | None = None
     lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -69,7 +72,7 @@ class Definition:
 
     def pull(self, files: Path, *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The candidates as a snapshot under `files`, with every column that features and experiment need."""
-        source = self.source.located(self.base, files)
+        source = self._located(files)
         return source.pull(self.needed, refresh=refresh, progress=progress)
 
     def check(self) -> None:
@@ -81,9 +84,17 @@ class Definition:
 
     def newest(self, files: Path) -> Snapshot | None:
         """The newest snapshot of these candidates under `files`, where the source keeps them."""
-        source = self.source.located(self.base, files)
+        source = self._located(files)
         find = getattr(source, "newest", None)
         found: Snapshot | None = find(self.needed) if find else None
+        return found
+
+    def _located(self, files: Path) -> CandidateSource:
+        """The source, bound to this file's folder, the store's files, and the place of snapshots that is named."""
+        source = self.source.located(self.base, files)
+        place = named_place(self.snapshots, files)
+        placed = getattr(source, "placed", None)
+        found: CandidateSource = source if place is None or placed is None else placed(place)
         return found
 
     @property
@@ -122,8 +133,7 @@ class Definition:
 
     def begun(self, store: str | None = None) -> bool:
         """Whether the store holds this campaign. No store is made."""
-        path = path_of(store or self.store)
-        if path is None or not path.exists():
+        if not exists(store or self.store):
             return False
         log = EventLog(store or self.store)
         try:
@@ -150,7 +160,7 @@ class Definition:
             raise CampaignNotFound(f"campaign {self.name!r} has not begun in {url}; {_BEGINS}")
         if self.begun(url):
             log = EventLog(url)
-            campaign = Campaign.open(self.name, store=log)
+            campaign = Campaign.open(self.name, store=log, snapshots=self.snapshots)
             if changes == "note" and not fixed(change := differences(campaign.definition, self.settings)):
                 if change:
                     warnings.warn(_noted(change), stacklevel=2)
@@ -163,7 +173,8 @@ class Definition:
         return Campaign.create(
             self.name, objective=self.objective, candidates=pool, policy=self.policy, store=url, seed=self.seed,
             if_exists="open", budget=self.budget, experiment=self.experiment_settings, source=self.source_settings,
-            features=list(self.features), title=self.title, about=self.about, progress=progress,
+            features=list(self.features), title=self.title, about=self.about, snapshots=self.snapshots,
+            progress=progress,
         )  # fmt: skip
 
     def _made_from(self) -> dict[str, str]:
@@ -227,6 +238,7 @@ def load(path: Path | str) -> Definition:
     objective = checker.objective(model.objective) if model else None
     if model is not None and objective is not None:
         _check_together(checker, model, objective, policy, experiment)
+    snapshots = _snapshots(checker, path.resolve().parent, model.snapshots if model else None)
     checker.finish()
     assert model is not None
     assert objective is not None
@@ -250,6 +262,7 @@ def load(path: Path | str) -> Definition:
         seed=model.seed,
         answers=path.resolve().parent / model.answers if model.answers else None,
         store=_store(path.resolve(), model),
+        snapshots=snapshots,
         lines=checker.lines,
     )
 
@@ -270,6 +283,15 @@ def _check_together(checker: Checker, model: CampaignModel, objective: Objective
             )
         elif target.unit and measured[target.name] not in ("", target.unit):
             checker.add(f"the experiment measures in {measured[target.name]!r}", ("objective", "unit"), target.unit)
+
+
+def _snapshots(checker: Checker, base: Path, where: str | None) -> Place | None:
+    try:
+        return Place.of(where, base=base) if where else None
+    except InvalidInput as error:
+        for problem in error.problems:
+            checker.add(problem.message, ("snapshots",), problem.value, problem.way_out)
+        return None
 
 
 def _store(path: Path, model: CampaignModel) -> str:

@@ -100,3 +100,7 @@ class CampaignModel(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     answers: str | None = Field(None, description="a folder with every candidate's answer, read by the report alone")
     store: str | None = Field(None, description="a store's URL; relative paths start at this file")
+    snapshots: str | None = Field(
+        None,
+        description="where candidates are kept, if not beside the store: a folder (relative to this file) or an fsspec URL",
+    )
