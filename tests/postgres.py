@@ -12,8 +12,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -28,6 +30,7 @@ class Server:
     def __init__(self, folder: Path, binaries: Path, *, durable: bool = False):
         self.folder = folder
         self.data = folder / "data"
+        self.log = folder / "log"
         self.binaries = binaries
         self.durable = durable
         self.password = f"secret-{secrets.token_hex(8)}"
@@ -42,7 +45,6 @@ class Server:
 
     def begin(self) -> Server:
         """Make the data folder and start."""
-        self.folder.chmod(0o755)
         owner = _owner()
         if owner is not None:
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
@@ -68,7 +70,7 @@ class Server:
             "full_page_writes": "on" if self.durable else "off",
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self.data, *options],
                 stdout=log, stderr=log, preexec_fn=_end_with_parent, **_as(_owner()),
@@ -120,22 +122,42 @@ def found(scratch: Path) -> Iterator[Path]:
             yield copy / "bin"
 
 
-def server(scratch: Path, *, durable: bool = False) -> Server | None:
-    """A started server, or None where no program on this machine can be one."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    for parent in (scratch, *scratch.parents):
-        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)  # the server's user must get through
+@contextmanager
+def running(*, durable: bool = False) -> Iterator[Server | None]:
+    """A started server for the length of a block, or None where no program on this machine can be one."""
+    scratch = Path(tempfile.mkdtemp(prefix="discover-postgres-", dir=_open_folder()))
+    server = None
+    try:
+        server = _first(scratch, durable)
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _first(scratch: Path, durable: bool) -> Server | None:
+    scratch.chmod(0o755)
     for number, binaries in enumerate(found(scratch)):
         if not ((binaries / "postgres").exists() and (binaries / "initdb").exists()):
             continue
         folder = scratch / f"server-{number}"
         folder.mkdir()
+        server = Server(folder, binaries, durable=durable)
         try:
-            return Server(folder, binaries, durable=durable).begin()
+            return server.begin()
         except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
             print(f"{binaries} does not serve: {error}", file=sys.stderr)
+            server.stop()
     return None
+
+
+def _open_folder() -> str:
+    """A folder for temporary things that the server's user can reach. Pytest's own is closed to others."""
+    usual = Path(tempfile.gettempdir()).resolve()
+    if _owner() is None or all(parent.stat().st_mode & 0o001 for parent in (usual, *usual.parents)):
+        return str(usual)
+    return "/tmp"
 
 
 def _owner() -> pwd.struct_passwd | None:

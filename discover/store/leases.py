@@ -2,24 +2,29 @@
 
 A lease has a holder, an expiry that its heartbeat moves on, and a fencing token that grows with every new holder.
 Leases are mutable and not part of the truth: what was decided under one is in the log.
+
+Time is the database server's where there is one, so that machines need not agree on it. A clock may still be wrong, and a
+process may sleep through its lease: then two believe that they hold it. What is written under a lease is therefore fenced:
+`check`, inside the transaction that writes, refuses whoever holds an older token than the newest.
 """
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, text, update
 
-from discover.errors import LeaseHeld, LeaseLost
-from discover.store.database import host_name
+from discover.errors import LeaseHeld, LeaseLost, StoreError
+from discover.store.holders import described, gone, holder_name
 from discover.store.log import EventLog
 from discover.store.schema import leases
+
+if TYPE_CHECKING:
+    from discover.store.heartbeat import Heartbeat
 
 SECONDS = 60.0
 """How long a lease lasts without a heartbeat."""
@@ -27,103 +32,128 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Lease:
-    """A right that is held until `expires`; a later holder has a greater token."""
+    """A right that is held until it expires; a later holder has a greater token."""
 
     campaign: str
     name: str
     holder: str
     token: int
+    beat: Heartbeat | None = field(default=None, compare=False, repr=False)
 
-
-def holder_name() -> str:
-    """This process, so that another one on the same machine can see whether it still lives."""
-    return f"{host_name()}/{os.getpid()}/{_started(os.getpid())}"
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the kernel's ticks: tells it from a later one with the same number. '' if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
-def _gone(holder: str) -> bool:
-    """Whether the holder was a process of this machine that no longer runs."""
-    host, pid, started = holder.rsplit("/", 2)
-    return host == host_name() and started != "" and _started(int(pid)) != started
+    @property
+    def lost(self) -> bool:
+        """Whether the heartbeat has found another holder. Only `check` is certain."""
+        return self.beat is not None and self.name in self.beat.lost
 
 
 def acquire(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -> Lease:
     """Take the lease, or LeaseHeld. A lease that has expired, or whose process is gone from this machine, is taken over."""
-    holder, now = holder_name(), log.clock()
-    expires = (now + timedelta(seconds=seconds)).isoformat()
-    mine = (leases.c.campaign == campaign) & (leases.c.name == name)
-    with log.database.writing() as connection:
-        row = connection.execute(select(leases).where(mine)).first()
-        if row is None:
-            connection.execute(
-                insert(leases).values(campaign=campaign, name=name, holder=holder, token=1, expires=expires)
-            )
-            return Lease(campaign, name, holder, 1)
-        if row.holder and datetime.fromisoformat(row.expires) > now and not _gone(row.holder):
-            host, pid, _ = row.holder.rsplit("/", 2)
+    holder, taken = holder_name(), list[Lease]()
+    with log.database.writing(written=lambda again: holds(again, taken)) as connection:
+        row = locked(connection, campaign, [name])[name]
+        now = log.database.now(connection)
+        if live(row, now):
+            what = f"campaign {campaign!r} is being run" if name == "run" else f"{name} of {campaign!r} is held"
             raise LeaseHeld(
-                f"campaign {campaign!r} is being run by process {pid} on {host}; wait for it, or end it "
-                f"(its lease ends at {row.expires})"
+                f"{what} by {described(row.holder)}; wait for it, or end it (its lease ends at {row.expires})"
             )
-        connection.execute(update(leases).where(mine).values(holder=holder, token=row.token + 1, expires=expires))
-        return Lease(campaign, name, holder, row.token + 1)
+        taken.append(take(connection, row, holder, now + timedelta(seconds=seconds)))
+    return taken[0]
 
 
 def renew(log: EventLog, lease: Lease, seconds: float = SECONDS) -> bool:
-    """Move the expiry on; False if the lease was lost to another holder."""
-    expires = (log.clock() + timedelta(seconds=seconds)).isoformat()
-    with log.database.writing() as connection:
-        return connection.execute(update(leases).where(*_held(lease)).values(expires=expires)).rowcount == 1
+    """Move the expiry on; False if the lease was lost to another holder. One that has only expired is held again."""
+    return not renew_all(log, [lease], seconds)
 
 
-def release(log: EventLog, lease: Lease) -> None:
-    """Give the lease back, if it is still held."""
-    with log.database.writing() as connection:
-        connection.execute(update(leases).where(*_held(lease)).values(holder=""))
+def renew_all(log: EventLog, held_: Sequence[Lease], seconds: float = SECONDS) -> list[Lease]:
+    """Move the expiry of many on, in one transaction; returns those that were lost to another holder."""
+    with log.database.writing(written=lambda _: True) as connection:
+        expires = (log.database.now(connection) + timedelta(seconds=seconds)).isoformat()
+        ordered = sorted(held_, key=lambda lease: lease.name)  # one order for everybody, so that no two wait crosswise
+        return [lease for lease in ordered if not _change(connection, lease, expires=expires)]
 
 
-def _held(lease: Lease) -> tuple:
-    return (
-        leases.c.campaign == lease.campaign,
-        leases.c.name == lease.name,
-        leases.c.holder == lease.holder,
-        leases.c.token == lease.token,
-    )
+def release(log: EventLog, *held_: Lease) -> None:
+    """Give leases back, those that are still held."""
+    with log.database.writing(written=lambda _: True) as connection:
+        for lease in sorted(held_, key=lambda lease: lease.name):
+            _change(connection, lease, holder="")
+
+
+def check(connection: Connection, lease: Lease) -> None:
+    """LeaseLost if somebody else was given this lease since; for use inside the transaction that writes under it.
+
+    Until that transaction ends nobody can take the lease. One that has expired and that nobody took is still good.
+    """
+    query = select(leases.c.token).where(*_named(lease.campaign, lease.name)).with_for_update(read=True)
+    token = connection.execute(query).scalar()
+    if token != lease.token:
+        raise LeaseLost(
+            f"the lease {lease.name!r} of campaign {lease.campaign!r} was taken over: somebody holds token {token}, "
+            f"and this one is {lease.token}"
+        )
 
 
 @contextmanager
 def held(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -> Iterator[Lease]:
-    """Hold a lease, with a heartbeat, for the length of a block."""
+    """Hold a lease, with a heartbeat, for the length of a block.
+
+    A database that is away at the end of the block is no reason to fail: the lease then ends by itself.
+    """
+    from discover.store.heartbeat import beating
+
     lease = acquire(log, campaign, name, seconds)
-    done = threading.Event()
-
-    def beat() -> None:
-        while not done.wait(seconds / 3):
-            if not renew(log, lease, seconds):
-                return
-
-    thread = threading.Thread(target=beat, name=f"lease-{name}", daemon=True)
-    thread.start()
-    try:
-        yield lease
-    finally:
-        done.set()
-        thread.join(timeout=5)
-        release(log, lease)
+    with beating(log, [lease], seconds) as beat:
+        try:
+            yield Lease(lease.campaign, lease.name, lease.holder, lease.token, beat)
+        finally:
+            with suppress(StoreError):
+                release(log, lease)
 
 
-def check(connection: Connection, lease: Lease) -> None:
-    """LeaseLost if somebody else was given this lease since; for use inside the transaction that writes under it."""
-    mine = (leases.c.campaign == lease.campaign) & (leases.c.name == lease.name)
-    token = connection.execute(select(leases.c.token).where(mine)).scalar()
-    if token is not None and token > lease.token:
-        raise LeaseLost(
-            f"the lease {lease.name!r} of campaign {lease.campaign!r} was taken over; token {token} is newer"
-        )
+def locked(connection: Connection, campaign: str, names: Sequence[str], *, wait: bool = True) -> dict[str, Any]:
+    """The rows of leases, by name, made where there were none. Nobody else can take them until the transaction ends.
+
+    wait: whether to wait for whoever has them locked; otherwise theirs are left out.
+    """
+    for name in sorted(names):
+        connection.execute(_MAKE, {"campaign": campaign, "name": name})
+    query = select(leases).where(leases.c.campaign == campaign, leases.c.name.in_(list(names))).order_by(leases.c.name)
+    return {row.name: row for row in connection.execute(query.with_for_update(skip_locked=not wait))}
+
+
+_MAKE = text(
+    "INSERT INTO leases (campaign, name, holder, token, expires) VALUES (:campaign, :name, '', 0, '') "
+    "ON CONFLICT DO NOTHING"
+)
+
+
+def live(row: Any, now: datetime) -> bool:
+    """Whether a lease is held by somebody who may still be at work."""
+    return bool(row.holder) and datetime.fromisoformat(row.expires) > now and not gone(row.holder)
+
+
+def take(connection: Connection, row: Any, holder: str, expires: datetime) -> Lease:
+    """Give a lease, whose row is locked, to a new holder, with the next token."""
+    values = {"holder": holder, "token": row.token + 1, "expires": expires.isoformat()}
+    connection.execute(update(leases).where(*_named(row.campaign, row.name)).values(**values))
+    return Lease(row.campaign, row.name, holder, row.token + 1)
+
+
+def holds(connection: Connection, held_: Sequence[Lease]) -> bool:
+    """Whether the store says that these leases are theirs, which were given out in one transaction."""
+    return not held_ or connection.execute(select(leases.c.token).where(*_mine(held_[0]))).first() is not None
+
+
+def _change(connection: Connection, lease: Lease, **values: str) -> bool:
+    """Change a lease's row if the lease is still held; whether it was."""
+    return connection.execute(update(leases).where(*_mine(lease)).values(**values)).rowcount == 1
+
+
+def _named(campaign: str, name: str) -> tuple[Any, ...]:
+    return (leases.c.campaign == campaign, leases.c.name == name)
+
+
+def _mine(lease: Lease) -> tuple[Any, ...]:
+    return (*_named(lease.campaign, lease.name), leases.c.holder == lease.holder, leases.c.token == lease.token)
