@@ -61,7 +61,7 @@ features:
         ("t}\n", "t, descriptors: bad.csv}\n", ["line 9", "row 4", "column 'polarity', value 'high'", "not a finite"]),
         ("t}\n", "t}\nanswers: none\n", ["line 10, key 'answers'", "no such folder"]),
         ("t}\n", "t}\nstore: campaigns.db\n", ["line 10, key 'store'", "not a store's URL"]),
-        ("t}\n", "t}\nstore: postgresql://x/y\n", ["line 10, key 'store'", "not supported"]),
+        ("t}\n", "t}\nstore: mysql://x/y\n", ["line 10, key 'store'", "not supported"]),
         ("t}\n", "t}\nstore: sqlite:///.\n", ["line 10, key 'store'", "is a folder"]),
         (
             "t}\n",
