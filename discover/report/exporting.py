@@ -10,6 +10,8 @@ from discover.errors import InvalidInput, Problem
 from discover.report.writing import check_place, make_folder, whole_file
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from discover.campaign import Campaign
     from discover.protocols import Experiment
 
@@ -41,11 +43,18 @@ def export_observations(campaign: Campaign, out: Path) -> int:
         raise InvalidInput("export", [Problem("unknown ending", value=str(out), way_out="write .parquet or .csv")])
     check_place(out, "export")
     frame = campaign.observations
-    frame["extra"] = [json.dumps(extra, sort_keys=True, default=str) for extra in frame["extra"]]
-    frame["iteration"] = frame["iteration"].astype("Int64")
     with whole_file(out, "export") as draft:
-        if out.suffix == ".parquet":
-            frame.to_parquet(draft, index=False)
-        else:
-            frame.to_csv(draft, index=False)
+        write_frame(frame, draft, out.suffix)
     return len(frame)
+
+
+def write_frame(frame: pd.DataFrame, path: Path, suffix: str = ".parquet") -> None:
+    """A frame of observations as a file: `extra` as JSON, whole numbers whole."""
+    frame = frame.assign(
+        extra=[json.dumps(extra, sort_keys=True, default=str) for extra in frame["extra"]],
+        iteration=frame["iteration"].astype("Int64"),
+    )
+    if suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    else:
+        frame.to_csv(path, index=False)

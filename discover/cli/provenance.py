@@ -1,0 +1,84 @@
+"""`discover export, import, audit, …`: where everything comes from, and whether it is still what it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from discover.cli.app import AsJson, File, Store, command, open_campaign
+from discover.cli.output import print_json
+from discover.errors import InvalidInput, Problem
+
+StoreOnly = Annotated[str | None, typer.Option("--store", envvar="DISCOVER_STORE", help="a store's URL")]
+MaybeFile = Annotated[Path | None, typer.Argument(help="a campaign file (YAML); without one, the whole --store")]
+
+
+@command()
+def export(
+    file: File,
+    out: Annotated[Path, typer.Option(help=".zip: the whole campaign; .parquet or .csv: its observations")],
+    store: Store = None,
+) -> None:
+    """Write a whole campaign into one archive, or its observations into a table.
+
+    Example: discover export campaign.yaml --out campaign.zip
+    """
+    from discover.provenance.archive import export_campaign
+    from discover.report.exporting import export_observations
+
+    campaign = open_campaign(file, store)
+    if out.suffix == ".zip":
+        manifest = export_campaign(campaign, out)
+        typer.echo(f"{manifest['events']} events and {len(manifest['snapshots'])} snapshots written to {out}")
+        return
+    count = export_observations(campaign, out)
+    typer.echo(f"{count} observations written to {out}")
+
+
+@command("import")
+def import_(
+    archive: Annotated[Path, typer.Argument(help="what 'discover export' wrote")],
+    store: StoreOnly = None,
+    name: Annotated[str | None, typer.Option(help="another name for it in the store")] = None,
+) -> None:
+    """Write the campaign of an archive into a store; everything is verified before anything is written.
+
+    Example: discover import campaign.zip --store sqlite:///campaigns.db
+    """
+    from discover.provenance.importing import import_campaign
+
+    campaign = import_campaign(archive, _needed(store), name)
+    typer.echo(f"campaign {campaign.name!r}, {campaign.ledger.seq} events, is in {campaign.store}")
+
+
+@command()
+def audit(
+    file: MaybeFile = None,
+    store: StoreOnly = None,
+    against: Annotated[
+        Path | None, typer.Option(help="an archive kept elsewhere; the store must begin with its events")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Fold a store anew, check every hash, and say what is wrong; exit code 1 if there is an error.
+
+    Example: discover audit campaign.yaml
+    """
+    from discover.definition import load
+    from discover.provenance.audit import audit as examine
+
+    found = examine(load(file).store if file is not None and store is None else _needed(store), against=against)
+    if json_:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+    if not found.clean:
+        raise typer.Exit(1)
+
+
+def _needed(store: str | None) -> str:
+    if store is None:
+        raise InvalidInput("--store", [Problem("names no store", way_out="write --store sqlite:///campaigns.db")])
+    return store

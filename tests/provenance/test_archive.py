@@ -1,0 +1,371 @@
+"""A campaign as one archive: the round trip loses nothing, and nothing that was altered gets in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from discover import Campaign, Objective
+from discover.errors import CampaignExists, IntegrityError, InvalidInput
+from discover.provenance.archive import export_campaign
+from discover.provenance.audit import audit
+from discover.provenance.importing import import_campaign
+from discover.provenance.rows import stored_rows
+from discover.store.folds import same
+from discover.store.log import EventLog
+from tests.provenance.conftest import rich
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory, pool) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    campaign = rich(f"sqlite:///{folder / 'a.db'}", pool)
+    export_campaign(campaign, folder / "c.zip")
+    return folder / "c.zip"
+
+
+@pytest.fixture
+def other(tmp_path) -> str:
+    return f"sqlite:///{tmp_path / 'other.db'}"
+
+
+def rows(campaign: Campaign) -> list[dict]:
+    return list(stored_rows(campaign._journal.log, campaign.name))
+
+
+def rewritten(archive: Path, to: Path, change) -> Path:
+    """The archive once more, its members passed through change(name, body) -> body, None to leave out."""
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(to, "w") as target:
+        for name in source.namelist():
+            body = change(name, source.read(name))
+            if body is not None:
+                target.writestr(name, body)
+    return to
+
+
+def resealed(archive: Path, to: Path, change) -> Path:
+    """As `rewritten`, with a manifest that has the sizes and hashes of what is there: only the content can give it away."""
+    import hashlib
+
+    bodies = {}
+    with zipfile.ZipFile(archive) as source:
+        for name in source.namelist():
+            body = change(name, source.read(name))
+            if body is not None:
+                bodies[name] = body
+    manifest = json.loads(bodies.pop("manifest.json"))
+    manifest["files"] = {n: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for n, b in bodies.items()}
+    with zipfile.ZipFile(to, "w") as target:
+        target.writestr("manifest.json", json.dumps(manifest))
+        for name, body in bodies.items():
+            target.writestr(name, body)
+    return to
+
+
+def test_the_round_trip_keeps_every_event_the_fold_and_the_next_batch(store_url, pool, tmp_path, other):
+    before = rich(store_url, pool)
+    manifest = export_campaign(before, tmp_path / "c.zip")
+    after = import_campaign(tmp_path / "c.zip", other)
+    assert rows(after) == rows(before)
+    assert len(rows(after)) == manifest["events"] > 20
+    assert same(after.ledger, before.ledger)
+    assert audit(after).findings == ()
+    pd.testing.assert_frame_equal(after.observations, before.observations)
+    pd.testing.assert_frame_equal(after.proposals, before.proposals)
+    export_campaign(after, tmp_path / "again.zip")
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "c.zip").read_bytes()
+    pd.testing.assert_frame_equal(after.ask(4, key="next"), before.ask(4, key="next"))
+
+
+def test_an_archive_enters_either_engine(archive, store_url, tmp_path):
+    campaign = import_campaign(archive, store_url)
+    assert audit(store_url).clean
+    export_campaign(campaign, tmp_path / "back.zip")
+    assert (tmp_path / "back.zip").read_bytes() == archive.read_bytes()
+
+
+def test_the_archive_is_readable_by_other_tools_and_holds_no_pickle(archive):
+    with zipfile.ZipFile(archive) as found:
+        names = set(found.namelist())
+        lines = [json.loads(line) for line in found.read("events.jsonl").splitlines()]
+        observations = pd.read_parquet(found.open("observations.parquet"))
+        assert all(not found.read(name).startswith(b"\x80") for name in names)
+    assert {Path(name).suffix for name in names} == {".json", ".jsonl", ".parquet"}
+    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+    assert json.loads(lines[0]["payload"])["definition"]["campaign"] == "c"
+    assert 13.5 in set(observations["yield"])
+
+
+def test_under_another_name_only_name_and_chain_change(archive, other):
+    campaign = import_campaign(archive, other, "another name")
+    with zipfile.ZipFile(archive) as found:
+        lines = [json.loads(line) for line in found.read("events.jsonl").splitlines()]
+    assert [{**row, "chain": ""} for row in rows(campaign)] == [{**line, "chain": ""} for line in lines]
+    assert audit(campaign).clean
+    with pytest.raises(CampaignExists, match="already has this campaign, as 'another name'"):
+        import_campaign(archive, other)
+
+
+def test_a_name_that_is_taken_is_refused_and_nothing_changes(archive, other, pool):
+    taken = Campaign.create("c", objective=Objective("y"), candidates=pool, policy="random", store=other)
+    before = rows(taken)
+    with pytest.raises(CampaignExists, match="another name"):
+        import_campaign(archive, other)
+    assert rows(taken) == before
+    assert EventLog(other).names() == ["c"]
+    assert import_campaign(archive, other, "d").name == "d"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "x" * 101, "-x", "a\nb", "'; DROP TABLE events"])
+def test_a_name_that_cannot_be_one_is_refused(archive, other, tmp_path, name):
+    with pytest.raises(InvalidInput, match="not a campaign's name"):
+        import_campaign(archive, other, name)
+    assert not (tmp_path / "other.db").exists()
+
+
+def damaged(lines: list[dict], change) -> bytes:
+    change(lines)
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+def edit_payload(lines):
+    line = next(line for line in lines if '"value":12.5' in line["payload"])
+    line["payload"] = line["payload"].replace('"value":12.5', '"value":99.5')
+
+
+CHANGES = {
+    "an edited payload": (edit_payload, "the chain is broken"),
+    "a missing event": (lambda lines: lines.pop(4), "missing"),
+    "the last event cut off": (lambda lines: lines.pop(), "tells of"),
+    "two events swapped": (lambda lines: lines.insert(4, lines.pop(5)), "comes after|missing"),
+    "an event twice": (lambda lines: lines.append(lines[-1]), "stands twice|comes after"),
+    "another actor": (lambda lines: lines[3].update(actor="somebody else"), "the chain is broken"),
+    "another time": (lambda lines: lines[3].update(time="1999"), "the chain is broken"),
+    "a kind that nobody knows": (lambda lines: lines[3].update(kind="erased"), "does not know events of kind"),
+    "a newer schema": (lambda lines: lines[3].update(schema=99), "schema 99"),
+    "a column more": (lambda lines: lines[3].update(campaign="other"), "columns of an event"),
+    "a number as text": (lambda lines: lines[3].update(seq="4"), "envelope is broken"),
+    "a payload that is no JSON": (lambda lines: lines[3].update(payload="{"), "cannot be read"),
+    "a payload that is a list": (lambda lines: lines[3].update(payload="[]"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("which", CHANGES)
+def test_altered_events_are_refused_even_with_hashes_that_fit(archive, other, tmp_path, which):
+    change, words = CHANGES[which]
+
+    def alter(name, body):
+        return damaged([json.loads(x) for x in body.splitlines()], change) if name == "events.jsonl" else body
+
+    with pytest.raises(InvalidInput, match=words):
+        import_campaign(resealed(archive, tmp_path / "bad.zip", alter), other)
+    assert not (tmp_path / "other.db").exists()
+    assert not (tmp_path / "other.db.files").exists()
+
+
+def test_every_byte_of_every_file_is_under_a_hash(archive, other, tmp_path):
+    with zipfile.ZipFile(archive) as found:
+        names = [name for name in found.namelist() if name != "manifest.json"]
+    assert len(names) == 4
+    for victim in names:
+
+        def alter(name, body, victim=victim):
+            return body[:-1] + bytes([body[-1] ^ 1]) if name == victim else body
+
+        with pytest.raises(InvalidInput, match="is not the file that the manifest tells of"):
+            import_campaign(rewritten(archive, tmp_path / "bad.zip", alter), other)
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+def test_an_altered_or_missing_snapshot_is_refused(archive, other, tmp_path, suffix):
+    def alter(name, body):
+        if not (name.startswith("snapshots/") and name.endswith(suffix)):
+            return body
+        return body.replace(b"frame", b"fname") if suffix == ".json" else body[: len(body) // 2]
+
+    def drop(name, body):
+        return None if name.startswith("snapshots/") and name.endswith(suffix) else body
+
+    if suffix == ".parquet":
+        with pytest.raises(InvalidInput, match=r"restore it|cannot be read"):
+            import_campaign(resealed(archive, tmp_path / "bad.zip", alter), other)
+    with pytest.raises(InvalidInput, match="is missing"):
+        import_campaign(resealed(archive, tmp_path / "bad.zip", drop), other)
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.7, 0.99])
+def test_a_truncated_archive_is_refused_in_words(archive, other, tmp_path, share):
+    body = archive.read_bytes()
+    (tmp_path / "cut.zip").write_bytes(body[: int(len(body) * share)])
+    with pytest.raises(InvalidInput, match="not a whole zip archive"):
+        import_campaign(tmp_path / "cut.zip", other)
+
+
+def test_a_file_that_is_not_there_or_no_archive_is_refused_in_words(other, tmp_path):
+    (tmp_path / "x.zip").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as found:
+        found.writestr("manifest.json", '{"format": "something else"}')
+    for name, words in {
+        "nothing.zip": "No such file",
+        ".": "directory",
+        "x.zip": "not a whole zip",
+        "empty.zip": "has no manifest",
+        "other.zip": "not the archive of a campaign",
+    }.items():
+        with pytest.raises(InvalidInput, match=words):
+            import_campaign(tmp_path / name, other)
+
+
+def with_manifest(archive, to, **changes):
+    def alter(name, body):
+        return json.dumps(json.loads(body) | changes) if name == "manifest.json" else body
+
+    return rewritten(archive, to, alter)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": 2}, "reads up to 1.*update discover"),
+        ({"version": "1"}, "reads up to"),
+        ({"campaign": "../x"}, "campaign"),
+        ({"uid": "../x"}, "uid"),
+        ({"uid": "ffffff"}, "chain is broken|not named after"),
+        ({"campaign": "other"}, "chain is broken"),
+        ({"events": 3}, "tells of 3 events"),
+        ({"chain": "0" * 64}, "not the one that the manifest tells of"),
+        ({"snapshots": ["../../etc/passwd"]}, "snapshots"),
+        ({"snapshots": []}, "is not in the archive"),
+        ({"files": {}}, "does not tell of it"),
+        ({"files": None}, "files"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(archive, other, tmp_path, changes, words):
+    with pytest.raises(InvalidInput, match=words):
+        import_campaign(with_manifest(archive, tmp_path / "bad.zip", **changes), other)
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil",
+        "/tmp/evil",
+        "snapshots/../../evil.parquet",
+        "snapshots/x.parquet",
+        "a.py",
+        "snapshots\\x.json",
+        "C:/x",
+    ],
+)
+def test_names_that_lead_elsewhere_are_refused(archive, other, tmp_path, name):
+    bad = tmp_path / "bad.zip"
+    shutil.copy(archive, bad)
+    with zipfile.ZipFile(bad, "a") as found:
+        found.writestr(name, "evil")
+    with pytest.raises(InvalidInput, match="no campaign's archive holds such a file"):
+        import_campaign(bad, other)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.zip"]
+
+
+def test_links_encrypted_and_doubled_members_are_refused(archive, other, tmp_path):
+    import stat
+
+    def link(found):
+        member = zipfile.ZipInfo("snapshots/" + "0" * 64 + ".json")
+        member.create_system, member.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+        found.writestr(member, "/etc/passwd")
+
+    def doubled(found):
+        with pytest.warns(UserWarning, match="Duplicate"):
+            found.writestr("events.jsonl", "x")
+
+    for damage, words in ((link, "is a link"), (doubled, "stands twice")):
+        shutil.copy(archive, tmp_path / "bad.zip")
+        with zipfile.ZipFile(tmp_path / "bad.zip", "a") as found:
+            damage(found)
+        with pytest.raises(InvalidInput, match=words):
+            import_campaign(tmp_path / "bad.zip", other)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(archive, other, tmp_path):
+    bomb = b"\0" * (64 << 20)
+
+    def swell(name, body):
+        return bomb if name == "observations.parquet" else body
+
+    def write(change, how):
+        with zipfile.ZipFile(archive) as source, zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as to:
+            for name in source.namelist():
+                to.writestr(name, change(name, source.read(name)))
+        return tmp_path / "b.zip"
+
+    told = write(swell, None)
+    assert told.stat().st_size < 1 << 20
+    with pytest.raises(InvalidInput, match="is not the file that the manifest tells of"):
+        import_campaign(told, other)
+    honest = resealed(archive, tmp_path / "h.zip", swell)
+    with pytest.raises(InvalidInput, match="would unpack to"):
+        import_campaign(honest, other, limit=32 << 20)
+
+
+def test_a_proposals_id_that_would_lead_elsewhere_is_refused(tmp_path, pool, other, monkeypatch):
+    campaign = rich(f"sqlite:///{tmp_path / 'a.db'}", pool)
+    export_campaign(campaign, tmp_path / "c.zip")
+
+    def alter(name, body):
+        if name != "events.jsonl":
+            return body
+        return relinked(body, campaign, lambda text: text.replace(f"{campaign.uid}-0001", "../../evil"))
+
+    bad = resealed(tmp_path / "c.zip", tmp_path / "bad.zip", alter)
+    with zipfile.ZipFile(bad) as found:
+        chain = json.loads(found.read("events.jsonl").splitlines()[-1])["chain"]
+    with pytest.raises(InvalidInput, match="not a proposal's id"):
+        import_campaign(with_manifest(bad, tmp_path / "bad2.zip", chain=chain), other)
+
+
+def relinked(body: bytes, campaign: Campaign, change) -> bytes:
+    """Events with changed payloads under a chain that fits them: what somebody would do who knows how."""
+    from discover.store.chain import genesis, link
+
+    previous, lines = genesis(campaign.name, campaign.uid), []
+    for line in map(json.loads, body.splitlines()):
+        line["payload"] = change(line["payload"])
+        previous = line["chain"] = link(previous, line | {"campaign": campaign.name})
+        lines.append(json.dumps(line))
+    return "\n".join(lines).encode()
+
+
+def test_an_export_says_which_snapshot_is_missing_and_leaves_no_file(tmp_path, pool):
+    campaign = rich(f"sqlite:///{tmp_path / 'a.db'}", pool)
+    for path in campaign.snapshots.local.glob("*.parquet"):
+        path.unlink()
+    with pytest.raises(IntegrityError, match="restore it from a backup"):
+        export_campaign(campaign, tmp_path / "c.zip")
+    assert not (tmp_path / "c.zip").exists()
+
+
+def test_an_import_that_is_cut_off_leaves_no_campaign(archive, other, monkeypatch):
+    from discover.provenance import importing
+
+    def fail(*_):
+        yield from list(real(*_))[:7]
+        raise KeyboardInterrupt
+
+    real = importing._renamed
+    monkeypatch.setattr(importing, "_renamed", fail)
+    with pytest.raises(KeyboardInterrupt):
+        import_campaign(archive, other)
+    assert EventLog(other).names() == []
+    monkeypatch.undo()
+    assert audit(import_campaign(archive, other)).clean
