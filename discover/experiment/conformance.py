@@ -4,6 +4,8 @@ from discover.experiment.conformance import check_experiment
 
 def test_my_experiment(tmp_path):
     check_experiment(MyExperiment(), proposals, files=tmp_path)
+
+`check_outside` does the same for an experiment that somebody else makes.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import json
 import math
 import os
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -22,7 +25,17 @@ from typing import Any
 import numpy as np
 
 from discover.errors import ExperimentFailed
-from discover.protocols import RESERVED, STATUSES, Candidate, Experiment, Proposal, Result, Value
+from discover.protocols import (
+    RESERVED,
+    STATUSES,
+    Candidate,
+    Experiment,
+    Handle,
+    OutsideExperiment,
+    Proposal,
+    Result,
+    Value,
+)
 
 
 def check_experiment(experiment: Any, proposals: Sequence[Proposal], *, files: Path) -> list[Result]:
@@ -33,7 +46,7 @@ def check_experiment(experiment: Any, proposals: Sequence[Proposal], *, files: P
     if not proposals:
         raise ValueError("give at least one proposal to run")
     broken: list[str] = []
-    declared = _declarations(experiment, broken)
+    declared = _declarations(experiment, Experiment, broken)
     if not declared:
         raise AssertionError(_report(experiment, broken))
     located = experiment.located(files, files)
@@ -48,15 +61,117 @@ def check_experiment(experiment: Any, proposals: Sequence[Proposal], *, files: P
     return results
 
 
+def check_outside(
+    experiment: Any,
+    proposals: Sequence[Proposal],
+    *,
+    files: Path,
+    base: Path | None = None,
+    work: Callable[[], Any] = lambda: None,
+    seconds: float = 20.0,
+) -> list[Result]:
+    """Put an experiment that somebody else makes to the contract; returns what came back by key, in order.
+
+    files: an empty folder that it may write to. base: where relative paths start. work: lets the outside do its work.
+    seconds: how long results are waited for. AssertionError lists every promise that was broken.
+    """
+    if not proposals:
+        raise ValueError("give at least one proposal to hand over")
+    broken: list[str] = []
+    if not _declarations(experiment, OutsideExperiment, broken):
+        raise AssertionError(_report(experiment, broken))
+    located = experiment.located(base or files, files)
+    _descriptions(located, broken)
+    given = {f"probe-{number:04d}.1": proposal for number, proposal in enumerate(proposals, start=1)}
+    before = deepcopy(given)
+    with _untouched(broken):
+        _found(located, list(given), {}, "before anything was handed over", broken)
+        handles = dict(located.submit(given))
+        _handles(handles, given, broken)
+        _found(located, [*given, "probe-0000.1"], handles, "after it was handed over", broken)
+        _without_candidate(located, proposals[0], broken)
+        results = _collected(located, handles, work, seconds, broken)
+    if given != before:
+        broken.append("changed the proposals it was given")
+    if broken:
+        raise AssertionError(_report(experiment, broken))
+    return [results[key] for key in given if key in results]
+
+
+def _handles(handles: Mapping[str, Handle], given: Mapping[str, Proposal], broken: list[str]) -> None:
+    if set(handles) != set(given):
+        broken.append(f"submit() returned handles of {sorted(handles)}, not of {sorted(given)}")
+    try:
+        json.dumps(handles, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        broken.append(f"a handle is not JSON: {error}")
+
+
+def _found(
+    experiment: OutsideExperiment, keys: Sequence[str], expected: Mapping[str, Handle], when: str, broken: list[str]
+) -> None:
+    found = experiment.find(keys)
+    if found is not None and set(found) != set(expected):
+        broken.append(f"{when}, find() says that the outside has {sorted(found)}, and it has {sorted(expected)}")
+
+
+def _without_candidate(experiment: OutsideExperiment, proposal: Proposal, broken: list[str]) -> None:
+    told = "a proposal without its candidate"
+    try:
+        experiment.submit({"probe-9999.1": replace(proposal, candidate=None)})
+    except ExperimentFailed as error:
+        if error.retryable or not str(error):
+            broken.append(f"{told}: must be a failure for good, with a reason")
+    except Exception as error:
+        broken.append(f"{told}: raised {type(error).__name__} ({error}), not ExperimentFailed")
+    else:
+        broken.append(f"{told}: was handed over")
+
+
+def _collected(
+    experiment: OutsideExperiment,
+    handles: Mapping[str, Handle],
+    work: Callable[[], Any],
+    seconds: float,
+    broken: list[str],
+) -> Mapping[str, Result]:
+    """What comes back; where a batch is handed over together, results may come in by another way."""
+    work()
+    tries = 1 if experiment.together else max(1, int(seconds / 0.1))
+    for _ in range(tries):
+        results = dict(experiment.collect(handles))
+        if set(results) >= set(handles):
+            break
+        time.sleep(0.1)
+    if not experiment.together and (missing := sorted(set(handles) - set(results))):
+        broken.append(f"no result of {', '.join(missing)} came in within {seconds:g} s")
+    if strange := sorted(set(results) - set(handles)):
+        broken.append(f"collect() returned results of {', '.join(strange)}, which nobody asked for")
+    for key, result in results.items():
+        broken += [f"{key}: {wrong}" for wrong in _result_problems(experiment, result)]
+    again = experiment.collect(handles)
+    if {k: _outcome(r) for k, r in again.items()} != {k: _outcome(r) for k, r in results.items()}:
+        broken.append("collect() gives other results the second time")
+    return results
+
+
 def _report(experiment: Any, broken: Sequence[str]) -> str:
     lines = "\n".join(f"  - {promise}" for promise in dict.fromkeys(broken))
-    return f"{type(experiment).__name__} breaks the contract of Experiment:\n{lines}"
+    return f"{type(experiment).__name__} breaks the contract of its protocol:\n{lines}"
 
 
-def _declarations(experiment: Any, broken: list[str]) -> bool:
+NEEDED: Mapping[type, tuple[str, ...]] = {
+    Experiment: ("requires", "targets", "deterministic", "located", "describe", "run"),
+    OutsideExperiment: (
+        *("requires", "targets", "deterministic", "together", "located", "describe", "submit", "find", "collect"),
+    ),
+}
+
+
+def _declarations(experiment: Any, protocol: type, broken: list[str]) -> bool:
     """Its shape: attributes, methods, a frozen dataclass. False where nothing else can be checked."""
-    if not isinstance(experiment, Experiment):
-        needed = ("requires", "targets", "deterministic", "located", "describe", "run")
+    needed = NEEDED[protocol]
+    if not all(hasattr(experiment, name) for name in needed):
         broken.append(f"lacks {', '.join(name for name in needed if not hasattr(experiment, name))}")
         return False
     if not is_dataclass(experiment) or isinstance(experiment, type):
@@ -79,12 +194,15 @@ def _declarations(experiment: Any, broken: list[str]) -> bool:
         f"target {name!r} must have a text as unit" for name, unit in targets.items() if not isinstance(unit, str)
     ]
     broken += [f"target {name!r} has a name that campaigns use themselves" for name in targets if name in RESERVED]
-    if not isinstance(experiment.deterministic, bool):
-        broken.append(f"deterministic must be True or False, not {experiment.deterministic!r}")
+    broken += [
+        f"{name} must be True or False, not {getattr(experiment, name)!r}"
+        for name in ("deterministic", "together")
+        if name in needed and not isinstance(getattr(experiment, name), bool)
+    ]
     return True
 
 
-def _descriptions(experiment: Experiment, broken: list[str]) -> None:
+def _descriptions(experiment: Experiment | OutsideExperiment, broken: list[str]) -> None:
     described = experiment.describe()
     try:
         json.dumps(described, allow_nan=False)
@@ -127,7 +245,7 @@ def _outcome(result: Result) -> tuple[Any, ...]:
     return (result.status, dict(result.values), result.reason, result.retryable)
 
 
-def _result_problems(experiment: Experiment, result: Any) -> Iterator[str]:
+def _result_problems(experiment: Experiment | OutsideExperiment, result: Any) -> Iterator[str]:
     if not isinstance(result, Result):
         yield f"returned a {type(result).__name__}, not a Result"
         return
@@ -152,7 +270,9 @@ def _result_problems(experiment: Experiment, result: Any) -> Iterator[str]:
         yield f"details are not JSON: {error}"
 
 
-def _value_problems(experiment: Experiment, result: Result, target: str, value: Any) -> Iterator[str]:
+def _value_problems(
+    experiment: Experiment | OutsideExperiment, result: Result, target: str, value: Any
+) -> Iterator[str]:
     if target not in experiment.targets:
         yield f"measured {target!r}, which is not among its targets"
     if not isinstance(value, Value) or not isinstance(value.value, float) or not math.isfinite(value.value):
