@@ -11,7 +11,8 @@ import torch
 
 from discover.acquisition.batch import greedy_batch
 from discover.acquisition.goal import Goal, to_tensors
-from discover.acquisition.pool import Scores, incumbent, score
+from discover.acquisition.pool import incumbent, score
+from discover.acquisition.sweep import best_by_improvement
 from discover.policy import words
 from discover.policy.choice import free_rows
 from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
@@ -27,14 +28,24 @@ BASELINE = 100
 """Observed rows that compete in the joint draws: those with the best posterior means."""
 
 
+LARGE = 50_000_000
+"""Candidates times observations from which on exact variances are worked out only where they can matter."""
+
+
 @dataclass(frozen=True)
 class Ranking:
-    """The free rows [m] with their scores, beliefs and order. order: positions, best first; ties by row."""
+    """The leading free rows, best first; ties by row. rows: [k] of the pool. values: [k] scores. predicted: [k], by target.
 
-    free: IntArray
-    scores: Scores
+    count: free rows in all. joint: whether a batch has more to gain from joint draws. sweep: how the pool was searched.
+    """
+
+    rows: IntArray
+    values: FloatArray
     predicted: dict[str, tuple[FloatArray, FloatArray]]
-    order: IntArray
+    count: int
+    kind: str
+    joint: bool
+    sweep: dict[str, Any]
 
 
 def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Batch:
@@ -44,7 +55,7 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     means = _observed_means(held, view)
     goal = Goal.of(view.objective, means, {name: p.standard.scale for name, p in held.posteriors.items()}, generator)
     best = incumbent(goal, means)
-    ranking = _rank(view, held, goal, best, pool_seed)
+    ranking = _rank(view, held, goal, best, pool_seed, policy.shortlist + n, policy.chunk)
     with one_thread():
         chosen = _choose(policy, view, held, goal, ranking, means, n, batch_seed)
     settings = _settings(policy, held, goal, best, ranking, (pool_seed, batch_seed))
@@ -61,12 +72,37 @@ def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
     }
 
 
-def _rank(view: View, held: Belief, goal: Goal, best: float | None, seed: int) -> Ranking:
+def _rank(view: View, held: Belief, goal: Goal, best: float | None, seed: int, k: int, chunk: int) -> Ranking:
+    """The k leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free = free_rows(view)
+    target = goal.single
+    if target is not None and best is not None and target.direction != "match" and not goal.objective.constraints:
+        posterior = held.posteriors[target.name]
+        if posterior.state is not None and len(free) * len(posterior.y) >= LARGE:
+            return _swept(view, held, goal, best, free, k, chunk)
     predicted = held.predict(view.features.values[free])
     scores = score(goal, to_tensors(predicted), best, seed)
-    order = np.argsort(-scores.values.numpy(), kind="stable")
-    return Ranking(free, scores, predicted, order)
+    order = np.argsort(-scores.values.numpy(), kind="stable")[:k]
+    leading = {name: (mean[order], std[order]) for name, (mean, std) in predicted.items()}
+    how = {"solved": len(free), "of": len(free), "precision": "double"}
+    return Ranking(free[order], scores.values.numpy()[order], leading, len(free), scores.kind, scores.joint, how)
+
+
+def _swept(view: View, held: Belief, goal: Goal, best: float, free: IntArray, k: int, chunk: int) -> Ranking:
+    target = goal.single
+    assert target is not None
+    found = best_by_improvement(
+        held.posteriors[target.name],
+        lambda places: held.scaled(view.features.values[free[places]]),
+        len(free),
+        k,
+        best * goal.spans[0],
+        sign=1.0 if target.direction == "maximize" else -1.0,
+        chunk=chunk,
+    )
+    how = {"solved": found.solved, "of": len(free), "precision": found.precision}
+    leading = {target.name: (found.mean, found.deviation)}
+    return Ranking(free[found.rows], found.score, leading, len(free), "log expected improvement", True, how)
 
 
 def _choose(
@@ -79,25 +115,25 @@ def _choose(
     n: int,
     seed: int,
 ) -> list[tuple[int, float | None]]:
-    """Positions among the free rows, with their joint gain; the best scores where a joint batch has nothing to add."""
-    n = min(n, len(ranking.free))
-    if not ranking.scores.joint:
-        return [(int(place), None) for place in ranking.order[:n]]
-    short = ranking.order[: policy.shortlist]
+    """Places in the ranking, with their joint gain; the best scores where a joint batch has nothing to add."""
+    n = min(n, ranking.count)
+    if not ranking.joint:
+        return [(place, None) for place in range(n)]
+    short = ranking.rows[: policy.shortlist]
     leading = torch.argsort(-goal.utility(means), stable=True)[:BASELINE].numpy()
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
     features = view.features.values
     picks = greedy_batch(
         goal,
         held.posteriors,
-        held.scaled(features[ranking.free[short]]),
+        held.scaled(features[short]),
         held.scaled(features[baseline]),
         n,
         draws=policy.draws,
         seed=seed,
     )
-    chosen: list[tuple[int, float | None]] = [(int(short[pick.position]), pick.value) for pick in picks]
-    return chosen + [(int(place), None) for place in ranking.order[len(short) : len(short) + n - len(chosen)]]
+    chosen: list[tuple[int, float | None]] = [(int(pick.position), pick.value) for pick in picks]
+    return chosen + [(place, None) for place in range(len(short), len(short) + n - len(chosen))]
 
 
 def _proposal(
@@ -106,14 +142,13 @@ def _proposal(
     predicted = {
         name: Prediction(float(mean[place]), float(std[place])) for name, (mean, std) in ranking.predicted.items()
     }
-    value = float(ranking.scores.values[place])
-    rank = int(np.flatnonzero(ranking.order == place)[0]) + 1
-    reason = words.reason(view, predicted, rank, len(ranking.free), ranking.scores.kind, goal)
-    details = {**settings, "place_in_batch": number + 1, "rank": rank, "of": len(ranking.free)}
+    value, rank = float(ranking.values[place]), place + 1
+    reason = words.reason(view, predicted, rank, ranking.count, ranking.kind, goal)
+    details = {**settings, "place_in_batch": number + 1, "rank": rank, "of": ranking.count}
     if gain is not None:
         details["log_joint_gain"] = gain
     acquisition = value if math.isfinite(value) else None
-    return Proposal(str(view.ids[ranking.free[place]]), "bayesian", reason, None, predicted, acquisition, rank, details)
+    return Proposal(str(view.ids[ranking.rows[place]]), "bayesian", reason, None, predicted, acquisition, rank, details)
 
 
 def _settings(
@@ -122,10 +157,11 @@ def _settings(
     """What made this batch, the same for all of its proposals; plain JSON."""
     body: dict[str, Any] = {
         "phase": "model",
-        "score": ranking.scores.kind,
-        "batch": "sequential greedy qLogNEI" if ranking.scores.joint else "best scores",
+        "score": ranking.kind,
+        "batch": "sequential greedy qLogNEI" if ranking.joint else "best scores",
+        "sweep": ranking.sweep,
         "incumbent_utility": best,
-        "shortlist": min(policy.shortlist, len(ranking.free)),
+        "shortlist": min(policy.shortlist, ranking.count),
         "draws": policy.draws,
         "chunk": policy.chunk,
         "seeds": list(seeds),
