@@ -236,17 +236,17 @@ def list_(store: Store = None, json_: AsJson = False) -> None:
     import pandas as pd
 
     from discover.campaign import Campaign
-    from discover.store.database import path_of
+    from discover.store.database import exists, shown
 
-    if store and ((path := path_of(store)) is None or not path.exists()):
-        raise CampaignNotFound(f"there is no store {store}")
+    if store and not exists(store):
+        raise CampaignNotFound(f"there is no store {shown(store)}")
     places = [
         Path("campaigns.db"),
         *sorted(Path().glob(".discover/*.db")),
         *sorted(Path("campaigns").glob(".discover/*.db")),
     ]
     stores = [store] if store else [f"sqlite:///{path}" for path in places if path.is_file()]
-    frames = [Campaign.list(url).assign(store=url) for url in stores]
+    frames = [Campaign.list(url).assign(store=shown(url)) for url in stores]
     print_table(pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(), json_)
 
 
@@ -306,18 +306,19 @@ def backtest(
 
 
 def _set_aside(url: str, name: str) -> None:
-    from discover.store.database import path_of, set_aside
+    from discover.store.database import exists, set_aside, shown
     from discover.store.leases import held
     from discover.store.log import EventLog, utc_now
+    from discover.store.places import refuse_server
 
-    path = path_of(url)
-    if path is None or not path.exists():
+    refuse_server(url)
+    if not exists(url):
         return
     log = EventLog(url)
     others = [other for other in log.names() if other != name]
     if others:
         raise DiscoverError(
-            f"{url} also holds {', '.join(others)}; --fresh would set them aside too: use another --store"
+            f"{shown(url)} also holds {', '.join(others)}; --fresh would set them aside too: use another --store"
         )
     if log.names():
         with held(log, name, "run"):

@@ -24,7 +24,7 @@ from discover.definition.model import CampaignModel, ColumnFeature
 from discover.errors import CampaignNotFound, InvalidDefinition, InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import CandidateSource, Experiment, Progress
-from discover.store.database import exists, files_of
+from discover.store.database import exists, files_of, shown
 from discover.store.log import EventLog
 
 MADE_FROM = {"composition": "formula", "structure": "structure"}
@@ -49,7 +49,7 @@ class Definition:
     budget: Mapping[str, Any]
     seed: int
     answers: Path | None
-    store: str
+    store: str = field(repr=False)  # it may hold a password
     snapshots: Place | None = None
     lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -157,7 +157,7 @@ class Definition:
         """
         url = store or self.store
         if not create and not self.begun(url):
-            raise CampaignNotFound(f"campaign {self.name!r} has not begun in {url}; {_BEGINS}")
+            raise CampaignNotFound(f"campaign {self.name!r} has not begun in {shown(url)}; {_BEGINS}")
         if self.begun(url):
             log = EventLog(url)
             campaign = Campaign.open(self.name, store=log, snapshots=self.snapshots)

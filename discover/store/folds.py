@@ -51,7 +51,7 @@ def keep(log: EventLog, campaign: str, ledger: Ledger, kept: int) -> int:
     body = canonical(dumped(ledger))
     row = {"campaign": campaign, "seq": ledger.seq, "version": version(), "hash": _hash(body), "body": body}
     try:
-        with log.database.writing() as connection:
+        with log.database.writing(campaign, written=lambda _: True) as connection:
             connection.execute(delete(folds).where(folds.c.campaign == campaign))
             connection.execute(insert(folds).values(**row))
     except StoreError:

@@ -79,8 +79,7 @@ def set_aside(url: str, stamp: str) -> Path | None:
     Nothing is deleted. The caller makes sure that nobody has the store open. StoreError for one on a server, whose
     database is not ours to rename.
     """
-    if is_server(parse(url)):
-        raise StoreError(f"a store on a server is not set aside: begin anew in another database than {shown(url)}")
+    refuse_server(url)
     path = path_of(url)
     if path is None or not path.exists():
         return None
@@ -90,6 +89,12 @@ def set_aside(url: str, stamp: str) -> Path | None:
         if part.exists():
             part.rename(aside.with_name(aside.name + ending))
     return aside
+
+
+def refuse_server(url: str) -> None:
+    """StoreError where the store is on a server, for what can only be done with a file."""
+    if is_server(parse(url)):
+        raise StoreError(f"a store on a server is not set aside: begin anew in another database than {shown(url)}")
 
 
 def _local_folder() -> Path:

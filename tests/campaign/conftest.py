@@ -26,8 +26,8 @@ def pool(frame):
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path / 'campaigns.db'}"
+def url(store_url):
+    return store_url
 
 
 @pytest.fixture
