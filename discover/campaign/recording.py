@@ -19,21 +19,35 @@ from discover.store.trials import Failure, identity
 
 @dataclass(frozen=True)
 class Attempt:
-    """Who tried what for which time, under which lease; `lease` is None where nobody else could have it."""
+    """Who tried what for which time, under which lease, and how long it took [s].
+
+    lease: None where nobody else could have it. seconds: None where nobody measured it.
+    """
 
     proposal: Proposal
     number: int
     worker: str = ""
     lease: Lease | None = None
+    seconds: float | None = None
+
+
+LOST = "its worker had lost the lease"
+TOLD = "another result was told meanwhile"
 
 
 def record(journal: Journal, objective: Objective, attempt: Attempt, result: Result) -> None:
     """Commit a result. Under a lost lease, or where another result stands already, it is kept beside the proposal."""
-    found = _found(objective, attempt, result)
+    keep(journal, attempt, _found(objective, attempt, result))
+
+
+def keep(journal: Journal, attempt: Attempt, found: Sequence[Observation | Failure]) -> bool:
+    """Commit what was found of a proposal; whether as its worker's own. Under a lost lease it is kept beside the proposal."""
     try:
         journal.transact(lambda ledger: _own(ledger, attempt, found), fence=attempt.lease)
+        return True
     except LeaseLost:
-        journal.transact(lambda ledger: _beside(ledger, attempt, found, "its worker had lost the lease"))
+        journal.transact(lambda ledger: _beside(ledger, attempt, found, LOST))
+        return False
 
 
 def _own(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Failure]) -> Iterator[Draft]:
@@ -42,10 +56,12 @@ def _own(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Failure
     concluded = any(not failure.retryable for failure in trial.failures)
     for one in found:
         if isinstance(one, Failure):
-            told = concluded or bool(trial.values) or any(f.attempt == one.attempt for f in trial.failures)
-            yield from () if told else _failed(attempt, one)
+            if any(f.attempt == one.attempt for f in trial.failures):
+                continue
+            told = concluded or bool(trial.values)
+            yield from _beside(ledger, attempt, [one], TOLD) if told else _failed(attempt, one)
         elif concluded or identity(one) in ledger.observations or identity(one) in ledger.retracted:
-            yield from _beside(ledger, attempt, [one], "another result was told meanwhile")
+            yield from _beside(ledger, attempt, [one], TOLD)
         else:
             yield _observed(one)
 
@@ -61,12 +77,19 @@ def _beside(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Fail
         if known is not None and (known.value, known.std, known.bound) == (one.value, one.std, one.bound):
             continue
         extra = {**one.extra, "beside": pid, "why": why}
-        source = f"attempt {attempt.number} at {pid}{f' by {attempt.worker}' if attempt.worker else ''}"
+        source = _source(attempt)
         other = replace(one, proposal_id=None, source=source, extra=extra)
         if identity(other) in ledger.observations or identity(other) in ledger.retracted:
             continue
         yield Draft("noted", {"text": f"{one.target} of {pid}: a second result is kept without a proposal; {why}"})
         yield _observed(other)
+
+
+def _source(attempt: Attempt) -> str:
+    """Names one worker's hold of one attempt, so that no two results beside a proposal are taken for one."""
+    by = f" by {attempt.worker}" if attempt.worker else ""
+    under = f" under lease {attempt.lease.token}" if attempt.lease else ""
+    return f"attempt {attempt.number} at {attempt.proposal.proposal_id}{by}{under}"
 
 
 def _observed(observation: Observation) -> Draft:
@@ -89,6 +112,10 @@ def _found(objective: Objective, attempt: Attempt, result: Result) -> list[Obser
     """What a result says, one item a target; a failure is one item."""
     proposal = attempt.proposal
     extra = {"cached": result.cached, "attempt": attempt.number, "details": plain(result.details)}
+    if attempt.seconds is not None:
+        extra["seconds"] = float(f"{attempt.seconds:.4g}")
+    if attempt.worker:
+        extra["worker"] = attempt.worker
     common: dict[str, Any] = {
         "candidate_id": proposal.candidate_id, "proposal_id": proposal.proposal_id, "source": "experiment",
         "extra": extra, "raw": dict(result.raw),

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from discover.campaign.claiming import claimed_one, workable
+from discover.campaign.claiming import held_elsewhere, in_hand, is_workable, take, worker_of
 from discover.campaign.recording import Attempt, record
 from discover.candidates.pool import CandidatePool
 from discover.errors import ExperimentFailed, InvalidInput, LeaseLost, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Experiment, Proposal, Result
 from discover.store.canonical import canonical
+from discover.store.claims import proposal_of
 from discover.store.events import Draft, submission_key
 from discover.store.journal import Journal
 from discover.store.leases import Lease
+from discover.store.ledger import Ledger
 from discover.store.trials import Failure, Trial
+
+PAUSE_SECONDS = 0.5
+"""How often somebody who waits looks at the store."""
+
+Watch = Callable[[Trial, "Result | None"], Any]
+"""Called before an experiment (result None) and after it."""
 
 
 def check_experiment(experiment: Experiment, objective: Objective, pool: CandidatePool) -> None:
@@ -41,27 +51,60 @@ def check_experiment(experiment: Experiment, objective: Objective, pool: Candida
 
 
 def run_one(
-    journal: Journal, objective: Objective, experiment: Experiment, trial: Trial, lease: Lease | None, worker: str = ""
+    journal: Journal,
+    objective: Objective,
+    experiment: Experiment,
+    lease: Lease,
+    *,
+    ceiling: int | None = None,
+    watch: Watch | None = None,
+    believe: Callable[[Result], bool] = lambda result: True,
 ) -> Result | None:
-    """One attempt at one proposal, from its submission to its committed result. None if the lease was lost before it began."""
+    """One attempt at a claimed proposal, from its submission to its committed result.
+
+    ceiling: begin nothing once the campaign has started so many experiments. believe: a result that is not believed, such as
+    a failure in the moment in which the worker was told to stop, is not recorded: the attempt is repeated. None where
+    nothing was begun, or nothing recorded.
+    """
     try:
-        attempt = _begin(journal, trial, lease, worker)
+        attempt = _begin(journal, proposal_of(lease), lease, ceiling)
     except LeaseLost:
         return None
+    if attempt is None:
+        return None
+    trial = journal.ledger.trials[attempt.proposal.proposal_id]
+    if watch:
+        watch(trial, None)
+    start = time.perf_counter()
     result = perform(experiment, attempt.proposal)
-    record(journal, objective, attempt, result)
+    took = replace(attempt, seconds=time.perf_counter() - start)
+    if not believe(result):
+        return None
+    record(journal, objective, took, result)
+    if watch:
+        watch(trial, result)
     return result
 
 
-def _begin(journal: Journal, trial: Trial, lease: Lease | None, worker: str) -> Attempt:
-    """Commit that an attempt begins; one that was cut off is the same attempt again."""
-    pid = trial.proposal_id
-    number = trial.attempts if trial.in_flight else trial.attempts + 1
-    if not trial.in_flight:
-        body = {"proposal_id": pid, "attempt": number, "key": submission_key(pid, number), "worker": worker}
-        draft = Draft("submitted", body, identity=canonical(["submitted", pid, number]))
-        journal.transact(lambda _: [draft], fence=lease)
-    return Attempt(trial.proposal, number, worker, lease)
+def _begin(journal: Journal, pid: str, lease: Lease, ceiling: int | None) -> Attempt | None:
+    """Commit that an attempt begins; one that was cut off is the same attempt again. None if it need not or must not."""
+    begun: list[int] = []
+    worker = worker_of(lease)
+
+    def decide(ledger: Ledger) -> Iterator[Draft]:
+        begun.clear()
+        trial = ledger.trials[pid]
+        if not is_workable(ledger, trial):
+            return
+        if trial.in_flight:
+            begun.append(trial.attempts)
+        elif ceiling is None or ledger.started < ceiling:
+            begun.append(number := trial.attempts + 1)
+            body = {"proposal_id": pid, "attempt": number, "key": submission_key(pid, number), "worker": worker}
+            yield Draft("submitted", body, identity=canonical(["submitted", pid, number]))
+
+    journal.transact(decide, fence=lease)
+    return Attempt(journal.ledger.trials[pid].proposal, begun[0], worker, lease) if begun else None
 
 
 def perform(experiment: Experiment, proposal: Proposal) -> Result:
@@ -79,10 +122,6 @@ def perform(experiment: Experiment, proposal: Proposal) -> Result:
     return result
 
 
-Watch = Callable[[Trial, "Result | None"], Any]
-"""Called before an experiment (result None) and after it."""
-
-
 def run_pending(
     journal: Journal,
     objective: Objective,
@@ -90,27 +129,26 @@ def run_pending(
     limit: int | None = None,
     watch: Watch | None = None,
     worker: str = "",
+    *,
+    wait: bool = False,
 ) -> int:
-    """Run what is cut off, approved or to be retried and what nobody else works on, oldest first; how many attempts ran.
+    """Run what is cut off, approved or to be retried and what nobody else works on, oldest first; how many attempts ran here.
 
-    limit: how many attempts may be begun; one that was begun before and cut off is repeated whatever the limit.
+    limit: how many attempts may be begun, by whomever; one that was begun before and cut off is repeated whatever the limit.
+    wait: until others have finished, or given back, what they have in hand.
     """
-    begun = ran = 0
-    while trials := workable(journal.refresh(), may_begin=limit is None or begun < limit):
-        with claimed_one(journal, trials, worker) as claim:
-            if claim is None:
-                break
-            trial, lease = claim
-            begun += not trial.in_flight
-            if watch:
-                watch(trial, None)
-            result = run_one(journal, objective, experiment, trial, lease, worker)
-            if result is None:
-                continue
-            ran += 1
-            if watch:
-                watch(trial, result)
-    return ran
+    ran = 0
+    ceiling = None if limit is None else journal.refresh().started + limit
+    while True:
+        may_begin = ceiling is None or journal.refresh().started < ceiling
+        taken = take(journal, 1, worker=worker, may_begin=may_begin)
+        if taken:
+            with in_hand(journal, taken[0]) as lease:
+                ran += run_one(journal, objective, experiment, lease, ceiling=ceiling, watch=watch) is not None
+        elif not (wait and held_elsewhere(journal)):
+            return ran
+        else:
+            time.sleep(PAUSE_SECONDS)
 
 
 class FailedExperiments(UserWarning):
