@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
+from discover.candidates.canonical import kind_of
 from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec
-from discover.errors import DiscoverError, StoreError
+from discover.errors import DiscoverError, IntegrityError, StoreError
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import RESTORE
 from discover.store import folds as caching
@@ -86,12 +87,23 @@ def snapshot_findings(place: Place, hashes: Sequence[str], campaign: str) -> Ite
     """Snapshots that are absent, or are not what their hash says."""
     for digest in hashes:
         try:
-            Snapshot.open(digest, place).verify()
+            snapshot = Snapshot.open(digest, place)
+            snapshot.verify()
+            _described(snapshot)
         except DiscoverError as error:
             yield Finding("error", str(error), campaign=campaign)
         except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
             told = f"snapshot {digest} cannot be read: {type(error).__name__}: {error}"
             yield Finding("error", told, "restore it from a backup", campaign=campaign)
+
+
+def _described(snapshot: Snapshot) -> None:
+    """IntegrityError if the manifest tells of other rows or columns than the table has."""
+    table = snapshot.table(snapshot.columns)
+    kinds = {name: kind_of(table[name]) for name in table.column_names}
+    if table.num_rows != snapshot.manifest["rows"] or kinds != dict(snapshot.manifest["columns"]):
+        told = f"the manifest of snapshot {snapshot.hash} tells of other rows or columns than its table has"
+        raise IntegrityError(f"{told}; restore it from a backup")
 
 
 def pool_of(place: Place, body: Mapping[str, Any]) -> CandidatePool | None:

@@ -1,0 +1,462 @@
+"""An audit finds what was damaged by hand, in every way, on both engines; and finds nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from discover import Campaign, Objective
+from discover.campaign.places import place_of
+from discover.provenance.archive import export_campaign
+from discover.provenance.audit import audit
+from discover.provenance.findings import Audit
+from discover.provenance.importing import import_campaign
+from discover.provenance.rows import stored_rows
+from discover.store import folds, triggers
+from discover.store.canonical import canonical
+from discover.store.chain import genesis, link
+from discover.store.claims import claim
+from discover.store.database import Database, path_of
+from discover.store.events import Draft
+from discover.store.leases import acquire
+from discover.store.log import EventLog
+from tests.provenance.conftest import make_pool, rich
+
+
+@pytest.fixture
+def campaign(store_url, pool) -> Campaign:
+    return rich(store_url, pool)
+
+
+def by_hand(url: str, *statements: str, **values: object) -> None:
+    """Go round the database's own protection, and put it back."""
+    with closing(Database(url)) as database, database.writing() as connection:
+        for statement in triggers.allow_changes(database.dialect):
+            connection.execute(text(statement))
+        for statement in statements:
+            connection.execute(text(statement), values if ":" in statement else {})
+        for statement in triggers.refuse_changes(database.dialect) + triggers.refuse_replacing(database.dialect):
+            connection.execute(text(statement))
+
+
+def says(found: Audit, words: str, severity: str = "error") -> bool:
+    return any(f.severity == severity and words in str(f) for f in found.findings)
+
+
+def seq_of(campaign: Campaign, words: str) -> int:
+    return next(r["seq"] for r in stored_rows(campaign._journal.log, "c") if words in r["payload"])
+
+
+def test_every_kind_of_history_is_clean(campaign, store_url):
+    other = Campaign.create(
+        "two targets", objective=Objective("y"),
+        candidates=make_pool(12), policy={"kind": "random", "require_approval": True}, store=store_url,
+    )  # fmt: skip
+    batch = other.ask(3)
+    other.approve(list(batch["proposal_id"])[:2])
+    found = audit(store_url)
+    assert found.findings == ()
+    assert found.clean
+    assert found.campaigns == ("c", "two targets")
+    assert found.events == campaign.ledger.seq + other.ledger.seq
+    assert "nothing is wrong" in str(found)
+    assert found.frame().empty
+    assert audit(campaign).campaigns == ("c",)
+
+
+DAMAGE = {
+    "an edited payload": (
+        ["UPDATE events SET payload = replace(payload, '12.5', '99.5') WHERE kind = 'observed'"],
+        "the chain is broken here",
+    ),
+    "another actor": (["UPDATE events SET actor = 'somebody else' WHERE seq = 3"], "the chain is broken here"),
+    "another time": (["UPDATE events SET time = '1999-01-01' WHERE seq = 3"], "the chain is broken here"),
+    "an event deleted": (["DELETE FROM events WHERE seq = 4"], "event 4: missing"),
+    "events deleted": (["DELETE FROM events WHERE seq IN (4, 5)"], "events 4 to 5: missing"),
+    "two events swapped": (
+        [
+            "UPDATE events SET seq = 1000 WHERE seq = 4",
+            "UPDATE events SET seq = 4 WHERE seq = 5",
+            "UPDATE events SET seq = 5 WHERE seq = 1000",
+        ],
+        "the chain is broken here",
+    ),
+    "a payload that is no JSON": (["UPDATE events SET payload = '{' WHERE seq = 4"], "the payload cannot be read"),
+    "a payload without its content": (["UPDATE events SET payload = '{}' WHERE seq = 4"], "not what it must be"),
+    "a kind that nobody knows": (["UPDATE events SET kind = 'erased' WHERE seq = 4"], "kind 'erased'"),
+    "a schema that nobody knows": (["UPDATE events SET schema = 77 WHERE seq = 4"], "schema 77"),
+    "a link lost": (["UPDATE events SET chain = '' WHERE seq = 4"], "the chain is broken here"),
+    "no first event": (["DELETE FROM events WHERE seq = 1"], "does not begin with its definition"),
+    "no events": (["DELETE FROM events"], "has no events"),
+    "another uid": (["UPDATE campaigns SET uid = 'ffffff'"], "is not named after its campaign"),
+}
+
+
+@pytest.mark.parametrize("which", DAMAGE)
+def test_what_was_changed_by_hand_is_found(sqlite_url, pool, which):
+    rich(sqlite_url, pool)
+    damage_and_audit(sqlite_url, which)
+
+
+def test_what_was_changed_by_hand_on_a_server_is_found(campaign, store_url):
+    damage_and_audit(store_url, "an edited payload")
+    by_hand(store_url, "DELETE FROM events WHERE seq IN (7, 8)")
+    assert says(audit(store_url), "events 7 to 8: missing")
+
+
+def damage_and_audit(store_url: str, which: str) -> None:
+    statements, words = DAMAGE[which]
+    assert audit(store_url).clean
+    by_hand(store_url, *statements)
+    found = audit(store_url)
+    assert not found.clean
+    assert says(found, words), str(found)
+
+
+def test_a_trigger_that_is_gone_asleep_or_replaced_is_found(campaign, store_url):
+    with closing(Database(store_url)) as database, database.writing() as connection:
+        if database.dialect == "sqlite":
+            connection.execute(text("DROP TRIGGER events_no_update"))
+            connection.execute(text("DROP TRIGGER campaigns_no_delete"))
+            connection.execute(
+                text("CREATE TRIGGER campaigns_no_delete BEFORE DELETE ON campaigns BEGIN SELECT 1; END")
+            )
+            connection.execute(text("CREATE TRIGGER mine AFTER INSERT ON events BEGIN SELECT 1; END"))
+            gone, other = "events_no_update", "campaigns_no_delete"
+        else:
+            connection.execute(text("DROP TRIGGER events_append_only ON events"))
+            connection.execute(text("ALTER TABLE campaigns DISABLE TRIGGER campaigns_append_only"))
+            connection.execute(
+                text("CREATE TRIGGER mine AFTER INSERT ON events EXECUTE FUNCTION suppress_redundant_updates_trigger()")
+            )
+            gone, other = "events_append_only", "campaigns_append_only"
+    found = audit(store_url)
+    assert says(found, f"the trigger '{gone}' is gone")
+    assert says(found, f"the trigger '{other}' is not ours")
+    assert says(found, "'mine'", "warning")
+    assert len(found.errors) == 2
+
+
+def test_a_cached_fold_that_is_not_the_fold_is_found(campaign, store_url, monkeypatch):
+    monkeypatch.setattr(folds, "LEAST", 1)
+    log = campaign._journal.log
+    folds.keep(log, "c", campaign.ledger, 0)
+    assert audit(store_url).findings == ()
+    body = canonical(folds.dumped(campaign.ledger) | {"cost": 10**6})
+    with log.database.writing() as connection:
+        connection.execute(
+            text("UPDATE folds SET body = :body, hash = :hash"), {"body": body, "hash": folds._hash(body)}
+        )
+    assert says(audit(store_url), "the cached fold up to event")
+
+
+def test_events_removed_from_the_end_are_known_to_a_cached_fold_and_to_an_archive(
+    campaign, store_url, tmp_path, monkeypatch
+):
+    export_campaign(campaign, tmp_path / "c.zip")
+    last = campaign.ledger.seq
+    assert audit(store_url, against=tmp_path / "c.zip").findings == ()
+    campaign.note("more")
+    assert audit(store_url, against=tmp_path / "c.zip").findings == ()
+    by_hand(store_url, f"DELETE FROM events WHERE seq >= {last - 1}")
+    assert audit(store_url).clean, "the chain alone cannot know"
+    found = audit(store_url, against=tmp_path / "c.zip")
+    assert says(found, f"events {last - 1} to {last} are gone")
+    with campaign._journal.log.database.writing() as connection:
+        row = {"seq": last, "version": "1", "hash": "1", "body": "{}"}
+        connection.execute(text("INSERT INTO folds VALUES ('c', :seq, :version, :hash, :body)"), row)
+    assert says(audit(store_url), "are gone: a cached fold knows of them")
+
+
+def test_a_history_that_was_rewritten_with_its_chain_is_known_to_an_archive(campaign, store_url, tmp_path):
+    export_campaign(campaign, tmp_path / "c.zip")
+    rows = list(stored_rows(campaign._journal.log, "c"))
+    previous = genesis("c", campaign.uid)
+    for row in rows:
+        row["payload"] = row["payload"].replace('"value":12.5', '"value":99.5')
+        previous = row["chain"] = link(previous, row | {"campaign": "c"})
+        by_hand(
+            store_url,
+            "UPDATE events SET payload = :payload, chain = :chain WHERE id = :id",
+            **{name: row[name] for name in ("payload", "chain", "id")},
+        )
+    assert audit(store_url).clean, "the chain alone cannot know"
+    assert says(audit(store_url, against=tmp_path / "c.zip"), "history was rewritten")
+    other = Campaign.create(
+        "other", objective=Objective("y"), candidates=make_pool(5), policy="random", store=store_url
+    )
+    export_campaign(other, tmp_path / "o.zip")
+    assert says(audit(campaign, against=tmp_path / "o.zip"), "has no campaign like that")
+    assert says(audit(store_url, against=tmp_path / "nothing.zip"), "No such file")
+
+
+@pytest.mark.parametrize("how", ["gone", "manifest gone", "truncated", "edited", "manifest edited", "manifest no JSON"])
+def test_a_snapshot_that_is_absent_or_altered_is_found(sqlite_url, pool, how):
+    import pyarrow.parquet as pq
+
+    campaign = rich(sqlite_url, pool)
+    (table,) = campaign.snapshots.local.glob("*.parquet")
+    manifest = table.with_suffix(".json")
+    if how == "gone":
+        table.unlink()
+    elif how == "manifest gone":
+        manifest.unlink()
+    elif how == "truncated":
+        table.write_bytes(table.read_bytes()[:-100])
+    elif how == "edited":
+        rows = pq.read_table(table)
+        pq.write_table(rows.set_column(1, "a", rows["b"]), table)
+    elif how == "manifest edited":
+        body = json.loads(manifest.read_text())
+        manifest.write_text(json.dumps(body | {"rows": 3}))
+    else:
+        manifest.write_text("{")
+    found = audit(sqlite_url)
+    assert not found.clean
+    assert any("snapshot" in f.what or "manifest" in f.what for f in found.errors), str(found)
+
+
+def body_of(campaign: Campaign, kind: str) -> dict:
+    return json.loads(next(r["payload"] for r in stored_rows(campaign._journal.log, "c") if r["kind"] == kind))
+
+
+def add(campaign: Campaign, kind: str, body: dict) -> None:
+    """Append an event that no verb of a campaign would write."""
+    campaign._journal.log.transact("c", campaign.ledger.seq, lambda _: [Draft(kind, body)])
+
+
+def observed(campaign: Campaign, **changes: object) -> dict:
+    from discover.store.trials import identity, read_observation
+
+    observation = body_of(campaign, "observed")["observation"] | {"replicate": 9} | changes
+    return {"identity": identity(read_observation(observation)), "observation": observation}
+
+
+def proposed(campaign: Campaign, **changes: object) -> dict:
+    body = body_of(campaign, "proposed")
+    item = body["proposals"][0] | {"proposal_id": f"{campaign.uid}-9999"} | changes
+    return body | {"proposals": [item], "key": None, "n": 1, "iteration": len(campaign.ledger.iterations) + 1}
+
+
+ILLEGAL = {
+    "a value of no proposal": (
+        lambda c: ("observed", observed(c, proposal_id=f"{c.uid}-7777")),
+        "which does not exist",
+    ),
+    "a value of no candidate": (
+        lambda c: ("observed", observed(c, proposal_id=None, candidate_id="nobody")),
+        "there is no candidate 'nobody'",
+    ),
+    "a value of another candidate": (
+        lambda c: ("observed", observed(c, candidate_id=c.pool.ids[-1])),
+        "which is of",
+    ),
+    "a value of no target": (lambda c: ("observed", observed(c, target="weight")), "which is not a target"),
+    "a value in another unit": (lambda c: ("observed", observed(c, unit="kg")), "the target is in '%'"),
+    "a value that is no number": (lambda c: ("observed", observed(c, value="12")), "is not a number"),
+    "a bound of no side": (lambda c: ("observed", observed(c, bound="left")), "neither below nor above"),
+    "an identity that does not fit": (
+        lambda c: ("observed", observed(c) | {"identity": "[]"}),
+        "does not match its identity",
+    ),
+    "the same value again": (lambda c: ("observed", observed(c, replicate=1)), "is told a second time"),
+    "a failure of no proposal": (
+        lambda c: ("failed", {"failure": body_of(c, "failed")["failure"] | {"proposal_id": "x-0001"}}),
+        "which does not exist",
+    ),
+    "a failure of no kind": (
+        lambda c: ("failed", {"failure": body_of(c, "failed")["failure"] | {"status": "lost"}}),
+        "neither failed nor infeasible",
+    ),
+    "a submission of no proposal": (
+        lambda c: ("submitted", {"proposal_id": "x-0001", "attempt": 1, "key": "x-0001.1", "worker": ""}),
+        "which does not exist",
+    ),
+    "an attempt that was left out": (
+        lambda c: (
+            "submitted",
+            {"proposal_id": f"{c.uid}-0001", "attempt": 9, "key": f"{c.uid}-0001.9", "worker": ""},
+        ),
+        "attempt 9 at",
+    ),
+    "a key of another attempt": (
+        lambda c: ("submitted", {"proposal_id": f"{c.uid}-0001", "attempt": 2, "key": "k", "worker": ""}),
+        "is not that of its proposal",
+    ),
+    "a withdrawal of no proposal": (
+        lambda c: ("withdrawn", {"proposal_ids": ["x-0001"], "reason": "r"}),
+        "which does not exist",
+    ),
+    "an approval of no proposal": (
+        lambda c: ("approved", {"proposal_ids": ["x-0001"], "note": ""}),
+        "which does not exist",
+    ),
+    "a correction of nothing": (
+        lambda c: ("corrected", {"replaces": ["nothing"], "reason": "r", "failure": None} | observed(c)),
+        "is replaced that does not exist",
+    ),
+    "a retraction of nothing": (
+        lambda c: ("retracted", {"replaces": ["nothing"], "failures": [], "proposal_ids": [], "reason": "r"}),
+        "is replaced that does not exist",
+    ),
+    "an exclusion of no candidate": (
+        lambda c: ("excluded", {"ids": ["nobody"], "reason": "r"}),
+        "there is no candidate 'nobody'",
+    ),
+    "a second batch of one key": (
+        lambda c: ("proposed", proposed(c) | {"key": "iteration-1"}),
+        "key 'iteration-1' has a second batch",
+    ),
+    "a batch out of its place": (lambda c: ("proposed", proposed(c) | {"iteration": 1}), "calls itself 1"),
+    "more than was asked for": (lambda c: ("proposed", proposed(c) | {"n": 0}), "were proposed"),
+    "a proposal's id again": (
+        lambda c: ("proposed", proposed(c, proposal_id=f"{c.uid}-0001")),
+        "stands twice",
+    ),
+    "a proposal of another campaign": (
+        lambda c: ("proposed", proposed(c, proposal_id="abc-0001")),
+        "is not named after its campaign",
+    ),
+    "a candidate that is pending": (
+        lambda c: ("proposed", proposed(c, candidate_id=pending(c), candidate=whole(c, pending(c)))),
+        "is proposed while it is pending",
+    ),
+    "a candidate altered": (
+        lambda c: ("proposed", proposed(c, candidate=body_of(c, "proposed")["proposals"][0]["candidate"] | {"values": {}})),
+        "does not match its hash",
+    ),
+    "a candidate altered with its hash": (
+        lambda c: ("proposed", proposed(c, candidate=forged(c))),
+        "is not the one of the snapshot",
+    ),
+    "a candidate left out": (lambda c: ("proposed", proposed(c, candidate=None)), "does not carry its candidate"),
+    "a definition that does not fit its hash": (
+        lambda c: ("redefined", {"definition": {**c.definition, "seed": 8}, "hash": "0" * 64, "difference": []}),
+        "does not match its hash",
+    ),
+    "a second beginning": (lambda c: ("created", body_of(c, "created")), "created a second time"),
+}  # fmt: skip
+
+
+def pending(campaign: Campaign) -> str:
+    return campaign.ledger.pending()[0].candidate_id
+
+
+def whole(campaign: Campaign, candidate: str) -> dict:
+    from dataclasses import asdict
+
+    return asdict(campaign.pool.candidate(int(campaign.pool.rows([candidate])[0])))
+
+
+def forged(campaign: Campaign) -> dict:
+    from discover.candidates.pool import _version
+
+    found = body_of(campaign, "proposed")["proposals"][0]["candidate"]
+    values = found["values"] | {"a": 0.0}
+    return found | {"values": values, "version": _version(values)}
+
+
+@pytest.mark.parametrize("which", ILLEGAL)
+def test_a_history_that_contradicts_itself_is_found(sqlite_url, pool, which):
+    make, words = ILLEGAL[which]
+    campaign = rich(sqlite_url, pool)
+    add(campaign, *make(campaign))
+    found = audit(sqlite_url)
+    assert says(found, words), str(found)
+    assert all(f.way_out for f in found.errors)
+    assert {f.seq for f in found.errors} == {found.events}, "one event is wrong, and no other is accused"
+
+
+def test_what_is_left_over_is_a_note_or_a_warning(campaign, store_url):
+    from datetime import timedelta
+
+    log = campaign._journal.log
+    claim(log, "c", [campaign.ledger.pending()[0].proposal_id], 1, worker="w", seconds=0.001)
+    with log.database.writing() as connection:
+        connection.execute(
+            text("INSERT INTO leases VALUES ('c', 'proposal x-0001', 'h/1/2', 1, '2020-01-01T00:00:00+00:00')")
+        )
+    place = place_of(log.database, "c").local
+    (place / ("0" * 64 + ".parquet")).write_bytes(b"")
+    (place / ("1" * 64 + ".json")).write_bytes(b"{}")
+    (place / ".x.new").write_bytes(b"")
+    make_pool(7).save(place)
+    late = EventLog(store_url, clock=lambda: log.clock() - timedelta(days=1))
+    late.transact("c", campaign.ledger.seq, lambda _: [Draft("noted", {"text": "yesterday"})])
+    found = audit(store_url)
+    assert found.clean
+    assert says(found, "was not given back", "note")
+    assert says(found, "is of no proposal", "warning")
+    assert says(found, "has no manifest", "note")
+    assert says(found, "has no table", "warning")
+    assert says(found, "was not finished", "note")
+    assert says(found, "1 snapshot that no campaign refers to", "note")
+    assert says(found, "dated before", "note")
+    with closing(EventLog(store_url).database):
+        lease = acquire(log, "c", "run")
+    assert lease.token
+    assert len(audit(store_url).findings) == len(found.findings), "a lease that is alive is nothing to tell of"
+
+
+def corrupt(path: Path, how: str) -> None:
+    body = bytearray(path.read_bytes())
+    size = int.from_bytes(body[16:18], "big")
+    if how == "a page":
+        for page in range(3, len(body) // size):
+            body[page * size : page * size + 200] = b"\xff" * 200
+    elif how == "the head":
+        body[:100] = b"\0" * 100
+    elif how == "half of it":
+        del body[len(body) // 2 :]
+    elif how == "something else":
+        body[:] = b"hello, I am a text file\n" * 100
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize("how", ["a page", "the head", "half of it", "something else", "a folder", "nothing"])
+def test_a_file_that_is_damaged_is_told_of_in_words(sqlite_url, pool, how, tmp_path):
+    campaign = rich(sqlite_url, pool)
+    with campaign._journal.log.database.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    campaign._journal.log.database.close()
+    path = path_of(sqlite_url)
+    if how in ("a folder", "nothing"):
+        path.unlink()
+        if how == "a folder":
+            path.mkdir()
+    else:
+        corrupt(path, how)
+    found = audit(sqlite_url)
+    assert not found.clean
+    assert all("Traceback" not in str(f) for f in found.findings)
+    assert how != "nothing" or not path.exists()
+
+
+def test_the_command_says_it_and_ends_with_code_1(tmp_path, pool, sqlite_url):
+    rich(sqlite_url, pool)
+
+    def run(*words: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "discover.cli", "audit", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = run("--store", sqlite_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nothing is wrong" in done.stdout
+    by_hand(sqlite_url, "UPDATE events SET actor = 'x' WHERE seq = 2")
+    done = run("--store", sqlite_url, "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["findings"][0]["seq"] == 2
+
+
+def test_a_store_that_came_from_an_archive_is_clean(campaign, tmp_path):
+    export_campaign(campaign, tmp_path / "c.zip")
+    url = f"sqlite:///{tmp_path / 'b.db'}"
+    import_campaign(tmp_path / "c.zip", url)
+    assert audit(url).findings == ()
