@@ -34,6 +34,15 @@ def postgres_url(postgres: programs.Server, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture
+def bare_postgres_url(postgres: programs.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database without a table."""
+    monkeypatch.setenv("DISCOVER_FILES", str(tmp_path / "files"))
+    name = f"bare_{secrets.token_hex(6)}"
+    yield postgres.create(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """A store in a file that is not there yet."""
     return f"sqlite:///{tmp_path / 'campaigns.db'}"
@@ -43,3 +52,9 @@ def sqlite_url(tmp_path: Path) -> str:
 def store_url(request: pytest.FixtureRequest) -> str:
     """A fresh store's URL; the test runs once on each engine."""
     return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_url(request: pytest.FixtureRequest) -> str:
+    """A URL where no store was made yet, on each engine."""
+    return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "bare_postgres_url"}[request.param])

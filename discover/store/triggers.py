@@ -58,6 +58,16 @@ def refuse_replacing(dialect: str) -> list[str]:
     ]
 
 
+def refuse_unlinked(dialect: str) -> list[str]:
+    """Statements against an older program that has the store open while it is migrated: it knows no chain."""
+    if dialect != SQLITE:
+        return ["ALTER TABLE events ALTER COLUMN chain DROP DEFAULT"]
+    return [
+        "CREATE TRIGGER IF NOT EXISTS events_no_unlinked BEFORE INSERT ON events WHEN NEW.chain = '' "
+        "BEGIN SELECT RAISE(ABORT, 'the store has a newer schema; update discover'); END"
+    ]
+
+
 _ROWID = "NEW.rowid > 0 AND rowid = NEW.rowid"
 """SQLite's own key of a row, by which a replacement could be made too. It is -1 where the statement names none."""
 
@@ -68,7 +78,7 @@ def allow_changes(dialect: str) -> list[str]:
         return [
             f"DROP TRIGGER IF EXISTS {table}_no_{action}"
             for table in APPEND_ONLY
-            for action in ("update", "delete", "replace")
+            for action in ("update", "delete", "replace", "unlinked")
         ]
     return [f"DROP TRIGGER IF EXISTS {table}_append_only ON {table}" for table in APPEND_ONLY]
 

@@ -21,6 +21,7 @@ from discover.errors import (
     UnknownCandidate,
     UnknownKind,
 )
+from discover.store.database import files_of
 
 
 def test_ask_returns_the_promised_columns_and_commits(campaign, url):
@@ -288,9 +289,11 @@ def test_looking_does_not_make_a_store(tmp_path):
     assert not (tmp_path / "typo").exists()
 
 
-def test_candidates_that_cannot_be_written_begin_no_campaign(make, tmp_path):
-    (tmp_path / "campaigns.db.files").write_text("a file where a folder should be")
+def test_candidates_that_cannot_be_written_begin_no_campaign(make, url):
+    files = files_of(url)
+    files.parent.mkdir(parents=True, exist_ok=True)
+    files.write_text("a file where a folder should be")
     with pytest.raises(StoreError, match="no campaign was begun"):
         make()
-    (tmp_path / "campaigns.db.files").unlink()
+    files.unlink()
     assert make().name == "c"

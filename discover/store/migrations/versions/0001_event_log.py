@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from discover.errors import StoreError
 from discover.store import triggers
 
 revision = "0001"
@@ -47,7 +48,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     if op.get_bind().execute(sa.text("SELECT 1 FROM events LIMIT 1")).first() is not None:
-        raise RuntimeError("the store holds events; going below the first schema would lose them")
+        raise StoreError("the store holds events; going below the first schema would lose them")
     for table in ("leases", "events", "campaigns"):
         op.drop_table(table)
     for statement in triggers.drop_function(op.get_bind().dialect.name):

@@ -44,7 +44,8 @@ def upgrade() -> None:
         sa.Column("key", sa.String(100), primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
     )
-    _execute(triggers.refuse_changes(dialect) + triggers.refuse_replacing(dialect))
+    for statements in (triggers.refuse_changes, triggers.refuse_replacing, triggers.refuse_unlinked):
+        _execute(statements(dialect))
 
 
 def downgrade() -> None:
