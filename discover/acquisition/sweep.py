@@ -21,7 +21,7 @@ import torch
 
 from discover.acquisition.improvement import log_expected_improvement
 from discover.protocols import FloatArray, IntArray
-from discover.surrogate.kernels import correlation
+from discover.surrogate.kernels import correlate_
 from discover.surrogate.subset import pivots
 
 if TYPE_CHECKING:
@@ -211,6 +211,6 @@ class _Parts:
         """Standardised mean [m] and variance given the subset alone [m], of scaled features [m, d]."""
         X = X.to(self.data.dtype).mul(self.scale).sub_(self.centre)
         squared = torch.addmm(X.square().sum(dim=1, keepdim=True) + self.norms, X, self.data.T, alpha=-2.0)
-        across = correlation(self.kernel, squared.clamp_min_(0.0))  # type: ignore[arg-type]
+        across = correlate_(self.kernel, squared)
         solved = across[:, : len(self.inverse)] @ self.inverse.T
         return self.mean + across @ self.weights, 1.0 - solved.square_().sum(dim=1)

@@ -33,3 +33,12 @@ def correlation(kernel: Kernel, squared: Tensor) -> Tensor:
         return torch.exp(-0.5 * squared)
     scaled = math.sqrt(5.0) * squared.clamp_min(TINIEST).sqrt()
     return (1.0 + scaled + scaled.square() / 3.0) * torch.exp(-scaled)
+
+
+def correlate_(kernel: str, squared: Tensor) -> Tensor:
+    """`correlation` of squared distances, worked out in place of them and in fewer passes; no gradients."""
+    if kernel == "rbf":
+        return squared.clamp_min_(0.0).mul_(-0.5).exp_()
+    scaled = squared.clamp_min_(0.0).mul_(5.0).sqrt_()
+    polynomial = scaled.mul(1.0 / 3.0).add_(1.0).mul_(scaled).add_(1.0)
+    return polynomial.mul_(scaled.neg_().exp_())

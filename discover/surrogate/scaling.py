@@ -16,6 +16,10 @@ CONSTANT = 1e-12
 SPAN = math.sqrt(12.0)
 """Deviations that a uniform feature spans: so scaled it has length 1, which is what the priors on length-scales expect."""
 
+LARGE = 20_000_000
+"""Numbers in a table from which on it is looked at in parts of so many rows:"""
+ROWS = 16_384
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -28,16 +32,29 @@ class Scaling:
     @classmethod
     def over(cls, values: FloatArray) -> Scaling:
         """From the features of the whole pool, [N, d]. Features that are the same everywhere are left out."""
-        if not np.isfinite(values).all():
+        if not _finite(values):
             row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
             problem = Problem("a feature must be finite", row=row, column=str(column), value=float(values[row, column]))
             raise InvalidInput("features", [problem])
         if not len(values):
             raise InvalidInput("features", [Problem("the pool is empty", way_out="loosen the query or the filters")])
+        if values.size > LARGE:
+            return cls._in_parts(values)
         size = np.abs(values).max(axis=0)
         unit = np.where(size > 0, size, 1.0)
         relative = values / unit  # so that squares of very large or very small numbers stay finite
         centre, spread = relative.mean(axis=0), relative.std(axis=0)
+        kept = spread > CONSTANT
+        return cls(kept, (centre * unit)[kept], (spread * unit)[kept])
+
+    @classmethod
+    def _in_parts(cls, values: FloatArray) -> Scaling:
+        """The same from a table that is too large for a copy of itself, or lies on disk."""
+        parts = [values[i : i + ROWS] for i in range(0, len(values), ROWS)]
+        size = np.max([np.abs(part).max(axis=0) for part in parts], axis=0)
+        unit = np.where(size > 0, size, 1.0)
+        centre = sum((part / unit).sum(axis=0) for part in parts) / len(values)
+        spread = np.sqrt(sum(np.square(part / unit - centre).sum(axis=0) for part in parts) / len(values))
         kept = spread > CONSTANT
         return cls(kept, (centre * unit)[kept], (spread * unit)[kept])
 
@@ -55,3 +72,7 @@ class Scaling:
         if not self.kept.any():
             return np.zeros((len(values), 1))
         return (values[:, self.kept] - self.centre) / (SPAN * self.spread)
+
+
+def _finite(values: FloatArray) -> bool:
+    return all(bool(np.isfinite(values[i : i + ROWS]).all()) for i in range(0, len(values), ROWS))

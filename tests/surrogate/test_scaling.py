@@ -51,3 +51,15 @@ def test_the_unit_of_a_feature_does_not_matter(pool: np.ndarray, unit: float) ->
     assert np.isfinite(again.apply(pool * unit)).all()
     if np.array_equal(once.kept, again.kept):
         assert np.allclose(once.apply(pool), again.apply(pool * unit), rtol=1e-6, atol=1e-6)
+
+
+def test_a_table_too_large_for_a_copy_is_scaled_alike(monkeypatch):
+    import discover.surrogate.scaling as scaling
+
+    values = np.random.default_rng(0).normal(size=(5000, 4)) * [1.0, 1e-6, 1e12, 0.0] + [0.0, 1.0, 1e12, 3.0]
+    whole = Scaling.over(values)
+    monkeypatch.setattr(scaling, "LARGE", 100)
+    monkeypatch.setattr(scaling, "ROWS", 77)
+    parts = Scaling.over(values)
+    assert whole.kept.tolist() == parts.kept.tolist()
+    np.testing.assert_allclose(parts.apply(values), whole.apply(values), rtol=1e-7, atol=1e-8)
