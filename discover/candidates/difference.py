@@ -18,19 +18,25 @@ _SHOWN = 5
 
 @dataclass(frozen=True, repr=False)
 class Difference:
-    """Ids that are new, gone, or whose cells differ in the columns that both snapshots have; columns that only one has."""
+    """Ids that are new, gone, or whose cells differ in the columns that both snapshots have; columns that only one has.
+
+    In a campaign: returned, ids that had gone and are back; superseded, changed ones whose former version is kept.
+    """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     columns_added: tuple[str, ...] = ()
     columns_removed: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any((self.added, self.removed, self.changed, self.columns_added, self.columns_removed))
+        return any((self.added, self.removed, self.changed, self.returned, self.columns_added, self.columns_removed))
 
     def __repr__(self) -> str:
-        rows = ((self.added, "added"), (self.removed, "removed"), (self.changed, "changed"))
+        rows = ((self.added, "added"), (self.removed, "removed"), (self.changed, "changed"), (self.returned, "returned"),
+                (self.superseded, "kept in the version that was tried"))  # fmt: skip
         columns = ((self.columns_added, "columns added"), (self.columns_removed, "columns removed"))
         parts = [
             f"{len(found):,} {what}{_some(found)}" for found, what in (*rows, *columns) if found or what in _ALWAYS
@@ -49,7 +55,7 @@ def difference(old: Snapshot, new: Snapshot) -> Difference:
     for name in shared:
         before = old.table([name])[name].combine_chunks().take(pa.array(at_old, type=pa.int64()))
         after = new.table([name])[name].combine_chunks().take(pa.array(at_new, type=pa.int64()))
-        differs |= _differ(before, after)
+        differs |= differ(before, after)
     return Difference(
         added=tuple(np.setdiff1d(new.ids, old.ids).tolist()),
         removed=tuple(np.setdiff1d(old.ids, new.ids).tolist()),
@@ -59,7 +65,7 @@ def difference(old: Snapshot, new: Snapshot) -> Difference:
     )
 
 
-def _differ(before: Any, after: Any) -> np.ndarray:
+def differ(before: Any, after: Any) -> np.ndarray:
     """Where two columns of the same rows differ; missing equals missing."""
     if before.type != after.type or pa.types.is_nested(before.type):
         pairs = zip(before.to_pylist(), after.to_pylist(), strict=True)

@@ -215,6 +215,10 @@ class CandidatePool:
                 record[self._structure] = text
         return [Candidate(record[self.id], _version(record), record) for record in records]
 
+    def table(self) -> pa.Table:
+        """All rows with their structures, as the canonical table that `save` writes."""
+        return self._full()
+
     def save(self, folder: Place | Path | str) -> Snapshot:
         """The pool as a snapshot in a folder or another place, with the same hash; `from_snapshot(it, pool.spec)` is this pool again."""
         provenance: dict[str, Any] = {"kind": "frame"}
