@@ -82,3 +82,23 @@ def _needed(store: str | None) -> str:
     if store is None:
         raise InvalidInput("--store", [Problem("names no store", way_out="write --store sqlite:///campaigns.db")])
     return store
+
+
+@command()
+def trace(
+    file: File,
+    id: Annotated[str, typer.Argument(metavar="PROPOSAL|CANDIDATE", help="the id of a proposal, or of a candidate")],
+    store: Store = None,
+    json_: AsJson = False,
+) -> None:
+    """Where a result comes from: submissions, choice, model, data, features, candidate, snapshot; who, where, when.
+
+    Example: discover trace campaign.yaml 3f9a1c-0007
+    """
+    from discover.provenance.trace import trace as follow
+
+    found = follow(open_campaign(file, store), id)
+    if json_:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
