@@ -36,7 +36,7 @@ Progress = Callable[[int, "int | None"], None]
 RESERVED = frozenset(
     {
         *("proposal_id", "predicted_mean", "predicted_std", "acquisition", "reason", "status", "replicate", "cost"),
-        *("measured_at", "source", "note", "fidelity", "context", "state", "raw_data", "raw_hash"),
+        *("measured_at", "source", "note", "fidelity", "context", "state", "worker", "raw_data", "raw_hash"),
     }
 )
 """Column names that `ask` and `tell` use themselves; a pool or a target must not."""

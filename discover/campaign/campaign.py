@@ -10,6 +10,7 @@ import pandas as pd
 
 from discover.campaign import tables, transitions
 from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
+from discover.campaign.claims import Claims
 from discover.campaign.creating import begin, check_seed, redefine
 from discover.campaign.places import Where
 from discover.campaign.reader import Reader
@@ -29,7 +30,7 @@ from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem
 from discover.objective import Objective
 from discover.protocols import Experiment, Policy, Progress
 from discover.store.events import Draft
-from discover.store.leases import held
+from discover.store.leases import SECONDS, held
 from discover.store.log import EventLog
 from discover.store.trials import Iteration
 
@@ -227,6 +228,13 @@ class Campaign(Reader):
     def _mark(self, kind: str, payload: Mapping[str, Any]) -> None:
         self._journal.append(Draft(kind, payload))
 
+    def claim(self, n: int = 1, *, worker: str = "", seconds: float = SECONDS) -> Claims:
+        """Take up to n proposals that nobody works on, so that nobody else does; fewer come back where there are fewer.
+
+        worker: a name that others see; default: this machine and process. seconds: how long a claim outlives this process.
+        """
+        return Claims(self, check_count(n, "n"), worker, seconds)
+
     def run(
         self,
         experiment: Experiment | Callable[..., Any],
@@ -244,17 +252,17 @@ class Campaign(Reader):
         n = check_count(n, "n")
         size = check_count(batch, "batch") if batch is not None else self.batch_size
         runner = self._experiment(experiment)
-        before = len(self.ledger.failures())
+        before, started = len(self.ledger.failures()), self.ledger.started
         with self.held():
-            done = run_pending(self._journal, self.objective, runner, n, watch)
-            while done < n:
+            ran = run_pending(self._journal, self.objective, runner, n, watch, wait=True)
+            while (done := max(ran, self.ledger.started - started)) < n:  # other workers may have a share in it
                 iteration = self._ask(min(size, n - done), None)
-                ran = run_pending(self._journal, self.objective, runner, n - done, watch)
-                if not ran:
+                more = run_pending(self._journal, self.objective, runner, n - done, watch, wait=True)
+                if not more and not any(self.ledger.trials[pid].attempts for pid in iteration.proposal_ids):
                     self._batch(iteration)
                     break
-                done += ran
-        warn_of_failures(self.ledger.failures()[before:], done)
+                ran += more
+        warn_of_failures(self.ledger.failures()[before:], ran)
         return self.observations
 
     def _experiment(self, experiment: Experiment | Callable[..., Any]) -> Experiment:
@@ -268,10 +276,20 @@ class Campaign(Reader):
         return runner
 
     def run_pending(
-        self, experiment: Experiment, limit: int | None = None, watch: Watch | None = None, worker: str = ""
+        self,
+        experiment: Experiment,
+        limit: int | None = None,
+        watch: Watch | None = None,
+        worker: str = "",
+        *,
+        wait: bool = False,
     ) -> int:
-        """Run what is cut off, approved or to be retried and what no other worker has, at most `limit` attempts; how many ran."""
-        return run_pending(self._journal, self.objective, self._experiment(experiment), limit, watch, worker)
+        """Run what is cut off, approved or to be retried and what no other worker has; how many attempts ran here.
+
+        limit: how many attempts may be begun, by whomever. wait: until other workers are done with what they have in hand.
+        """
+        runner = self._experiment(experiment)
+        return run_pending(self._journal, self.objective, runner, limit, watch, worker, wait=wait)
 
     @contextmanager
     def held(self) -> Iterator[Lease]:

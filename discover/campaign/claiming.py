@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from discover.errors import StoreError
 from discover.store.claims import beating, claim, claimed, proposal_of, release
+from discover.store.holders import holder_name
 from discover.store.journal import Journal
 from discover.store.leases import SECONDS, Lease
 from discover.store.ledger import Ledger
@@ -84,9 +85,15 @@ def holders(journal: Journal) -> dict[str, str]:
 
 
 def held_elsewhere(journal: Journal) -> dict[str, str]:
-    """Workable proposals that somebody has in hand: proposal to worker. Whoever holds nothing asks for this."""
+    """Workable proposals that another process has in hand: proposal to worker."""
     open_ = {trial.proposal_id for trial in workable(journal.refresh())}
-    return {pid: worker for pid, worker in holders(journal).items() if pid in open_}
+    leases = claimed(journal.log, journal.name)
+    mine = holder_name()
+    return {
+        pid: worker_of(lease)
+        for pid, lease in leases.items()
+        if pid in open_ and lease.holder.rpartition("@")[2] != mine
+    }
 
 
 def worker_of(lease: Lease) -> str:

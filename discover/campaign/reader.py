@@ -13,6 +13,7 @@ import pandas as pd
 from discover import registry
 from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
+from discover.campaign.claiming import holders, shown_state, shown_worker
 from discover.campaign.places import Where, keep_place, open_snapshot, place_of
 from discover.campaign.predicting import predictions
 from discover.campaign.status import Status, status_of
@@ -131,15 +132,16 @@ class Reader:
 
     @property
     def pending(self) -> pd.DataFrame:
-        """Proposals whose result is expected: the columns of `ask`, and their state."""
-        trials = self.ledger.pending()
+        """Proposals whose result is expected: the columns of `ask`, their state, and who has them in hand."""
+        trials, workers = self.ledger.pending(), holders(self._journal)
         frame = tables.batch_frame(trials, self.objective, self.pool)
-        return frame.assign(state=[self.ledger.state(trial).value for trial in trials])
+        states = [shown_state(trial, workers).value for trial in trials]
+        return frame.assign(state=states, worker=[shown_worker(trial, workers) for trial in trials])
 
     @property
     def proposals(self) -> pd.DataFrame:
         """Every proposal ever made, with its reason, its state and what was found."""
-        return tables.proposals_frame(self.ledger, self.objective, self.id_name)
+        return tables.proposals_frame(self.ledger, self.objective, self.id_name, holders(self._journal))
 
     @property
     def iterations(self) -> pd.DataFrame:
@@ -170,7 +172,7 @@ class Reader:
 
     def status(self) -> Status:
         """Where the campaign stands."""
-        return status_of(self.name, self.ledger, self.pool, self.observations, self.best(1))
+        return status_of(self.name, self.ledger, self.pool, self.observations, self.best(1), holders(self._journal))
 
     def provenance(self) -> dict[str, Any]:
         """Where everything comes from: snapshot, definition, features, seed, versions."""

@@ -46,8 +46,13 @@ def keep(journal: Journal, attempt: Attempt, found: Sequence[Observation | Failu
         journal.transact(lambda ledger: _own(ledger, attempt, found), fence=attempt.lease)
         return True
     except LeaseLost:
-        journal.transact(lambda ledger: _beside(ledger, attempt, found, LOST))
+        keep_beside(journal, attempt, found)
         return False
+
+
+def keep_beside(journal: Journal, attempt: Attempt, found: Sequence[Observation | Failure]) -> None:
+    """Commit what a worker found of a proposal after somebody else was given it."""
+    journal.transact(lambda ledger: _beside(ledger, attempt, found, LOST))
 
 
 def _own(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Failure]) -> Iterator[Draft]:
@@ -76,7 +81,7 @@ def _beside(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Fail
         known = ledger.observations.get(identity(one))
         if known is not None and (known.value, known.std, known.bound) == (one.value, one.std, one.bound):
             continue
-        extra = {**one.extra, "beside": pid, "why": why}
+        extra = {**one.extra, "beside": pid, "why": why, "told_as": one.source}
         source = _source(attempt)
         other = replace(one, proposal_id=None, source=source, extra=extra)
         if identity(other) in ledger.observations or identity(other) in ledger.retracted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ class Status:
     failed: int
     infeasible: int
     pending: int
+    in_hand: int
+    workers: list[str]
     excluded: int
     iterations: int
     best: dict[str, Any] | None
@@ -47,6 +50,8 @@ class Status:
             f"experiments {self.experiments}{budget}: {self.measured} measured, {self.censored} censored, "
             f"{self.failed} failed, {self.infeasible} infeasible; {self.pending} pending",
         ]
+        if self.workers:
+            lines.append(f"at work     {', '.join(self.workers)}: {self.in_hand} in hand")
         if self.excluded:
             lines.append(f"excluded    {self.excluded}")
         if self.best:
@@ -67,8 +72,16 @@ def _text(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def status_of(name: str, ledger: Ledger, pool: CandidatePool, observations: pd.DataFrame, best: pd.DataFrame) -> Status:
-    """Count what the ledger says."""
+def status_of(
+    name: str,
+    ledger: Ledger,
+    pool: CandidatePool,
+    observations: pd.DataFrame,
+    best: pd.DataFrame,
+    workers: Mapping[str, str],
+) -> Status:
+    """Count what the ledger says. workers: who has which proposals in hand."""
+    in_hand = [trial.proposal_id for trial in ledger.pending() if trial.proposal_id in workers]
     objective = Objective.from_dict(ledger.definition["objective"])
     blocked = sum(1 for candidate in ledger.blocked() if candidate in pool)
     verdicts = [i.verdict for i in ledger.iterations if i.verdict]
@@ -87,6 +100,8 @@ def status_of(name: str, ledger: Ledger, pool: CandidatePool, observations: pd.D
         failed=int(counts.get("failed", 0)),
         infeasible=int(counts.get("infeasible", 0)),
         pending=len(ledger.pending()),
+        in_hand=len(in_hand),
+        workers=sorted({workers[pid] for pid in in_hand}),
         excluded=len(ledger.excluded),
         iterations=len(ledger.iterations),
         best={str(k): v for k, v in best[lead].iloc[0].items()} if len(best) else None,

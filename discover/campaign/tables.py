@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from discover.campaign.claiming import shown_state, shown_worker
 from discover.candidates.pool import CandidatePool
 from discover.objective import Objective
 from discover.store.ledger import Ledger
@@ -44,8 +45,11 @@ def batch_frame(
     return pd.DataFrame(records, columns=["proposal_id", pool.id, *own, *predicted, "acquisition", "reason"])
 
 
-def proposals_frame(ledger: Ledger, objective: Objective, id_name: str) -> pd.DataFrame:
-    """Every proposal that was ever made, with its reason, its state and what was found."""
+def proposals_frame(
+    ledger: Ledger, objective: Objective, id_name: str, workers: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Every proposal that was ever made, with its reason, its state and what was found. workers: who has which in hand."""
+    workers = workers or {}
     records = []
     for trial in ledger.trials.values():
         proposal = trial.proposal
@@ -62,12 +66,13 @@ def proposals_frame(ledger: Ledger, objective: Objective, id_name: str) -> pd.Da
             prediction = proposal.predicted.get(target)
             record[mean] = prediction.mean if prediction else math.nan
             record[std] = prediction.std if prediction else math.nan
-        record |= {"acquisition": proposal.acquisition, "state": ledger.state(trial).value}
+        record |= {"acquisition": proposal.acquisition, "state": shown_state(trial, workers).value}
         for target in objective.names:
             found = trial.values.get(target, {})
             record[target] = next(iter(found.values())).value if found else math.nan
         record |= {
             "attempts": trial.attempts,
+            "worker": shown_worker(trial, workers),
             "details": dict(proposal.details),
             "seq": trial.seq,
             "proposed_at": trial.time,
@@ -75,7 +80,7 @@ def proposals_frame(ledger: Ledger, objective: Objective, id_name: str) -> pd.Da
         records.append(record)
     predicted = [name for _, mean, std in predicted_columns(objective) for name in (mean, std)]
     columns = ["proposal_id", id_name, "iteration", "rank", "policy", "reason", "probability", *predicted, "acquisition",
-               "state", *objective.names, "attempts", "details", "seq", "proposed_at"]  # fmt: skip
+               "state", *objective.names, "attempts", "worker", "details", "seq", "proposed_at"]  # fmt: skip
     return pd.DataFrame(records, columns=columns)
 
 
