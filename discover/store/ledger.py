@@ -11,7 +11,7 @@ from discover.errors import StoreError
 from discover.protocols import Observation, Spending
 from discover.store.events import Event
 from discover.store.life import State
-from discover.store.trials import Failure, Iteration, Load, Trial, alike, read_observation, read_proposal
+from discover.store.trials import Failure, Iteration, Load, Trial, alike, failing, read_observation, read_proposal
 
 
 class Ledger:
@@ -22,6 +22,9 @@ class Ledger:
         self.definition: Mapping[str, Any] = {}
         self.definition_hash = ""
         self.pool: Mapping[str, Any] = {}
+        self.pools: list[str] = []
+        self.gone: dict[str, str] = {}
+        self.former: dict[str, str] = {}
         self.targets: tuple[str, ...] = ()
         self.trials: dict[str, Trial] = {}
         self.by_candidate: dict[str, list[Trial]] = defaultdict(list)
@@ -31,6 +34,7 @@ class Ledger:
         self.found: dict[str, dict[str, Observation]] = defaultdict(dict)
         self.retracted: dict[str, list[tuple[Observation, str]]] = defaultdict(list)
         self.elsewhere: list[Failure] = []
+        self.unfailed: dict[str, list[list[str]]] = {}
         self.excluded: dict[str, str] = {}
         self.notes: list[tuple[int, str, str]] = []
         self.stopped: str | None = None
@@ -67,6 +71,7 @@ class Ledger:
         for trial in self.trials.values():
             if trial.state.blocks:
                 found[trial.candidate_id] = trial.state.value
+        found |= self.gone | {kept: f"a former version of {candidate}" for kept, candidate in self.former.items()}
         return found | {candidate: f"excluded: {reason}" for candidate, reason in self.excluded.items()}
 
     def _whole(self, known: Mapping[str, Observation]) -> bool:
@@ -88,13 +93,47 @@ class Ledger:
         return Spending(self.started, self.cost)
 
     def _created(self, event: Event) -> None:
-        self.pool = event.payload.get("pool", {})
+        self._pooled(event.payload.get("pool", {}))
         self._define(event)
         self.targets = tuple(target["name"] for target in self.definition["objective"]["targets"])
 
     def _redefined(self, event: Event) -> None:
         self._define(event)
         self.stopped = None
+
+    def _repooled(self, event: Event) -> None:
+        body = event.payload
+        self._pooled(body["pool"])
+        for candidate in body["returned"]:
+            self.gone.pop(candidate, None)
+        self.gone |= dict.fromkeys(body["removed"], "withdrawn by the source")
+        for candidate, one in body["superseded"].items():
+            self._rename(candidate, one["kept_as"])
+            self.former[one["kept_as"]] = candidate
+        if body["added"] or body["returned"] or body["superseded"]:
+            self.stopped = None
+
+    def _pooled(self, pool: Mapping[str, Any]) -> None:
+        self.pool = pool
+        self.pools += [pool["snapshot"]] if pool else []
+
+    def _rename(self, candidate: str, kept: str) -> None:
+        """Everything that was proposed and found out of a candidate belongs to its former version from now on."""
+        for trial in self.by_candidate.pop(candidate, ()):
+            trial.candidate_id = kept
+            self.by_candidate[kept].append(trial)
+            for failure in trial.failures:
+                failure.candidate_id = kept
+        for failure in self.elsewhere:
+            if failure.candidate_id == candidate:
+                failure.candidate_id = kept
+        for key, observation in self.found.pop(candidate, {}).items():
+            renamed = replace(observation, candidate_id=kept)
+            self.observations[key] = self.found[kept][key] = renamed
+            if observation.proposal_id in self.trials:
+                self.trials[observation.proposal_id].values[observation.target][key] = renamed
+        for known in self.retracted.values():
+            known[:] = [(replace(o, candidate_id=kept) if o.candidate_id == candidate else o, why) for o, why in known]
 
     def _define(self, event: Event) -> None:
         self.definition = event.payload["definition"]
@@ -184,7 +223,9 @@ class Ledger:
         for key in body["replaces"]:
             self.retracted[key].append((self._forget(key), body["reason"]))
         for item in body["failures"]:
-            self._clear_failures(Failure(**item))
+            failure = Failure(**item)
+            self._clear_failures(failure)
+            self.unfailed.setdefault(failing(failure), []).append([failure.status, body["reason"]])
         for proposal_id in body["proposal_ids"]:
             self.trials[proposal_id].retracted = True
             self._touch(self.trials[proposal_id])
