@@ -1,0 +1,220 @@
+"""Stopping rules that look at what was found and at what is still believed; each gives its evidence.
+
+`standing` carries what a view does not: the order in which values came, and the belief about the candidates that are left.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from discover.errors import InvalidInput, Problem, Unsupported
+from discover.objective import Objective, Target
+from discover.policy.words import amount
+from discover.protocols import Advice, FloatArray, View
+
+Belief = Mapping[str, tuple[FloatArray, FloatArray]]
+"""By target: mean and standard deviation of the noiseless target, [N] each, for every candidate of the pool."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a campaign stands.
+
+    values: of the first target, one an experiment, in the order in which they came; NaN where there was none, or where a
+    constraint was not kept. believe: works out the belief about the whole pool; None where there is no model.
+    """
+
+    values: tuple[float, ...] = ()
+    believe: Callable[[], Belief | None] = lambda: None
+
+
+def _only(objective: Objective, what: str) -> Target:
+    if len(objective.targets) != 1 or objective.targets[0].direction == "match":
+        raise Unsupported(f"the stopping rule {what!r} needs one target that is maximized or minimized")
+    return objective.targets[0]
+
+
+def _better(target: Target, values: FloatArray) -> FloatArray:
+    """Values so that large is good."""
+    return values if target.direction == "maximize" else -values
+
+
+def _positive(kind: str, **given: float) -> None:
+    problems = [
+        Problem("must be a number above 0", column=name, value=value)
+        for name, value in given.items()
+        if not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0)
+    ]
+    if problems:
+        raise InvalidInput(f"stop: {kind}", problems)
+
+
+@dataclass(frozen=True)
+class TargetReached:
+    """Stop once a measured value is as good as `value`, in the target's unit."""
+
+    value: float
+
+    def check(self, objective: Objective) -> None:
+        """Unsupported for several targets."""
+        _only(objective, "target-reached")
+
+    def advise(self, view: View, standing: Standing) -> Advice:
+        """The best value against the wanted one."""
+        target = _only(view.objective, "target-reached")
+        known = np.array([v for v in standing.values if not math.isnan(v)])
+        wanted = amount(self.value, target.unit)
+        if not len(known):
+            return Advice(False, f"nothing was measured yet; wanted is {wanted}", {"wanted": self.value})
+        best = float(known[np.argmax(_better(target, known))])
+        stop = bool(_better(target, np.array([best]))[0] >= _better(target, np.array([self.value]))[0])
+        text = f"the best value is {amount(best, target.unit)}; wanted is {wanted}"
+        return Advice(stop, text, {"best": best, "wanted": self.value})
+
+
+@dataclass(frozen=True)
+class NoImprovement:
+    """Stop once the best value has not risen by more than `by` within the last `experiments` experiments."""
+
+    experiments: int
+    by: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive("no-improvement", experiments=self.experiments)
+
+    def check(self, objective: Objective) -> None:
+        """Unsupported for several targets."""
+        _only(objective, "no-improvement")
+
+    def advise(self, view: View, standing: Standing) -> Advice:
+        """How long ago, and by how much, the best value was beaten last."""
+        target = _only(view.objective, "no-improvement")
+        values = _better(target, np.array(standing.values, dtype=float))
+        curve = np.fmax.accumulate(values) if len(values) else values
+        if len(curve) <= self.experiments or math.isnan(curve[-self.experiments - 1]):
+            text = f"{len(curve)} experiments; the rule looks back over {self.experiments}"
+            return Advice(False, text, {"experiments": float(len(curve))})
+        gain = float(curve[-1] - curve[-self.experiments - 1])
+        risen = amount(gain, target.unit)
+        text = f"the best value got better by {risen} in the last {self.experiments} experiments"
+        return Advice(gain <= self.by, text, {"gain": gain, "experiments": float(self.experiments)})
+
+
+@dataclass(frozen=True)
+class ImprovementBelow:
+    """Stop once no candidate promises an expected improvement of `value` or more, in the target's unit.
+
+    With the price of an experiment expressed in that unit this is the rule of Nguyen et al. (ACML 2017).
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        _positive("improvement-below", value=self.value)
+
+    def check(self, objective: Objective) -> None:
+        """Unsupported for several targets."""
+        _only(objective, "improvement-below")
+
+    def advise(self, view: View, standing: Standing) -> Advice:
+        """The largest expected improvement among the candidates that are left."""
+        target = _only(view.objective, "improvement-below")
+        found = _believed(view, standing, target)
+        if found is None:
+            return Advice(False, "there is no model yet to expect anything by")
+        mean, deviation, incumbent = found
+        u = (mean - incumbent) / deviation
+        normal = NormalDist()
+        gains = deviation * (np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi) + u * np.vectorize(normal.cdf)(u))
+        largest = float(gains.max())
+        text = (
+            f"the most that a candidate promises is an improvement of {amount(largest, target.unit)}; "
+            f"the limit is {amount(self.value, target.unit)}"
+        )
+        return Advice(largest < self.value, text, {"largest": largest, "limit": self.value})
+
+
+@dataclass(frozen=True)
+class RegretBelow:
+    """Stop once, with `confidence`, no candidate that is left beats the best one by more than `value`.
+
+    The bound is the largest upper limit among the candidates that are left minus the lower limit of the best one, under the
+    model, with the deviations wide enough for all candidates at once (a union bound). After Makarova et al. (AutoML 2022).
+    """
+
+    value: float
+    confidence: float = 0.95
+
+    def __post_init__(self) -> None:
+        _positive("regret-below", value=self.value)
+        if not 0 < self.confidence < 1:
+            wrong = Problem("must lie between 0 and 1", column="confidence", value=self.confidence)
+            raise InvalidInput("stop: regret-below", [wrong])
+
+    def check(self, objective: Objective) -> None:
+        """Unsupported for several targets."""
+        _only(objective, "regret-below")
+
+    def advise(self, view: View, standing: Standing) -> Advice:
+        """The bound on what may still be gained."""
+        target = _only(view.objective, "regret-below")
+        belief = standing.believe()
+        free = np.flatnonzero(~view.blocked)
+        training = view.training.get(target.name)
+        if belief is None or training is None or not len(training) or not len(free):
+            return Advice(False, "there is no model yet to bound the regret by")
+        mean, deviation = belief[target.name]
+        mean = _better(target, mean)
+        wide = NormalDist().inv_cdf(1 - (1 - self.confidence) / (len(free) + 1))
+        seen = np.unique(training.rows)
+        bound = float((mean[free] + wide * deviation[free]).max() - (mean[seen] - wide * deviation[seen]).max())
+        text = (
+            f"with {self.confidence:.0%} confidence no candidate that is left is better than the best by more than "
+            f"{amount(max(bound, 0.0), target.unit)}; the limit is {amount(self.value, target.unit)}"
+        )
+        return Advice(bound < self.value, text, {"bound": bound, "limit": self.value, "deviations": wide})
+
+
+@dataclass(frozen=True)
+class HitsBelow:
+    """Stop once the expected number of hits that are left, candidates at least as good as `threshold`, is below `count`."""
+
+    threshold: float
+    count: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive("hits-below", count=self.count)
+
+    def check(self, objective: Objective) -> None:
+        """Unsupported for several targets."""
+        _only(objective, "hits-below")
+
+    def advise(self, view: View, standing: Standing) -> Advice:
+        """The sum of the probabilities of the candidates that are left."""
+        target = _only(view.objective, "hits-below")
+        belief = standing.believe()
+        free = np.flatnonzero(~view.blocked)
+        if belief is None or not len(free):
+            return Advice(False, "there is no model yet to expect hits by")
+        mean, deviation = belief[target.name]
+        u = (_better(target, mean[free]) - _better(target, np.array([self.threshold]))[0]) / deviation[free]
+        left = float(np.vectorize(NormalDist().cdf)(u).sum())
+        text = f"{left:.2g} hits are expected among the {len(free):,} candidates that are left; the limit is {self.count:g}"
+        return Advice(left < self.count, text, {"expected": left, "limit": self.count})
+
+
+def _believed(view: View, standing: Standing, target: Target) -> tuple[FloatArray, FloatArray, float] | None:
+    """Mean and deviation of the candidates that are left, large is good, and the best posterior mean of those observed."""
+    belief = standing.believe()
+    free = np.flatnonzero(~view.blocked)
+    training = view.training.get(target.name)
+    if belief is None or training is None or not len(training) or not len(free):
+        return None
+    mean, deviation = belief[target.name]
+    mean = _better(target, mean)
+    return mean[free], deviation[free], float(mean[np.unique(training.rows)].max())
