@@ -22,7 +22,7 @@ def parse(url: str) -> URL:
     """The URL's parts, with the driver that we use. StoreError for a URL that names no store."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # a port that is no number is a ValueError
         raise StoreError(f"{shown(url)!r} is not a store's URL; write {EXAMPLES}") from error
     backend = "postgresql" if parsed.drivername == "postgres" else parsed.get_backend_name()
     if backend == "sqlite":
@@ -38,8 +38,8 @@ def shown(url: str) -> str:
     """The URL as it may be printed, logged and stored: without its password."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        return re.sub(r"(?<=:)[^:/@]*(?=@)", "***", url)
+    except (ArgumentError, ValueError):
+        return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(.*?//)?([^:@]*):.*@", r"\1\2:***@", url))
     secret = {key: "***" for key in _SECRETS if key in parsed.query}
     if parsed.password is None and not secret:
         return url
