@@ -38,12 +38,16 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Union:
-    """All rows of a campaign's candidates as a canonical table, and what came of the new pull."""
+    """All rows of a campaign's candidates as a canonical table, and what came of the new pull.
+
+    counting: ids of the rows that changed in a column that counts, tried or not.
+    """
 
     table: pa.Table
     structure: str | None
     difference: Difference
     superseded: Mapping[str, Superseded]
+    counting: frozenset[str]
 
 
 def union(
@@ -72,6 +76,7 @@ def union(
     rest = before.take(pa.array(old.rows(stay)))
     versions = _renamed(before.take(pa.array(old.rows(list(superseded)))), old.id, superseded, kept)
     table = sorted_by_id(_joined([after, rest, versions], old, new), old.id)
+    structure = next((name for name in (old.structure, new.structure) if name in table.column_names), None)
     still = before.take(pa.array(old.rows(common)))
     difference = Difference(
         added=tuple(np.setdiff1d(new.ids, old.ids).tolist()),
@@ -84,7 +89,7 @@ def union(
         returned=tuple(i for i in new.ids.tolist() if i in gone),
         superseded=tuple(superseded),
     )
-    return Union(table, old.structure or new.structure, difference, superseded)
+    return Union(table, structure, difference, superseded, frozenset(counting))
 
 
 def _check(old: CandidatePool, new: CandidatePool, kept: Collection[str], counts: Collection[str]) -> None:

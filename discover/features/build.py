@@ -14,7 +14,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.encoding import Described, Numeric, OneHot, categories_of
-from discover.protocols import FeatureTable, Featurizer, FloatArray, Progress
+from discover.protocols import FeatureTable, Featurizer, FloatArray, IntArray, Progress
 from discover.registry import load
 
 if TYPE_CHECKING:
@@ -131,16 +131,28 @@ class Features:
         return np.ascontiguousarray(np.hstack(tables))
 
 
-def feature_table(pool: Pool, cache: Path | None = None, progress: Progress | None = None) -> FeatureTable:
+@dataclass(frozen=True)
+class Known:
+    """Rows whose features are known from another pool: `rows` [m] are positions in the new one, `values` [m, d] by `names`."""
+
+    names: tuple[str, ...]
+    rows: IntArray
+    values: FloatArray
+
+
+def feature_table(
+    pool: Pool, cache: Path | None = None, progress: Progress | None = None, known: Known | None = None
+) -> FeatureTable:
     """All features of a pool, [N, d] in its order; made once for the same content, if there is a folder for them.
 
-    progress is called with (rows done, rows). A cached table that does not match its hash is made again.
+    progress is called with (rows done, rows). known: rows that need not be made again; they are made all the same where the
+    features' names are others now. A cached table that does not match its hash is made again.
     """
     features = Features.of(pool)
     key = hashlib.sha256(f"{pool.hash} {features.fingerprint}".encode()).hexdigest()[:40]
     kept = _read(cache, key, features.names, len(pool)) if cache else None
     if kept is None:
-        kept = _table(features.names, _transform(pool, features, progress))
+        kept = _table(features.names, _transform(pool, features, progress, known))
         if cache:
             _write(cache, key, kept)
     elif progress:
@@ -148,17 +160,21 @@ def feature_table(pool: Pool, cache: Path | None = None, progress: Progress | No
     return kept
 
 
-def _transform(pool: Pool, features: Features, progress: Progress | None) -> FloatArray:
+def _transform(pool: Pool, features: Features, progress: Progress | None, known: Known | None) -> FloatArray:
     values = np.empty((len(pool), len(features.names)))
+    todo = np.arange(len(pool))
+    if known is not None and known.names == features.names:
+        values[known.rows] = known.values
+        todo = np.setdiff1d(todo, known.rows)
     columns = list(features.requires)
     step = _CHUNK if "structure" in pool.spec.made_from else max(1, len(pool))
-    for start in range(0, len(pool), step):
-        places = np.arange(start, min(start + step, len(pool)))
+    for start in range(0, len(todo), step):
+        places = todo[start : start + step]
         rows = pool.frame(places, columns)
         rows.index = pool.ids[places]
         values[places] = features.transform(rows)
         if progress:
-            progress(int(places[-1]) + 1, len(pool))
+            progress(len(pool) - len(todo) + start + len(places), len(pool))
     return values
 
 

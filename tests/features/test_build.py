@@ -17,7 +17,7 @@ from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec
 from discover.errors import InvalidInput, UnknownKind
-from discover.features.build import Features, feature_table
+from discover.features.build import Features, Known, feature_table
 from discover.protocols import Featurizer
 
 SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
@@ -187,3 +187,22 @@ def test_candidates_and_features_import_neither_torch_nor_prefect() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_rows_that_are_known_are_not_made_again_and_the_rest_are_the_same() -> None:
+    snapshot = Snapshot.newest(SHIPPED)
+    assert snapshot is not None
+    ids = snapshot.ids[:40]
+    spec = PoolSpec(snapshot.id, made_from={"composition": "formula", "structure": "structure"})
+    pool = CandidatePool.from_snapshot(snapshot, spec, keep=np.isin(snapshot.ids, ids))
+    whole = feature_table(pool)
+    rows = np.array([0, 3, 4, 39])
+    shown: list[int] = []
+    known = Known(whole.names, rows, whole.values[rows])
+    part = feature_table(pool, progress=lambda done, _: shown.append(done), known=known)
+    assert part.hash == whole.hash
+    assert shown == [40]
+    marked = Known(whole.names, rows, whole.values[rows] + 1)
+    assert np.array_equal(np.flatnonzero((feature_table(pool, known=marked).values != whole.values).any(axis=1)), rows)
+    other = Known(("something",), rows, np.zeros((4, 1)))
+    assert feature_table(pool, known=other).hash == whole.hash
