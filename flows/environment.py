@@ -23,3 +23,16 @@ def prepare(**more: str) -> None:
 def user_server() -> str:
     """The API address of the user's server: PREFECT_API_URL, or this machine's. It is set for Prefect as well."""
     return os.environ.setdefault("PREFECT_API_URL", LOCAL_SERVER)
+
+
+def outlive_the_worker() -> None:
+    """A scheduled run whose worker was killed has nobody to print to: it goes on all the same.
+
+    Prefect prints its log with rich, which answers a closed pipe by ending the process, unless this hook of it says otherwise.
+    """
+    from rich.console import Console
+
+    def fall_silent(console: Console) -> None:
+        console.quiet = True
+
+    Console.on_broken_pipe = fall_silent  # type: ignore[assignment, method-assign]

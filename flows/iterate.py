@@ -12,7 +12,7 @@ from flows import environment
 
 environment.prepare()
 
-from prefect import flow  # noqa: E402
+from prefect import flow, runtime  # noqa: E402
 from prefect.states import Completed, State  # noqa: E402
 
 from discover import Campaign  # noqa: E402
@@ -30,6 +30,8 @@ def iterate(
     file: str, store: str | None = None, budget: int | None = None, accept_changes: bool = False
 ) -> State[dict[str, Any]]:
     """One iteration of a campaign file. Returns its status."""
+    if runtime.deployment.id is not None:
+        environment.outlive_the_worker()
     _, campaign, experiment = steps.open_campaign(file, store, accept_changes)
     try:
         with campaign.held():

@@ -74,13 +74,14 @@ class _Worker:
         from prefect.settings import PREFECT_WORKER_HEARTBEAT_SECONDS, PREFECT_WORKER_QUERY_SECONDS
 
         pause, every = PREFECT_WORKER_QUERY_SECONDS.value(), PREFECT_WORKER_HEARTBEAT_SECONDS.value()
-        beat = time.monotonic()
+        beat = -every
         while not self.stopping.is_set():
             try:
                 if time.monotonic() - beat > every:
                     await worker.sync_with_backend()
-                    beat = time.monotonic()
-                await worker.skip_overtaken()
+                    await worker.bury_unborn()
+                    beat = -every
+                await worker.skip_needless()
                 await worker.get_and_submit_flow_runs()
                 self._note(down=False)
             except HTTPError as error:
