@@ -98,7 +98,8 @@ def _feconi(target: str) -> Callable[[Entry, Path], Pool]:
 def _edbo(folder: str, molecules: Sequence[str], numbers: Sequence[str] = ()) -> Callable[[Entry, Path], Pool]:
     def read(one: Entry, data: Path) -> Pool:
         frame = _csv(data / folder / "experiment_index.csv")
-        inputs: dict[str, Kind] = {f"{m}_SMILES": "smiles" for m in molecules} | dict.fromkeys(numbers, "number")
+        inputs: dict[str, Kind] = {f"{m}_SMILES": "smiles" for m in molecules}
+        inputs.update(dict.fromkeys(numbers, "number"))
         described = {f"{m}_SMILES": _mordred(data / folder, m.lower()) for m in molecules}
         return _pool(one, frame, inputs, "yield", "maximize", described=described)
 

@@ -63,13 +63,17 @@ class Study:
         if talk := self.talks.pop(name, None):
             talk.close()
 
+    def end(self) -> None:
+        """End them all."""
+        for name in list(self.talks):
+            self.close(name)
+
     def cell(self, pool: Pool, peer: peers.Peer, encoding: str, q: int) -> Cell | None:
         """Where the runs of a peer belong; None where it cannot be played."""
         talk = self.talk(peer)
         if talk is None:
             return None
-        version = runs.version_of(peer, talk.about)
-        return Cell(pool.name, pool.hash, peer.name, version, peer.encoding(pool, encoding), q)
+        return Cell(pool.name, pool.hash, peer.name, runs.version_of(talk), peer.encoding(pool, encoding), q)
 
     def due(self, cell: Cell, seed: int) -> bool:
         """Whether this run is still to be made."""
@@ -126,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     until = time.monotonic() + 3600.0 * options.hours
     study = Study(options)
     with ExitStack() as stack:
-        stack.callback(lambda: [study.close(name) for name in list(study.talks)])
+        stack.callback(study.end)
         for seed, pool, q, encoding, peer in order(
             pools, chosen, options.encodings.split(","), options.q, options.seeds
         ):

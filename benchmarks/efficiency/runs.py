@@ -35,7 +35,7 @@ class Cell:
     def folder(self, root: Path) -> Path:
         """Where its runs lie."""
         place = f"{self.pool}-{self.pool_hash}/{self.encoding}-q{self.q}"
-        return root / place / f"{_tame(self.peer)}@{self.version}"
+        return root / place / f"{tame(self.peer)}@{self.version}"
 
     def path(self, root: Path, seed: int) -> Path:
         """The run of one seed."""
@@ -47,15 +47,15 @@ class Cell:
         return {int(file.stem): json.loads(file.read_text()) for file in files}
 
 
-def _tame(name: str) -> str:
+def tame(name: str) -> str:
+    """A peer's name as a folder's."""
     return "".join(c if c.isalnum() or c in "-_.=," else "+" for c in name)
 
 
-def version_of(peer: Peer, about: dict[str, Any]) -> str:
+def version_of(talk: Conversation) -> str:
     """Twelve hexadecimal digits over the versions that a peer told, its driver and the rules of the game."""
-    driver = (peer.kind.folder / "driver.py").read_bytes() + (HERE / "wire" / "speaking.py").read_bytes()
-    told = json.dumps([RULES, about["versions"]], sort_keys=True).encode()
-    return hashlib.sha256(told + driver).hexdigest()[:12]
+    told = json.dumps([RULES, talk.source, talk.about["versions"]], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 def play(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import selectors
@@ -13,6 +14,7 @@ from typing import IO, Any
 
 from efficiency.peers import HERE, Kind
 
+SPEAKING = HERE / "wire" / "speaking.py"
 GRACE = 120.0
 """Seconds that a process has to start and say its versions; they are no part of a run."""
 
@@ -32,9 +34,11 @@ class Conversation:
         if not kind.python.exists():
             raise Failed(f"{kind.name} has no environment: python benchmarks/efficiency/envs.py {kind.name}")
         log.parent.mkdir(parents=True, exist_ok=True)
+        # Read before the process is started: an edit of the driver while it runs is no new version of this process.
+        self.source = hashlib.sha256((kind.folder / "driver.py").read_bytes() + SPEAKING.read_bytes()).hexdigest()
         self._log: IO[bytes] = log.open("ab")
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        environment |= {"PYTHONPATH": str(HERE / "wire"), "PYTHONHASHSEED": "0"}
+        environment |= {"PYTHONPATH": str(SPEAKING.parent), "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             [str(kind.python), str(kind.folder / "driver.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, cwd=kind.folder,

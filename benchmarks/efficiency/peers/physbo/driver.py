@@ -1,4 +1,8 @@
-"""PHYSBO: exact Gaussian process, expected improvement, hyper-parameters learned before every proposal; inputs centred."""
+"""PHYSBO: exact Gaussian process, expected improvement; inputs centred, as its manual does.
+
+Hyper-parameters are learned after the starts and then whenever `every` more results have come in, by default 10, which is
+the interval of its tutorials; in between the model takes the new results with those it has.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ import numpy as np
 import physbo
 from speaking import Table, serve
 
+LEARN, KEEP = 0, -1
+
 
 class Physbo:
     """Its discrete policy, asked for one batch at a time."""
@@ -17,13 +23,17 @@ class Physbo:
         X = table.common()
         self.policy = physbo.search.discrete.Policy(physbo.misc.centering(X[:, X.std(axis=0) > 0]))
         self.policy.set_seed(seed)
-        self.score = str(options.get("score", "EI"))
+        self.score, self.every = str(options.get("score", "EI")), int(options.get("every", 10))
+        self.unlearned = self.every
 
     def step(self, rows: Sequence[int], values: Sequence[float], n: int) -> list[int]:
         self.policy.write(np.array(rows), np.array(values))
+        self.unlearned += len(rows)
+        learn = self.unlearned >= self.every
+        self.unlearned = 0 if learn else self.unlearned
         chosen = self.policy.bayes_search(
-            max_num_probes=1, num_search_each_probe=n, simulator=None, score=self.score, interval=0, num_rand_basis=0,
-            is_disp=False,
+            max_num_probes=1, num_search_each_probe=n, simulator=None, score=self.score, num_rand_basis=0,
+            interval=LEARN if learn else KEEP, is_disp=False,
         )  # fmt: skip
         return [int(row) for row in chosen]
 

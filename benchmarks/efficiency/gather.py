@@ -1,0 +1,146 @@
+"""From the folder of runs to paired measures: one block for an encoding and a q."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from discover.protocols import FloatArray
+from efficiency import comparing
+from efficiency.comparing import Estimate
+from efficiency.measures import Scene, Worth
+from efficiency.peers import RANDOM, Peer
+from efficiency.pools import Pool
+from efficiency.runs import Cell, tame
+
+
+@dataclass(frozen=True)
+class Played:
+    """One pool: the seeds that all its peers have, the records of these and the worth of each; chance is a peer too."""
+
+    pool: Pool
+    seeds: tuple[int, ...]
+    records: dict[str, list[dict[str, Any]]]
+    worth: dict[str, list[Worth]]
+
+    def array(self, peer: str, measure: str) -> FloatArray:
+        """[seeds] of a measure."""
+        return np.array([getattr(worth, measure) for worth in self.worth[peer]])
+
+    def curves(self, peer: str) -> FloatArray:
+        """[seeds, horizon]."""
+        return np.stack([worth.curve for worth in self.worth[peer]])
+
+
+@dataclass(frozen=True)
+class Block:
+    """All pools for one encoding and one q. scenes: by pool; absent: peers without a run there. titles: by peer."""
+
+    encoding: str
+    q: int
+    reference: str
+    titles: dict[str, str]
+    versions: dict[str, dict[str, Any]]
+    scenes: dict[str, Played] = field(default_factory=dict)
+    absent: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def full(self) -> dict[str, Played]:
+        """Pools with every peer and at least two paired seeds: those that ranks and differences are made from."""
+        wanted = set(self.titles)
+        return {name: p for name, p in self.scenes.items() if set(p.worth) == wanted and len(p.seeds) > 1}
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """The group of siblings of each pool."""
+        return {name: played.pool.entry.group for name, played in self.scenes.items()}
+
+    @property
+    def others(self) -> list[str]:
+        """All but the reference."""
+        return [peer for peer in self.titles if peer != self.reference]
+
+    def ranks(self) -> dict[str, Estimate]:
+        """Mean rank by area of each peer over the full pools."""
+        areas = {n: np.stack([p.array(peer, "area") for peer in self.titles], axis=1) for n, p in self.full.items()}
+        return dict(zip(self.titles, comparing.mean_ranks(areas, self.groups), strict=True))
+
+    def gains(self, peer: str) -> tuple[Estimate, float]:
+        """Area of the reference minus that of a peer over the full pools: see `comparing.difference`."""
+        return comparing.difference({n: self.differences(n, peer) for n in self.full}, self.groups)
+
+    def differences(self, pool: str, peer: str) -> FloatArray:
+        """[seeds] area of the reference minus that of a peer."""
+        played = self.scenes[pool]
+        return played.array(self.reference, "area") - played.array(peer, "area")
+
+    def ratio(self, peer: str) -> float:
+        """Geometric mean over the full pools of a peer's experiments to the top 1 % over the reference's."""
+        means = {
+            n: (p.array(peer, "to_top").mean(), p.array(self.reference, "to_top").mean()) for n, p in self.full.items()
+        }
+        return comparing.geometric({name: float(other / ours) for name, (other, ours) in means.items()}, self.groups)
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[str, str], int]:
+        """{(pool, peer): +1 where the reference is better, -1 where worse, 0 undecided}, Holm over all of the block's tests."""
+        if self.reference not in self.titles:
+            return {}
+        keys = [
+            (name, peer)
+            for name, played in self.scenes.items()
+            for peer in self.others
+            if len(played.seeds) > 1 and {peer, self.reference} <= set(played.worth)
+        ]
+        found = [self.differences(*key) for key in keys]
+        rejected = comparing.holm([comparing.paired_p(values) for values in found])
+        return {key: int(np.sign(v.mean())) if no else 0 for key, v, no in zip(keys, found, rejected, strict=True)}
+
+
+def gather(root: Path, pools: Sequence[Pool], peers: Sequence[Peer], encoding: str, q: int, reference: str) -> Block:
+    """Reads the runs. On the encoding `own` only pools that carry more than numbers are looked at."""
+    wanted = [pool for pool in pools if encoding == "same" or pool.raw]
+    titles = {peer.name: peer.title for peer in peers} | {RANDOM: "chance (exact)"}
+    versions = {peer.name: newest(root, wanted, peer, encoding, q) for peer in peers}
+    block = Block(encoding, q, reference, titles, {n: v for n, v in versions.items() if v})
+    for pool in wanted:
+        found = {}
+        for peer in peers:
+            version = versions[peer.name].get("version", "")
+            cell = Cell(pool.name, pool.hash, peer.name, version, peer.encoding(pool, encoding), q)
+            if version and (records := cell.records(root)):
+                found[peer.name] = records
+        seeds = tuple(sorted(set.intersection(*(set(records) for records in found.values())))) if found else ()
+        block.absent[pool.name] = [peer.name for peer in peers if peer.name not in found]
+        if seeds:
+            block.scenes[pool.name] = _played(pool, seeds, found)
+    return block
+
+
+def _played(pool: Pool, seeds: tuple[int, ...], found: dict[str, dict[int, dict[str, Any]]]) -> Played:
+    scene = Scene.of(pool.utilities, pool.horizon)
+    records = {peer: [by_seed[seed] for seed in seeds] for peer, by_seed in found.items()}
+    worth = {peer: [scene.played(record) for record in kept] for peer, kept in records.items()}
+    worth[RANDOM] = [scene.chance(pool.starts(seed)) for seed in seeds]
+    return Played(pool, seeds, records, worth)
+
+
+def newest(root: Path, pools: Sequence[Pool], peer: Peer, encoding: str, q: int) -> dict[str, Any]:
+    """The version of a peer that was played last on any of the pools: its hash, packages and machine. {} without a run."""
+    latest: tuple[float, Path] | None = None
+    for pool in pools:
+        place = root / f"{pool.name}-{pool.hash}" / f"{peer.encoding(pool, encoding)}-q{q}"
+        for file in place.glob(f"{tame(peer.name)}@*/*.json"):
+            written = file.stat().st_mtime
+            if latest is None or written > latest[0]:
+                latest = (written, file)
+    if latest is None:
+        return {}
+    record = json.loads(latest[1].read_text())
+    return {"version": record["version"], "packages": record["versions"], "machine": record["machine"]}
