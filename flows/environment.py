@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from discover import threads
+
 SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -15,9 +17,10 @@ LOCAL_SERVER = "http://127.0.0.1:4200/api"
 
 
 def prepare(**more: str) -> None:
-    """Call before Prefect is imported. more: further settings, or others in place of ours."""
+    """Call before Prefect and torch are imported. more: further settings, or others in place of ours."""
     for name, value in (SETTINGS | more).items():
         os.environ.setdefault(name, value)
+    threads.fix()
 
 
 def user_server() -> str:

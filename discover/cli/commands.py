@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from discover import __version__
+from discover import __version__, threads
 from discover.cli.app import Accept, AsJson, File, Store, app, command, open_campaign, runner
 from discover.cli.output import (
     check_new_file,
@@ -29,6 +29,11 @@ def main(version: Annotated[bool, typer.Option("--version", help="print the vers
     if version:
         typer.echo(f"discover {__version__}")
         raise typer.Exit
+    try:
+        threads.fix()  # before a command imports numpy or torch
+    except InvalidInput as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @command()

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from functools import cache
 
-from threadpoolctl import ThreadpoolController
+from discover.threads import using
 
 
-def one_thread() -> AbstractContextManager[object]:
+def one_thread() -> AbstractContextManager[None]:
     """Linear algebra of torch, numpy and scipy on one thread while this is entered; the caller's settings come back."""
-    return _controller().limit(limits=1)
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    """Finds the loaded libraries once, which takes some hundredths of a second; what it must find is imported first."""
-    import scipy.linalg  # noqa: F401
-    import torch  # noqa: F401
-
-    return ThreadpoolController()
+    return using(1)
