@@ -12,6 +12,7 @@ from discover.campaign import tables, transitions
 from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
 from discover.campaign.claims import Claims
 from discover.campaign.creating import begin, check_seed, redefine
+from discover.campaign.extending import as_pool, columns_of_experiment, extend
 from discover.campaign.places import Where
 from discover.campaign.reader import Reader
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
@@ -25,7 +26,9 @@ from discover.campaign.settings import (
     resolve_policy,
 )
 from discover.campaign.telling import tell_frame
+from discover.candidates.difference import Difference
 from discover.candidates.pool import CandidatePool
+from discover.candidates.snapshot import Snapshot
 from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem
 from discover.objective import Objective
 from discover.protocols import Experiment, Policy, Progress
@@ -138,7 +141,7 @@ class Campaign(Reader):
 
     def _ask(self, n: int, key: str | None) -> Iteration:
         self.expire()
-        return choose(self._journal, self.objective, self.pool, self.features, self.policy, n, key)
+        return choose(self._journal, self.objective, self._candidates, self.policy, n, key)
 
     def _batch(self, iteration: Iteration) -> pd.DataFrame:
         trials = [self._journal.ledger.trials[i] for i in iteration.proposal_ids]
@@ -149,7 +152,7 @@ class Campaign(Reader):
 
     def propose(self, ids: str | Sequence[str], *, reason: str) -> pd.DataFrame:
         """A person's own choice, with the same books as a policy's. A measured candidate is proposed as a replicate."""
-        return self._batch(choose_by_hand(self._journal, self.pool, known_ids(self.pool, ids), reason))
+        return self._batch(choose_by_hand(self._journal, self._candidates, ids, reason))
 
     def tell(
         self, results: pd.DataFrame, *, extra: Sequence[str] = (), dry_run: bool = False, partial: bool = False
@@ -205,6 +208,22 @@ class Campaign(Reader):
     def expire(self) -> Sequence[str]:
         """Close the proposals whose deadline has passed; their ids. `ask` does so too."""
         return transitions.expire(self._journal, self._journal.log.clock())
+
+    def update_candidates(
+        self, candidates: Snapshot | CandidatePool, *, reason: str = "", progress: Progress | None = None
+    ) -> Difference:
+        """Take over what the source of the candidates has now: rows that are new, changed, withdrawn or back.
+
+        What was found out is kept, and goes on to train with the row that was measured; what the source has withdrawn is not
+        proposed until it comes back. Nothing is written where nothing changed. InvalidInput where the new candidates cannot
+        be used; the campaign then goes on with those that it has.
+        """
+        hides, counts = columns_of_experiment(self.definition)
+        new = as_pool(candidates, self._journal.ledger.pool["spec"], {*hides, *self.objective.names})
+        return extend(
+            self._journal, self.objective, self._candidates, new, place=self.snapshots, cache=self.files / "features",
+            counts=counts, reason=reason, progress=progress,
+        )  # fmt: skip
 
     def exclude(self, ids: str | Sequence[str], *, reason: str) -> None:
         """Never propose or run these candidates until they are readmitted. What was measured of them is kept."""

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+from discover import threads
 from discover.campaign.asking import batch_event, environment, moved, view_of
 from discover.campaign.deciding import Decision, decide
+from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
 from discover.candidates.pool import CandidatePool
 from discover.errors import Conflict, Problem, UnknownCandidate
 from discover.objective import Objective
-from discover.protocols import FeatureTable, Policy, Proposal
+from discover.protocols import Policy, Proposal
 from discover.store.events import Draft
 from discover.store.journal import Journal
 from discover.store.ledger import Ledger
@@ -29,32 +31,30 @@ class FewerProposals(UserWarning):
     """Fewer candidates were proposed than were asked for; the message says why."""
 
 
-class _Stale(Exception):
-    """The store moved on while a batch was being chosen."""
-
-
-def choose(
-    journal: Journal,
-    objective: Objective,
-    pool: CandidatePool,
-    features: FeatureTable,
-    policy: Policy,
-    n: int,
-    key: str | None,
-) -> Iteration:
-    """The committed batch for this request; the one from before if its key was used before."""
+def choose(journal: Journal, objective: Objective, find: Find, policy: Policy, n: int, key: str | None) -> Iteration:
+    """The committed batch for this request; the one from before if its key was used before. find: the candidates of now."""
     for _ in range(TRIES):
         ledger = journal.refresh()
         if key is not None and key in ledger.keys:
             return _asked_before(ledger.keys[key], n)
         basis = ledger.seq
-        view = view_of(ledger, objective, pool, features)
-        decision = decide(view, ledger.definition, policy, n, key)
+        candidates = find(ledger)
+        view = view_of(ledger, objective, candidates.pool, candidates.features)
+        with threads.using(_threads_of(ledger)):
+            decision = decide(view, ledger.definition, policy, n, key)
+            now = environment() | {"threads": threads.count()}
         try:
-            return _commit(journal, pool, decision, n, key, basis)
-        except _Stale:
+            return _commit(journal, candidates, decision, n, key, basis, now)
+        except Moved:
             continue
     raise Conflict("other processes keep taking the candidates that were chosen; ask again")
+
+
+def _threads_of(ledger: Ledger) -> int:
+    """The threads that the campaign's first choice was computed with; before it, those that are set now."""
+    first = next((i for i in ledger.iterations if i.policy != BY_HAND), None)
+    known = first.learned.get("environment", {}) if first else {}
+    return int(known.get("threads", threads.count()))
 
 
 def _asked_before(iteration: Iteration, n: int) -> Iteration:
@@ -64,21 +64,29 @@ def _asked_before(iteration: Iteration, n: int) -> Iteration:
 
 
 def _commit(
-    journal: Journal, pool: CandidatePool, decision: Decision, n: int, key: str | None, basis: int
+    journal: Journal,
+    candidates: Candidates,
+    decision: Decision,
+    n: int,
+    key: str | None,
+    basis: int,
+    now: dict[str, Any],
 ) -> Iteration:
-    now, batch = environment(), decision.batch
-    learned = {**batch.learned, "environment": now, "seed": str(decision.seed)}
+    batch = decision.batch
+    made = {"environment": now, "features": candidates.features.hash, "seed": str(decision.seed)}
+    learned = {**batch.learned, **made}
 
     def drafts(ledger: Ledger) -> Iterator[Draft]:
+        check_still(ledger, candidates)
         taken = ledger.blocked()
         if key in ledger.keys or any(proposal.candidate_id in taken for proposal in batch):
-            raise _Stale
+            raise Moved
         last = next((i.learned["environment"] for i in reversed(ledger.iterations) if i.policy != BY_HAND), now)
         if change := moved(last, now):
             yield Draft("noted", {"text": f"not bit-reproducible from here on: {'; '.join(change)}"})
         terms = Terms.of(ledger.definition["policy"])
         yield batch_event(
-            ledger, journal.uid, pool, batch.proposals, n=n, key=key, learned=learned,
+            ledger, journal.uid, candidates.pool, batch.proposals, n=n, key=key, learned=learned,
             shortage=batch.shortage, seen=decision.seen, policy=str(ledger.definition["policy"]["kind"]), basis=basis,
             approval=terms.require_approval, deadline=_deadline(terms, journal),
         )  # fmt: skip
@@ -92,30 +100,45 @@ def _deadline(terms: Terms, journal: Journal) -> str | None:
     return None if days is None else (journal.log.clock() + timedelta(days=days)).isoformat()
 
 
-def choose_by_hand(journal: Journal, pool: CandidatePool, ids: Sequence[str], reason: str) -> Iteration:
-    """Commit a person's own proposals. InvalidInput for candidates that are pending or excluded."""
+def choose_by_hand(journal: Journal, find: Find, ids: str | Sequence[str], reason: str) -> Iteration:
+    """Commit a person's own proposals. InvalidInput for candidates that are pending, excluded or withdrawn by the source."""
     check_reason(reason, "propose")
+    for _ in range(TRIES):
+        candidates = find(journal.refresh())
+        try:
+            return _commit_by_hand(journal, candidates, known_ids(candidates.pool, ids), reason)
+        except Moved:
+            continue
+    raise Conflict("other processes keep changing the candidates; propose again")
 
+
+def _commit_by_hand(journal: Journal, candidates: Candidates, ids: Sequence[str], reason: str) -> Iteration:
     def drafts(ledger: Ledger) -> Iterator[Draft]:
-        problems = [
-            Problem(f"is pending as {trial.proposal_id}", value=i, way_out="tell its result, or withdraw it")
-            for i in ids
-            if (trial := ledger.open_trial(i))
-        ]
-        problems += [
-            Problem(f"is excluded: {ledger.excluded[i]}", value=i, way_out="readmit it first")
-            for i in ids
-            if i in ledger.excluded
-        ]
-        refuse(problems, "propose")
+        check_still(ledger, candidates)
+        refuse([problem for i in ids for problem in _not_to_propose(ledger, i)], "propose")
         proposals = [Proposal(i, BY_HAND, reason, rank=rank) for rank, i in enumerate(ids, start=1)]
         yield batch_event(
-            ledger, journal.uid, pool, proposals, n=len(proposals), key=None, learned={}, shortage="", seen="",
+            ledger, journal.uid, candidates.pool, proposals, n=len(proposals), key=None, learned={}, shortage="", seen="",
             policy=BY_HAND, basis=ledger.seq,
         )  # fmt: skip
 
     journal.transact(drafts)
     return journal.ledger.iterations[-1]
+
+
+def _not_to_propose(ledger: Ledger, candidate: str) -> Iterator[Problem]:
+    """Why not even a person proposes a candidate."""
+    if trial := ledger.open_trial(candidate):
+        message, way_out = f"is pending as {trial.proposal_id}", "tell its result, or withdraw it"
+        yield Problem(message, value=candidate, way_out=way_out)
+    if candidate in ledger.excluded:
+        yield Problem(f"is excluded: {ledger.excluded[candidate]}", value=candidate, way_out="readmit it first")
+    if candidate in ledger.gone:
+        hint = "a result of it can be told by its id all the same"
+        yield Problem(f"is {ledger.gone[candidate]}", value=candidate, way_out=hint)
+    if candidate in ledger.former:
+        now = ledger.former[candidate]
+        yield Problem(f"is a former version of {now!r}", value=candidate, way_out=f"propose {now!r}")
 
 
 def warn_of_shortage(iteration: Iteration) -> str:

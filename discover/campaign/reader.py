@@ -15,12 +15,12 @@ from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
 from discover.campaign.claiming import holders, shown_state, shown_worker
 from discover.campaign.places import Where, keep_place, open_snapshot, place_of
+from discover.campaign.pooling import Candidates
 from discover.campaign.predicting import predictions
 from discover.campaign.status import Status, status_of
 from discover.campaign.terms import Terms, without_terms
 from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool, PoolSpec
-from discover.features.build import feature_table
+from discover.candidates.pool import CandidatePool
 from discover.objective import Objective
 from discover.protocols import FeatureTable, Policy, Spending, View
 from discover.store.journal import Journal
@@ -37,6 +37,7 @@ class Reader:
         self.name = name
         self._journal = Journal(log, name)
         self._policy = policy
+        self._held: Candidates | None = None
 
     @property
     def snapshots(self) -> Place:
@@ -45,7 +46,7 @@ class Reader:
 
     def keep_snapshots(self, where: Where | None) -> None:
         """Remember where the snapshots are now. IntegrityError if those of this campaign are not there."""
-        keep_place(self._journal.log.database, self.name, where, [self._created["pool"]["snapshot"]])
+        keep_place(self._journal.log.database, self.name, where, self._journal.ledger.pools)
 
     @property
     def uid(self) -> str:
@@ -73,6 +74,11 @@ class Reader:
     def batch_size(self) -> int:
         """How many candidates an unattended iteration proposes."""
         return Terms.of(self.definition["policy"]).batch
+
+    @property
+    def by_workers(self) -> bool:
+        """Whether an unattended iteration leaves its experiments to workers."""
+        return Terms.of(self.definition["policy"]).dispatch == "workers"
 
     @property
     def budget(self) -> int | None:
@@ -103,18 +109,22 @@ class Reader:
         """The candidates' id column, known without the candidates."""
         return str(self._created["pool"]["spec"]["id"])
 
-    @cached_property
+    @property
     def pool(self) -> CandidatePool:
-        """What can be tried. IntegrityError if the rows are not those that the campaign began with."""
-        body = self._created["pool"]
-        snapshot = open_snapshot(body["snapshot"], self.snapshots)
-        snapshot.check()
-        return CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(body["spec"]))
+        """What can be tried, and what could be and was. IntegrityError if the rows are not those that the store says."""
+        return self._candidates(self.ledger).pool
 
-    @cached_property
+    @property
     def features(self) -> FeatureTable:
         """The candidates as numbers, [N, d]."""
-        return feature_table(self.pool, self.files / "features")
+        return self._candidates(self.ledger).features
+
+    def _candidates(self, ledger: Ledger) -> Candidates:
+        """The candidates of a ledger; they are read again only where they have changed."""
+        held = self._held
+        if held is None or held.hash != ledger.pool["snapshot"]:
+            held = self._held = Candidates(ledger.pool, self.snapshots, self.files / "features")
+        return held
 
     @property
     def ledger(self) -> Ledger:
@@ -123,7 +133,9 @@ class Reader:
 
     def view(self) -> View:
         """What a policy may know now."""
-        return view_of(self.ledger, self.objective, self.pool, self.features)
+        ledger = self.ledger
+        candidates = self._candidates(ledger)
+        return view_of(ledger, self.objective, candidates.pool, candidates.features)
 
     @property
     def observations(self) -> pd.DataFrame:
@@ -176,7 +188,7 @@ class Reader:
 
     def provenance(self) -> dict[str, Any]:
         """Where everything comes from: snapshot, definition, features, seed, versions."""
-        snapshot = open_snapshot(self._created["pool"]["snapshot"], self.snapshots)
+        snapshot = open_snapshot(self.ledger.pool["snapshot"], self.snapshots)
         return {
             "campaign": self.name,
             "uid": self.uid,

@@ -43,7 +43,7 @@ def record(journal: Journal, objective: Objective, attempt: Attempt, result: Res
 def keep(journal: Journal, attempt: Attempt, found: Sequence[Observation | Failure]) -> bool:
     """Commit what was found of a proposal; whether as its worker's own. Under a lost lease it is kept beside the proposal."""
     try:
-        journal.transact(lambda ledger: _own(ledger, attempt, found), fence=attempt.lease)
+        journal.transact(lambda ledger: _own(ledger, attempt, _of(ledger, attempt, found)), fence=attempt.lease)
         return True
     except LeaseLost:
         keep_beside(journal, attempt, found)
@@ -52,7 +52,13 @@ def keep(journal: Journal, attempt: Attempt, found: Sequence[Observation | Failu
 
 def keep_beside(journal: Journal, attempt: Attempt, found: Sequence[Observation | Failure]) -> None:
     """Commit what a worker found of a proposal after somebody else was given it."""
-    journal.transact(lambda ledger: _beside(ledger, attempt, found, LOST))
+    journal.transact(lambda ledger: _beside(ledger, attempt, _of(ledger, attempt, found), LOST))
+
+
+def _of(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Failure]) -> Sequence[Observation | Failure]:
+    """What was found, of the candidate in the version that was proposed: it may be a former one by now."""
+    candidate = ledger.trials[attempt.proposal.proposal_id].candidate_id
+    return [replace(one, candidate_id=candidate) for one in found]
 
 
 def _own(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Failure]) -> Iterator[Draft]:
