@@ -59,15 +59,16 @@ def run_one(
     ceiling: int | None = None,
     watch: Watch | None = None,
     believe: Callable[[Result], bool] = lambda result: True,
+    patiently: Callable[[Callable[[], Any]], Any] = lambda do: do(),
 ) -> Result | None:
     """One attempt at a claimed proposal, from its submission to its committed result.
 
     ceiling: begin nothing once the campaign has started so many experiments. believe: a result that is not believed, such as
     a failure in the moment in which the worker was told to stop, is not recorded: the attempt is repeated. None where
-    nothing was begun, or nothing recorded.
+    nothing was begun, or nothing recorded. patiently: does what needs the store, again where it is away.
     """
     try:
-        attempt = _begin(journal, proposal_of(lease), lease, ceiling)
+        attempt = patiently(lambda: _begin(journal, proposal_of(lease), lease, ceiling))
     except LeaseLost:
         return None
     if attempt is None:
@@ -80,7 +81,7 @@ def run_one(
     took = replace(attempt, seconds=time.perf_counter() - start)
     if not believe(result):
         return None
-    record(journal, objective, took, result)
+    patiently(lambda: record(journal, objective, took, result))
     if watch:
         watch(trial, result)
     return result

@@ -1,4 +1,4 @@
-"""Settings under `policy:` that belong to the campaign and not to the policy: batch size, exploration, approval, deadline."""
+"""Settings under `policy:` that belong to the campaign and not to the policy: batch, exploration, approval, deadline, dispatch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 from discover.errors import InvalidInput, Problem
 
@@ -18,12 +18,15 @@ class Terms:
     batch: how many candidates an unattended iteration proposes. explore: share of each batch that is drawn at random, with
     known probability: the unbiased check of calibration and of 'better than random'. require_approval: a person must
     approve a proposal before anybody works on it. deadline_days: after so many days without a result a proposal expires.
+    dispatch: 'here' runs the experiments where the campaign is run, and workers may join; 'workers' only proposes, so that
+    `batch` proposals always wait for them, and each knows what has come in until then.
     """
 
     batch: int = 1
     explore: float = 0.0
     require_approval: bool = False
     deadline_days: float | None = None
+    dispatch: Literal["here", "workers"] = "here"
 
     @classmethod
     def of(cls, policy: Mapping[str, Any]) -> Terms:
@@ -53,6 +56,7 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
         "explore": (_share, "must be a share, from 0 to 1"),
         "require_approval": (lambda v: isinstance(v, bool), "must be true or false"),
         "deadline_days": (_days, "must be a number of days above 0"),
+        "dispatch": (lambda v: v in ("here", "workers"), "must be 'here' or 'workers'"),
     }
     return [
         Problem(message, column=key, value=given[key])
@@ -82,5 +86,6 @@ SCHEMA = {
     "explore": {"type": "number", "minimum": 0, "maximum": 1, "title": "Explore"},
     "require_approval": {"type": "boolean", "title": "Require approval"},
     "deadline_days": {"type": ["number", "null"], "exclusiveMinimum": 0, "title": "Deadline days"},
+    "dispatch": {"enum": ["here", "workers"], "title": "Dispatch"},
 }
 """JSON Schema of the terms, for editors."""
