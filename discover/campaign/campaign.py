@@ -240,6 +240,11 @@ class Campaign(Reader):
         """Write a remark into the log."""
         self._mark("noted", {"text": text})
 
+    def note_once(self, text: str) -> None:
+        """Write a remark into the log, unless one of the last says the same: what goes on for weeks is said once."""
+        if text not in (known for _, _, known in self.ledger.notes[-20:]):
+            self.note(text)
+
     def stop(self, reason: str) -> None:
         """Record that a stopping rule's advice was followed; the next `ask` begins anew."""
         self._mark("stopped", {"reason": reason})

@@ -33,6 +33,7 @@ class Status:
     in_hand: int
     workers: list[str]
     excluded: int
+    gone: int
     iterations: int
     best: dict[str, Any] | None
     verdict: str
@@ -52,6 +53,8 @@ class Status:
         ]
         if self.workers:
             lines.append(f"at work     {', '.join(self.workers)}: {self.in_hand} in hand")
+        if self.gone:
+            lines.append(f"withdrawn   {self.gone} by the source of the candidates")
         if self.excluded:
             lines.append(f"excluded    {self.excluded}")
         if self.best:
@@ -90,7 +93,7 @@ def status_of(
     return Status(
         campaign=name,
         objective=repr(objective)[len("Objective(") : -1],
-        candidates=len(pool),
+        candidates=len(pool) - len(ledger.former),
         available=len(pool) - blocked,
         experiments=ledger.started,
         budget=ledger.definition["budget"].get("experiments"),
@@ -103,6 +106,7 @@ def status_of(
         in_hand=len(in_hand),
         workers=sorted({workers[pid] for pid in in_hand}),
         excluded=len(ledger.excluded),
+        gone=len(ledger.gone),
         iterations=len(ledger.iterations),
         best={str(k): v for k, v in best[lead].iloc[0].items()} if len(best) else None,
         verdict=verdicts[-1] if verdicts else "",

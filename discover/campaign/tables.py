@@ -32,7 +32,7 @@ def batch_frame(
     for trial in trials:
         proposal = trial.proposal
         values = proposal.candidate.values if proposal.candidate else {}
-        record: dict[str, Any] = {"proposal_id": proposal.proposal_id, pool.id: proposal.candidate_id}
+        record: dict[str, Any] = {"proposal_id": proposal.proposal_id, pool.id: trial.candidate_id}
         record |= {column: values.get(column) for column in own}
         for target, mean, std in predicted_columns(objective):
             prediction = proposal.predicted.get(target)
@@ -55,7 +55,7 @@ def proposals_frame(
         proposal = trial.proposal
         record: dict[str, Any] = {
             "proposal_id": proposal.proposal_id,
-            id_name: proposal.candidate_id,
+            id_name: trial.candidate_id,
             "iteration": trial.iteration,
             "rank": proposal.rank,
             "policy": proposal.policy,

@@ -120,17 +120,24 @@ class MaterialsProject:
         the service cannot be reached, the newest snapshot of the query is returned with an `OlderSnapshot` warning;
         with `refresh` or without such a snapshot this is an error. fields: columns needed beyond those configured.
         """
+        try:
+            return self.latest(fields, refresh=refresh, progress=progress)
+        except (SourceUnavailable, MissingKey) as error:
+            older = None if refresh else self.newest(fields)
+            if older is None:
+                raise
+            warnings.warn(OlderSnapshot(older, error), stacklevel=2)
+            return older
+
+    def latest(
+        self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None
+    ) -> Snapshot:
+        """What the service has now, as `pull`, but never an older snapshot. SourceError where it cannot be reached."""
         request = self._request(fields)
         key = None
         try:
             key = find_key()
             return self._pull(request, key, refresh, progress)
-        except (SourceUnavailable, MissingKey) as error:
-            older = None if refresh else self._newest(request)
-            if older is None:
-                raise _without_key(error, key) from None
-            warnings.warn(OlderSnapshot(older, _without_key(error, key)), stacklevel=2)
-            return older
         except InvalidInput:
             raise
         except SourceError as error:

@@ -14,6 +14,7 @@ from discover.campaign import Campaign, terms
 from discover.campaign.creating import redefine
 from discover.campaign.places import named_place
 from discover.campaign.settings import definition_of, differences, fixed
+from discover.candidates.difference import Difference
 from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
@@ -21,7 +22,15 @@ from discover.definition.checking import Checker
 from discover.definition.checks import check
 from discover.definition.descriptors import read_descriptors
 from discover.definition.model import CampaignModel, ColumnFeature
-from discover.errors import CampaignNotFound, InvalidDefinition, InvalidInput, Problem, nearest
+from discover.errors import (
+    CampaignNotFound,
+    IntegrityError,
+    InvalidDefinition,
+    InvalidInput,
+    Problem,
+    SourceError,
+    nearest,
+)
 from discover.objective import Objective
 from discover.protocols import CandidateSource, Experiment, Progress
 from discover.store.database import exists, files_of, shown
@@ -51,6 +60,7 @@ class Definition:
     answers: Path | None
     store: str = field(repr=False)  # it may hold a password
     snapshots: Place | None = None
+    refreshes: bool = True
     lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -88,6 +98,25 @@ class Definition:
         find = getattr(source, "newest", None)
         found: Snapshot | None = find(self.needed) if find else None
         return found
+
+    def refresh(self, campaign: Campaign, *, progress: Progress | None = None) -> Difference:
+        """Ask the source what it has now, and let the campaign take over the difference; nothing is written without one.
+
+        SourceError where the source cannot be asked (an older snapshot does not count as now), InvalidInput where its
+        candidates cannot be used any more: the campaign goes on with those that it has, and a note in its log says so.
+        """
+        try:
+            source = self._located(campaign.files)
+            latest = getattr(source, "latest", None)
+            snapshot = (
+                latest(self.needed, progress=progress)
+                if latest
+                else source.pull(self.needed, refresh=True, progress=progress)
+            )
+            return campaign.update_candidates(self.pool(snapshot), reason=_pulled(snapshot), progress=progress)
+        except (SourceError, InvalidInput, IntegrityError) as error:
+            campaign.note_once(f"the candidates are those of before, for they could not be pulled anew: {error}")
+            raise
 
     def _located(self, files: Path) -> CandidateSource:
         """The source, bound to this file's folder, the store's files, and the place of snapshots that is named."""
@@ -216,6 +245,11 @@ class Definition:
 _BEGINS = "'discover run' or 'ask' begins it"
 
 
+def _pulled(snapshot: Snapshot) -> str:
+    told = (snapshot.manifest.get(key) for key in ("source", "database_version", "retrieved_at", "file_modified"))
+    return f"pulled from {', '.join(str(part) for part in told if part)}"
+
+
 def _noted(change: Sequence[str]) -> str:
     return (
         f"the file differs from the campaign, which goes on as it stands ({'; '.join(change)}); "
@@ -263,6 +297,7 @@ def load(path: Path | str) -> Definition:
         answers=path.resolve().parent / model.answers if model.answers else None,
         store=_store(path.resolve(), model),
         snapshots=snapshots,
+        refreshes=model.refresh == "each-run",
         lines=checker.lines,
     )
 

@@ -100,6 +100,9 @@ class CampaignModel(_Strict):
     seed: Annotated[int, Field(ge=0)] = 0
     answers: str | None = Field(None, description="a folder with every candidate's answer, read by the report alone")
     store: str | None = Field(None, description="a store's URL; relative paths start at this file")
+    refresh: Literal["each-run", "never"] = Field(
+        "each-run", description="whether a scheduled iteration pulls the candidates again and takes over the difference"
+    )
     snapshots: str | None = Field(
         None,
         description="where candidates are kept, if not beside the store: a folder (relative to this file) or an fsspec URL",

@@ -134,7 +134,7 @@ def loaded(body: dict[str, Any], load: Load | None) -> Ledger:
 
 
 PLAIN = (
-    *("seq", "definition", "definition_hash", "pool", "pools", "gone", "former", "excluded", "notes", "stopped", "started", "cost", "unfailed"),
+    *("seq", "definition", "definition_hash", "pool", "pools", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed"),
 )  # fmt: skip
 TRIAL = tuple(f.name for f in fields(Trial) if f.name not in ("values", "failures", "_load", "_proposal"))
 ITERATION = tuple(f.name for f in fields(Iteration) if not f.name.startswith("_"))

@@ -25,6 +25,7 @@ class Ledger:
         self.pools: list[str] = []
         self.gone: dict[str, str] = {}
         self.former: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
         self.targets: tuple[str, ...] = ()
         self.trials: dict[str, Trial] = {}
         self.by_candidate: dict[str, list[Trial]] = defaultdict(list)
@@ -110,6 +111,7 @@ class Ledger:
         for candidate, one in body["superseded"].items():
             self._rename(candidate, one["kept_as"])
             self.former[one["kept_as"]] = candidate
+            self.versions[candidate] = self.versions.get(candidate, 1) + 1
         if body["added"] or body["returned"] or body["superseded"]:
             self.stopped = None
 
