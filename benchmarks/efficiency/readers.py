@@ -140,15 +140,22 @@ def _band_gap(one: Entry, data: Path) -> Pool:
 
 
 def _structures(
-    one: Entry, formulas: list[str], structures: list[Any], target: list[float], remarks: tuple[str, ...]
+    one: Entry,
+    formulas: list[str],
+    structures: list[Any],
+    target: list[float],
+    groups: list[int] | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> Pool:
-    """A pool of structures; those written alike are one candidate."""
+    """A pool of structures; those written alike are one candidate. groups: numbers of space groups, found where not given."""
     import pandas as pd
 
-    frame = pd.DataFrame({"structure": [json.dumps(s) for s in structures], "formula": formulas, "target": target})
+    texts = [json.dumps(structure) for structure in structures]
+    known = dict(zip(texts, groups, strict=True)) if groups else {}
+    frame = pd.DataFrame({"structure": texts, "formula": formulas, "target": target})
 
     def common(rows: pd.DataFrame) -> tuple[Sequence[str], FloatArray]:
-        shape = encodings.rounded(np.array([_shape(json.loads(text)) for text in rows["structure"]]))
+        shape = encodings.rounded(np.array([_shape(text, known.get(text)) for text in rows["structure"]]))
         names = [*encodings.composition_names(), "volume_per_atom", "density", "sites", "space_group"]
         return names, np.hstack([encodings.compositions(rows["formula"].tolist()), shape])
 
@@ -156,16 +163,17 @@ def _structures(
     return _pool(one, frame, inputs, "target", "maximize", common=common, remarks=remarks)
 
 
-def _shape(body: Any) -> list[float]:
+def _shape(text: str, group: int | None) -> list[float]:
     """Volume per atom, density, number of sites, and of the space group (0 where it is not found)."""
     from pymatgen.core import Structure
-    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer, SymmetryUndeterminedError
 
-    structure = Structure.from_dict(body)
-    try:
-        group = SpacegroupAnalyzer(structure).get_space_group_number()
-    except Exception:
-        group = 0
+    structure = Structure.from_dict(json.loads(text))
+    if group is None:
+        try:
+            group = SpacegroupAnalyzer(structure).get_space_group_number()
+        except SymmetryUndeterminedError:
+            group = 0
     return [structure.volume / len(structure), float(structure.density), float(len(structure)), float(group)]
 
 
@@ -173,7 +181,7 @@ def _elastic(one: Entry, data: Path) -> Pool:
     body = json.loads((data / "mp_elastic_2015" / "elastic_tensor_2015_cleaned.json").read_text())
     place = {name: body["columns"].index(name) for name in ("structure", "formula", "K_VRH")}
     structures, formulas, target = ([row[place[name]] for row in body["data"]] for name in place)
-    return _structures(one, formulas, structures, target, ())
+    return _structures(one, formulas, structures, target)
 
 
 def _dielectric(one: Entry, data: Path) -> Pool:
@@ -182,9 +190,8 @@ def _dielectric(one: Entry, data: Path) -> Pool:
     rows = sorted((row for row, n in body["n"].items() if n <= 10.0), key=int)
     formulas = [body["formula"][row].replace(" ", "") for row in rows]
     remarks = (f"{len(body['n']) - len(rows)} refractive indices above 10 dropped",)
-    return _structures(
-        one, formulas, [body["structure"][row] for row in rows], [body["n"][row] for row in rows], remarks
-    )
+    structures, target, groups = ([body[name][row] for row in rows] for name in ("structure", "n", "spg_num"))
+    return _structures(one, formulas, structures, target, groups, remarks)
 
 
 def _perovskites_chgnet(one: Entry, data: Path) -> Pool:
