@@ -1,0 +1,131 @@
+"""Campaigns whose experiments somebody else makes: what a flow, a command line and a notebook call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import pandas as pd
+
+from discover.campaign.campaign import Campaign
+from discover.campaign.iterating import KEY, room
+from discover.campaign.outside import collect_outside, dispatch_outside, vacancies
+from discover.campaign.running import check_experiment
+from discover.errors import InvalidInput, Unsupported
+from discover.protocols import OutsideExperiment
+from discover.store.trials import Iteration
+
+if TYPE_CHECKING:
+    from discover.experiment.inbox import Sheet
+
+
+@runtime_checkable
+class BringsSheets(Protocol):
+    """An outside experiment whose results come in as sheets of rows, not by key."""
+
+    def incoming(self, id_name: str) -> Iterator[Sheet]:
+        """Sheets that came in, one by one."""
+        ...
+
+    def settle(self, sheet: Sheet, became: pd.DataFrame) -> Path | None:
+        """Put a sheet away once its good rows are committed; where its bad rows wait, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Told:
+    """A sheet that came in: what its rows became, where the bad ones wait, and all of it in words."""
+
+    path: Path
+    became: pd.DataFrame
+    quarantine: Path | None
+    report: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What came in: results by key, and sheets."""
+
+    results: int = 0
+    sheets: tuple[Told, ...] = ()
+
+
+def outside(experiment: Any) -> OutsideExperiment:
+    """The experiment, or Unsupported where nobody outside makes it."""
+    if not isinstance(experiment, OutsideExperiment):
+        raise Unsupported(
+            "nothing is handed over in this campaign: its experiment is not of a kind such as 'command' or 'laboratory'"
+        )
+    return experiment
+
+
+def dispatch(campaign: Campaign, experiment: OutsideExperiment, limit: int | None = None) -> int:
+    """Hand over what is proposed, approved or to be retried; how many. Hold the campaign's lease.
+
+    limit: how many attempts may be begun. NotHandedOver if the outside did not take some; those keep their keys, and the
+    next dispatch hands them over.
+    """
+    check_experiment(experiment, campaign.objective, campaign.pool)  # type: ignore[arg-type]
+    return dispatch_outside(campaign._journal, campaign.objective, experiment, limit)
+
+
+def collect(
+    campaign: Campaign, experiment: OutsideExperiment, say: Callable[[str], Any] = lambda report: None
+) -> Collected:
+    """Commit what has come in, by key and by sheet, and close what is past its deadline. Hold the campaign's lease.
+
+    say: told of every sheet what its rows became.
+    """
+    results = collect_outside(campaign._journal, campaign.objective, experiment)
+    sheets = []
+    if isinstance(experiment, BringsSheets):
+        for told in collect_sheets(experiment, campaign.id_name, lambda frame: campaign.tell(frame, partial=True)):
+            say(told.report)
+            sheets.append(told)
+    campaign.expire()
+    return Collected(results, tuple(sheets))
+
+
+def collect_sheets(
+    experiment: BringsSheets, id_name: str, tell: Callable[[pd.DataFrame], pd.DataFrame]
+) -> Iterator[Told]:
+    """Tell the sheets that came in, one by one: good rows are committed, then the sheet is put away.
+
+    tell: commits the good rows of a frame and returns what each row became. A sheet that was told and not put away is told
+    again the next time; that is no harm.
+    """
+    for sheet in experiment.incoming(id_name):
+        became = pd.DataFrame(columns=["row", "proposal_id", "became", "remark"])
+        if len(sheet.frame):
+            try:
+                became = tell(sheet.frame)
+            except InvalidInput as error:  # of the columns, and so of every row
+                why = "; ".join(str(problem) for problem in error.problems)
+                became = pd.DataFrame([{"row": row, "became": "refused", "remark": why} for row in sheet.frame.index])
+        waits = experiment.settle(sheet, became)
+        yield Told(sheet.path, became, waits, sheet.report(became, waits))
+
+
+def propose_more(campaign: Campaign, experiment: OutsideExperiment, budget: int | None = None) -> Iteration | None:
+    """The next batch, as large as what is not out allows (`vacancies`); None where nothing is to be proposed now."""
+    free, left = vacancies(campaign.ledger, experiment, campaign.batch_size), room(campaign, budget)
+    size = free if left is None else min(free, left - _waiting(campaign))
+    if size <= 0:
+        return None
+    number = 1 + sum(1 for i in campaign.ledger.iterations if i.key and i.key.startswith(KEY.format("")))
+    return campaign._ask(size, KEY.format(number))
+
+
+def _waiting(campaign: Campaign) -> int:
+    """Proposals that will count as experiments once they are handed over."""
+    return sum(1 for trial in campaign.ledger.pending() if not trial.attempts)
+
+
+def under_way(campaign: Campaign) -> str:
+    """What is expected, in words."""
+    counts: dict[str, int] = {}
+    for trial in campaign.ledger.pending():
+        counts[trial.state.value] = counts.get(trial.state.value, 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing is under way"
