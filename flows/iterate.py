@@ -1,4 +1,4 @@
-"""One short iteration, for schedules: collect, learn, propose, dispatch, stop.
+"""One short iteration, for schedules: pull the difference from the source, collect, learn, propose, dispatch, stop.
 
 A run that finds its campaign being run by another process is no failure: it ends as 'Skipped' and says by whom. What it
 would have done, the other one does.
@@ -16,26 +16,28 @@ from prefect import flow, runtime  # noqa: E402
 from prefect.states import Completed, State  # noqa: E402
 
 from discover import Campaign  # noqa: E402
-from discover.campaign.iterating import advise, room  # noqa: E402
+from discover.campaign.iterating import advise, room, vacancies  # noqa: E402
 from discover.errors import LeaseHeld  # noqa: E402
 from discover.protocols import Experiment  # noqa: E402
-from flows import steps  # noqa: E402
+from flows import spread, steps  # noqa: E402
 
 SKIPPED = "Skipped"
 """The name of the state in which a run ends that was not needed."""
 
 
-@flow(name="iterate", flow_run_name="iterate {file}", persist_result=False)
+@flow(name="iterate", flow_run_name="iterate {file}", persist_result=False, task_runner=spread.task_runner())
 def iterate(
     file: str, store: str | None = None, budget: int | None = None, accept_changes: bool = False
 ) -> State[dict[str, Any]]:
     """One iteration of a campaign file. Returns its status."""
     if runtime.deployment.id is not None:
         environment.outlive_the_worker()
-    _, campaign, experiment = steps.open_campaign(file, store, accept_changes)
+    definition, campaign, experiment = steps.open_campaign(file, store, accept_changes)
     try:
         with campaign.held():
-            once(campaign, experiment, budget)
+            if definition.refreshes:
+                steps.take_over(definition, campaign)
+            once(campaign, experiment, budget, spread.Spread(file, store))
     except LeaseHeld as busy:
         steps.announce(f"{SKIPPED}: {busy}")
         return Completed(name=SKIPPED, message=f"{SKIPPED}: {busy}", data=campaign.status().to_dict())
@@ -46,16 +48,31 @@ def iterate(
     )
 
 
-def once(campaign: Campaign, experiment: Experiment | None, budget: int | None) -> bool:
-    """Collect, then one batch; whether the campaign may go on. Called inside a flow, under the campaign's lease."""
-    steps.collect(campaign, experiment, room(campaign, budget))
+def once(
+    campaign: Campaign, experiment: Experiment | None, budget: int | None, where: spread.Spread, *, wait: bool = False
+) -> bool:
+    """Collect, then one batch; whether the campaign may go on. Called inside a flow, under the campaign's lease.
+
+    Where workers run the experiments (`dispatch: workers`), nothing is run here. wait: for workers that have joined.
+    """
+    mine = None if campaign.by_workers else experiment
+    if mine is not None and spread.address():
+        where.run(campaign, room(campaign, budget), steps.announce)
+    else:
+        steps.collect(campaign, mine, room(campaign, budget), wait)
     advice = advise(campaign, budget)
+    if campaign.by_workers and not advice.stop and not vacancies(campaign, budget):
+        steps.announce("enough is proposed for the workers; this one proposes nothing")
+        return True
     number = None if advice.stop else steps.propose(campaign, budget)
     if number is None:
         if campaign.ledger.stopped is None:
             campaign.stop(advice.evidence)
         steps.announce(steps.explain(advice))
         return False
-    ran = steps.dispatch(campaign, experiment, number, room(campaign, budget))
+    if mine is not None and spread.address():
+        ran = where.run(campaign, room(campaign, budget), steps.announce)
+    else:
+        ran = steps.dispatch(campaign, mine, number, room(campaign, budget), wait)
     steps.announce(steps.publish(campaign, number).line)
-    return ran > 0 or experiment is None
+    return ran > 0 or mine is None

@@ -17,8 +17,9 @@ from prefect.cache_policies import NO_CACHE
 
 from discover import Campaign
 from discover.campaign.iterating import Summary, propose_next, summarise
+from discover.candidates.difference import Difference
 from discover.definition import Definition, load
-from discover.errors import SourceUnavailable
+from discover.errors import IntegrityError, InvalidInput, SourceError, SourceUnavailable
 from discover.protocols import Advice, Experiment
 from discover.report.console import progress, watching
 
@@ -54,13 +55,28 @@ def open_campaign(file: str, store: str | None, accept_changes: bool) -> tuple[D
     return definition, campaign, definition.runner(campaign.files)
 
 
+@task(name="refresh", **PATIENT)
+def refresh(definition: Definition, campaign: Campaign) -> Difference:
+    """Take over what the source of the candidates has now: new, changed, withdrawn or back."""
+    with progress("candidates") as show:
+        return definition.refresh(campaign, progress=show)
+
+
+def take_over(definition: Definition, campaign: Campaign) -> None:
+    """Refresh the candidates; where that cannot be, the campaign goes on with those that it has, and its log says so."""
+    try:
+        change = refresh(definition, campaign)
+    except (SourceError, InvalidInput, IntegrityError) as error:
+        announce(f"candidates as before: {error}")
+        return
+    if change:
+        announce(f"candidates: {change!r}")
+
+
 @task(name="collect", **PLAIN)
-def collect(campaign: Campaign, experiment: Experiment | None, limit: int | None) -> int:
+def collect(campaign: Campaign, experiment: Experiment | None, limit: int | None, wait: bool = False) -> int:
     """Finish what is proposed, cut off or to be retried; how many attempts were made."""
-    if experiment is None:
-        return 0
-    with watching(campaign, "unfinished") as watch:
-        return campaign.run_pending(experiment, limit, watch)
+    return _run(campaign, experiment, "unfinished", limit, wait)
 
 
 @task(name="learn and propose", **PLAIN, timeout_seconds=3600)
@@ -71,12 +87,21 @@ def propose(campaign: Campaign, budget: int | None) -> int | None:
 
 
 @task(name="dispatch", **PLAIN)
-def dispatch(campaign: Campaign, experiment: Experiment | None, number: int, limit: int | None) -> int:
+def dispatch(
+    campaign: Campaign, experiment: Experiment | None, number: int, limit: int | None, wait: bool = False
+) -> int:
     """Run the batch; each result is committed before the next experiment begins."""
+    return _run(campaign, experiment, f"iteration {number}", limit, wait)
+
+
+def _run(campaign: Campaign, experiment: Experiment | None, what: str, limit: int | None, wait: bool) -> int:
+    """How many experiments were made, here or by workers that have joined."""
     if experiment is None:
         return 0
-    with watching(campaign, f"iteration {number}") as watch:
-        return campaign.run_pending(experiment, limit, watch)
+    before = campaign.ledger.started
+    with watching(campaign, what) as watch:
+        ran = campaign.run_pending(experiment, limit, watch, wait=wait)
+    return max(ran, campaign.ledger.started - before)
 
 
 @task(name="publish", **PLAIN, retries=1, timeout_seconds=60)
