@@ -8,13 +8,14 @@ environment.prepare()
 
 from prefect import flow  # noqa: E402
 
+from discover.campaign.iterating import wait_for_vacancy  # noqa: E402
 from discover.report import report  # noqa: E402
 from discover.report.terminal import table_text  # noqa: E402
-from flows import steps  # noqa: E402
+from flows import spread, steps  # noqa: E402
 from flows.iterate import once  # noqa: E402
 
 
-@flow(name="campaign", flow_run_name="campaign {file}", persist_result=False)
+@flow(name="campaign", flow_run_name="campaign {file}", persist_result=False, task_runner=spread.task_runner())
 def campaign(
     file: str,
     store: str | None = None,
@@ -27,12 +28,15 @@ def campaign(
     A run that was cut off is continued: what is committed is kept, what was in flight is repeated.
     """
     definition, opened, experiment = steps.open_campaign(file, store, accept_changes)
+    where = spread.Spread(file, store)
     with opened.held():
         done = 0
-        while (iterations is None or done < iterations) and once(opened, experiment, budget):
+        while (iterations is None or done < iterations) and once(opened, experiment, budget, where, wait=True):
             done += 1
             if experiment is None:
                 break  # someone else finds out: the next run collects what was told
+            if opened.by_workers:
+                wait_for_vacancy(opened, budget)
     if experiment is not None:
         steps.announce(experiment.describe().get("method", ""))
     steps.announce(table_text(steps.short(opened)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -307,13 +307,15 @@ class Campaign(Reader):
         worker: str = "",
         *,
         wait: bool = False,
+        only: Collection[str] | None = None,
     ) -> int:
         """Run what is cut off, approved or to be retried and what no other worker has; how many attempts ran here.
 
         limit: how many attempts may be begun, by whomever. wait: until other workers are done with what they have in hand.
+        only: none but these proposals. To do it twice, at once or in turn, does nothing twice.
         """
         runner = self._experiment(experiment)
-        return run_pending(self._journal, self.objective, runner, limit, watch, worker, wait=wait)
+        return run_pending(self._journal, self.objective, runner, limit, watch, worker, wait=wait, only=only)
 
     @contextmanager
     def held(self) -> Iterator[Lease]:

@@ -84,9 +84,9 @@ def holders(journal: Journal) -> dict[str, str]:
     return {pid: worker_of(lease) for pid, lease in claimed(journal.log, journal.name).items()}
 
 
-def held_elsewhere(journal: Journal) -> dict[str, str]:
-    """Workable proposals that another process has in hand: proposal to worker."""
-    open_ = {trial.proposal_id for trial in workable(journal.refresh())}
+def held_elsewhere(journal: Journal, only: Collection[str] | None = None) -> dict[str, str]:
+    """Workable proposals, or those of some, that another process has in hand: proposal to worker."""
+    open_ = set(_ids(journal.refresh(), True, only))
     leases = claimed(journal.log, journal.name)
     mine = holder_name()
     return {

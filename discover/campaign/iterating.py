@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from discover.campaign.campaign import Campaign
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import Advice
+from discover.store.life import State
 from discover.store.trials import Iteration
 
 KEY = "iteration-{}"
@@ -39,15 +41,31 @@ def advise(campaign: Campaign, budget: int | None = None) -> Advice:
     rules = [Exhausted()] + ([Budget(limit)] if limit is not None else [])
     view = campaign.view()
     advices = [rule.advise(view, campaign.spending) for rule in rules]
+    if again := sum(trial.state is State.RETRYABLE for trial in campaign.ledger.pending()):
+        advices[0] = Advice(False, f"{again} failed experiments are to be tried again", advices[0].numbers)
     return next((advice for advice in advices if advice.stop), advices[-1])
+
+
+def vacancies(campaign: Campaign, budget: int | None = None) -> int:
+    """How many proposals workers lack: a batch, less what nobody has begun yet, within the budget."""
+    queued = sum(1 for trial in campaign.ledger.pending() if trial.runnable or trial.state is State.PROPOSED)
+    left = room(campaign, budget)
+    return max(0, min(campaign.batch_size, campaign.batch_size if left is None else left) - queued)
+
+
+def wait_for_vacancy(campaign: Campaign, budget: int | None = None, pause: float = 1.0) -> None:
+    """Return when workers need further proposals, or when they have finished everything."""
+    while campaign.ledger.pending() and not vacancies(campaign, budget):
+        time.sleep(pause)
 
 
 def propose_next(campaign: Campaign, budget: int | None = None) -> Iteration | None:
     """The next batch, under a key that a restart finds again; None where no experiment may be started any more.
 
-    A batch that was proposed and not finished is finished first: its key is asked for again.
+    A batch that was proposed and not finished is finished first: its key is asked for again. Where workers run the
+    experiments, the batch is only as large as what they lack.
     """
-    left = room(campaign, budget)
+    left = vacancies(campaign, budget) if campaign.by_workers else room(campaign, budget)
     if left == 0:
         return None
     number = 1 + sum(1 for i in campaign.ledger.iterations if i.key and i.key.startswith(KEY.format("")))

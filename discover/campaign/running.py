@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -132,21 +132,22 @@ def run_pending(
     worker: str = "",
     *,
     wait: bool = False,
+    only: Collection[str] | None = None,
 ) -> int:
     """Run what is cut off, approved or to be retried and what nobody else works on, oldest first; how many attempts ran here.
 
     limit: how many attempts may be begun, by whomever; one that was begun before and cut off is repeated whatever the limit.
-    wait: until others have finished, or given back, what they have in hand.
+    wait: until other processes have finished, or given back, what they have in hand. only: no other proposals than these.
     """
     ran = 0
     ceiling = None if limit is None else journal.refresh().started + limit
     while True:
         may_begin = ceiling is None or journal.refresh().started < ceiling
-        taken = take(journal, 1, worker=worker, may_begin=may_begin)
+        taken = take(journal, 1, worker=worker, may_begin=may_begin, only=only)
         if taken:
             with in_hand(journal, taken[0]) as lease:
                 ran += run_one(journal, objective, experiment, lease, ceiling=ceiling, watch=watch) is not None
-        elif not (wait and held_elsewhere(journal)):
+        elif not (wait and held_elsewhere(journal, only)):
             return ran
         else:
             time.sleep(PAUSE_SECONDS)

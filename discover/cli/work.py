@@ -118,8 +118,7 @@ def _several(
         line += ["--forever"] if patience == math.inf else ["--wait", str(patience)]
         line += [] if share is None else ["--limit", str(share)]
         commands.append(line + (["--worker", f"{worker}-{place}"] if worker else []))
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ} | ({"DISCOVER_STORE": store} if store else {})
+    environment = dict(os.environ) | ({"DISCOVER_STORE": store} if store else {})
     all_ = Jobs(commands, environment, lambda line: typer.echo(line, err=True))
     with stopped_by_signals(all_.stop, all_.end, grace + 5) as stopped:
         code = all_.run()
