@@ -1,0 +1,388 @@
+"""Experiments that somebody else makes: nothing is handed over twice, nothing that came in is lost."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from discover import Campaign, CandidatePool, Objective
+from discover.campaign.collecting import collect, dispatch, outside, propose_more, under_way
+from discover.campaign.outside import NotHandedOver
+from discover.errors import DiscoverError, ExperimentFailed, IllegalTransition, Unsupported
+from discover.protocols import Handle, Proposal, Result, Value
+from discover.store.life import State
+from tests.campaign.cut_off import BOUNDARIES, UNCLEAR, batch_queue
+from tests.experiment.test_command import queue
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """An outside system in memory, which can be told to misbehave."""
+
+    together: bool = False
+    knows: bool = True
+    has: dict[str, Proposal] = field(default_factory=dict)
+    asked: list[list[str]] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+    trouble: list[Exception] = field(default_factory=list)
+
+    requires = ()
+    deterministic = True
+
+    @property
+    def targets(self) -> Mapping[str, str]:
+        return {"energy": "eV"}
+
+    def located(self, base: Path, files: Path) -> Outside:
+        return self
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"method": "in memory"}
+
+    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Handle]:
+        self.asked.append(list(work))
+        if self.trouble:
+            raise self.trouble.pop(0)
+        assert not set(work) & set(self.has), "handed over twice"
+        self.has.update(work)
+        return {key: {"job": key} for key in work}
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Handle] | None:
+        return {key: {"job": key} for key in keys if key in self.has} if self.knows else None
+
+    def collect(self, handles: Mapping[str, Handle]) -> Mapping[str, Result]:
+        return {key: result for key, result in self.results.items() if key in handles}
+
+    def finish(self, *keys: str) -> None:
+        """Let these jobs end: energy is the candidate's x."""
+        for key in keys:
+            candidate = self.has[key].candidate
+            assert candidate is not None
+            self.results[key] = Result("measured", {"energy": Value(candidate.values["x"])}, raw={"file": key})
+
+
+@pytest.fixture
+def make(store_url: str) -> Callable[..., Campaign]:
+    def make(**more: Any) -> Campaign:
+        rng = np.random.default_rng(0)
+        frame = pd.DataFrame({"sample": [f"s{i:02d}" for i in range(12)], "x": rng.random(12)})
+        pool = CandidatePool.from_frame(frame, id="sample", features=["x"])
+        options: dict[str, Any] = {"policy": "random", **more}
+        return Campaign.create("c", objective=Objective("energy", "minimize", unit="eV"), candidates=pool, store=store_url, **options)  # fmt: skip
+
+    return make
+
+
+def states(campaign: Campaign) -> Counter[str]:
+    return Counter(trial.state.value for trial in campaign.ledger.trials.values())
+
+
+def test_handed_over_collected_and_told_once(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    campaign.ask(3)
+    assert dispatch(campaign, there) == 3
+    assert dispatch(campaign, there) == 0
+    assert [len(keys) for keys in there.asked] == [1, 1, 1]
+    assert states(campaign) == {"submitted": 3}
+    assert under_way(campaign) == "3 submitted"
+    assert collect(campaign, there).results == 0
+    keys = sorted(there.has)
+    there.finish(*keys[:2])
+    assert collect(campaign, there).results == 2
+    assert collect(campaign, there).results == 0
+    assert len(campaign.observations) == 2
+    assert campaign.spending.experiments == 3
+    observation = next(iter(campaign.ledger.observations.values()))
+    assert observation.raw == {"file": f"{observation.proposal_id}.1"}
+    there.finish(keys[2])
+    collect(campaign, there)
+    assert states(campaign) == {"measured": 3}
+
+
+def test_what_goes_out_together(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside(together=True)
+    campaign.ask(4)
+    assert dispatch(campaign, there, 3) == 3
+    assert [len(keys) for keys in there.asked] == [3]
+    assert dispatch(campaign, there, 0) == 0
+    assert dispatch(campaign, there) == 1
+
+
+def test_only_what_may_be_handed_over(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(policy={"kind": "random", "require_approval": True}), Outside()
+    batch = campaign.ask(3)
+    assert dispatch(campaign, there) == 0
+    campaign.approve(list(batch["proposal_id"])[:2])
+    campaign.exclude(batch["sample"].iloc[0], reason="toxic")
+    assert dispatch(campaign, there) == 1
+    assert [p.candidate_id for p in there.has.values()] == [batch["sample"].iloc[1]]
+
+
+def test_a_failure_is_retried_under_a_new_key(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    pid = campaign.ask(1)["proposal_id"].iloc[0]
+    for attempt in (1, 2, 3):
+        assert dispatch(campaign, there) == 1
+        assert list(there.has)[-1] == f"{pid}.{attempt}"
+        there.results[f"{pid}.{attempt}"] = Result("failed", reason="node died", retryable=True)
+        assert collect(campaign, there).results == 1
+    assert states(campaign) == {"failed": 1}
+    assert dispatch(campaign, there) == 0
+    assert collect(campaign, there).results == 0
+
+
+def test_a_late_result_is_accepted(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    batch = campaign.ask(2)
+    dispatch(campaign, there)
+    campaign.withdraw(list(batch["proposal_id"]), reason="changed our minds")
+    assert states(campaign) == {"withdrawn": 2}
+    first, second = sorted(there.has)
+    there.finish(first)
+    there.results[second] = Result("failed", reason="cancelled", retryable=True)
+    assert collect(campaign, there).results == 2
+    assert states(campaign)["measured"] == 1
+    assert collect(campaign, there).results == 0
+    assert dispatch(campaign, there) == 0
+
+
+def test_a_person_was_quicker(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    batch = campaign.ask(1)
+    dispatch(campaign, there)
+    campaign.tell(batch.assign(energy=5.0))
+    there.finish(*there.has)
+    collect(campaign, there)
+    assert campaign.observations.set_index("proposal_id")["energy"][batch["proposal_id"].iloc[0]] == 5.0
+
+
+def test_what_the_outside_refuses_now_keeps_its_key(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    campaign.ask(2)
+    there.trouble.extend([ExperimentFailed("queue down", retryable=True)] * 2)
+    with pytest.raises(NotHandedOver, match="queue down; the next run tries again"):
+        dispatch(campaign, there)
+    assert states(campaign) == {"submitted": 2}
+    assert dispatch(campaign, there) == 2
+    assert sorted(there.has) == sorted({key for keys in there.asked for key in keys})
+    assert all(key.endswith(".1") for key in there.has)
+    assert campaign.spending.experiments == 2
+
+
+def test_an_outside_that_knows_nothing_is_written_down_at_once(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside(knows=False)
+    campaign.ask(1)
+    there.trouble.append(ExperimentFailed("queue down", retryable=True))
+    with pytest.raises(NotHandedOver):
+        dispatch(campaign, there)
+    assert states(campaign) == {"proposed": 1}
+    assert campaign.spending.experiments == 0
+    assert dispatch(campaign, there) == 1
+
+
+def test_one_that_cannot_be_handed_over_fails_for_good(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    campaign.ask(2)
+    there.trouble.append(ExperimentFailed("id '-rf' would be read as an option"))
+    assert dispatch(campaign, there) == 1
+    assert states(campaign) == {"failed": 1, "submitted": 1}
+    assert "not handed over: id '-rf'" in campaign.ledger.failures()[0].reason
+
+
+def test_after_some_refusals_the_rest_waits(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    campaign.ask(6)
+    there.trouble.extend([ExperimentFailed("queue down", retryable=True)] * 3)
+    with pytest.raises(NotHandedOver):
+        dispatch(campaign, there)
+    assert states(campaign) == {"submitted": 3, "proposed": 3}
+    assert dispatch(campaign, there) == 6
+
+
+def test_nobody_can_say_so_a_person_is_asked(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside(knows=False)
+    first, second = campaign.ask(2)["proposal_id"]
+    there.trouble.extend([DiscoverError("no answer within 600 s")] * 2)
+    with pytest.raises(NotHandedOver, match="it is not known whether"):
+        dispatch(campaign, there)
+    assert states(campaign) == {"unknown, ask a person": 2}
+    seq = campaign.ledger.seq
+    assert dispatch(campaign, there) == 0
+    assert campaign.ledger.seq == seq  # asked once, and not again every night
+    assert len(there.asked) == 2
+    campaign.settle(first, submitted=True, reason="seen in the queue")
+    campaign.settle(second, submitted=False, reason="the queue never had it")
+    assert states(campaign) == {"submitted": 1, "proposed": 1}
+    there.results[f"{first}.1"] = Result("measured", {"energy": Value(1.0)})
+    assert collect(campaign, there).results == 1
+    assert dispatch(campaign, there) == 1
+    assert list(there.has) == [f"{second}.2"]
+    with pytest.raises(IllegalTransition):
+        campaign.settle(second, submitted=True, reason="no")
+
+
+def test_an_outside_that_can_say_again_answers_in_the_persons_place(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside(knows=False)
+    first, second = campaign.ask(2)["proposal_id"]
+    there.trouble.extend([DiscoverError("no answer")] * 2)
+    with pytest.raises(NotHandedOver):
+        dispatch(campaign, there)
+    there.has[f"{first}.1"] = campaign.ledger.trials[first].proposal
+    again = Outside(has=there.has, asked=there.asked)
+    assert dispatch(campaign, again) == 2
+    assert again.asked[-1] == [f"{second}.1"]
+    assert states(campaign) == {"submitted": 2}
+
+
+def test_two_who_hand_over_at_once(make: Callable[..., Campaign], store_url: str) -> None:
+    """While one is handing over, another one neither takes the same nor asks whether it arrived."""
+    campaign = make()
+    campaign.ask(2)
+    other = Campaign.open("c", store=store_url)
+    seen: list[int] = []
+
+    @dataclass(frozen=True)
+    class Slow(Outside):
+        def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Handle]:
+            seen.append(dispatch(other, Outside(has=self.has, asked=self.asked)))
+            return super().submit(work)
+
+    there = Slow(together=True)
+    assert dispatch(campaign, there) == 2
+    assert seen == [0]
+    assert len(there.asked) == 1
+
+
+def test_how_much_is_out_at_a_time(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(policy={"kind": "random", "batch": 4}, budget={"experiments": 7}), Outside()
+    first = propose_more(campaign, there)
+    assert first is not None
+    assert (first.key, len(first.proposal_ids)) == ("iteration-1", 4)
+    assert propose_more(campaign, there) is None
+    dispatch(campaign, there)
+    there.finish(sorted(there.has)[0])
+    collect(campaign, there)
+    assert propose_more(campaign, Outside(together=True)) is None  # a sheet for one is not worth it
+    second = propose_more(campaign, there)
+    assert second is not None
+    assert (second.key, len(second.proposal_ids)) == ("iteration-2", 1)
+    dispatch(campaign, there)
+    there.finish(*there.has)
+    collect(campaign, there)
+    third = propose_more(campaign, Outside(together=True))
+    assert third is not None
+    assert len(third.proposal_ids) == 2  # of seven, five were begun
+    assert propose_more(campaign, there) is None
+
+
+def test_experiments_of_other_kinds_are_refused(make: Callable[..., Campaign]) -> None:
+    with pytest.raises(Unsupported, match="nothing is handed over"):
+        outside(None)
+    there = Outside()
+    assert outside(there) is there
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "queue"
+    folder.mkdir()
+    return folder
+
+
+def killed(url: str, base: Path, place: Path, boundary: str, lookup: bool) -> None:
+    command = [sys.executable, "-m", "tests.campaign.cut_off", url, str(base), str(place), boundary, str(lookup)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+
+def jobs(place: Path) -> Counter[str]:
+    import json
+
+    lines = (place / "queue.log").read_text().splitlines() if (place / "queue.log").exists() else []
+    return Counter(json.loads(line)["key"] for line in lines)
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_killed_while_handing_over(boundary: str, sqlite_url: str, tmp_path: Path, place: Path) -> None:
+    check_killed(boundary, True, sqlite_url, tmp_path, place)
+
+
+@pytest.mark.parametrize("boundary", ["after its event", *UNCLEAR])
+def test_killed_while_handing_over_to_who_cannot_be_asked(
+    boundary: str, sqlite_url: str, tmp_path: Path, place: Path
+) -> None:
+    check_killed(boundary, False, sqlite_url, tmp_path, place)
+
+
+@pytest.mark.parametrize("boundary", ["after its event", "before the note"])
+def test_killed_while_handing_over_on_postgresql(boundary: str, postgres_url: str, tmp_path: Path, place: Path) -> None:
+    check_killed(boundary, True, postgres_url, tmp_path, place)
+
+
+def check_killed(boundary: str, lookup: bool, url: str, tmp_path: Path, place: Path) -> None:
+    campaign = begun(url)
+    ids = list(campaign.pending["proposal_id"])
+    killed(url, tmp_path, place, boundary, lookup)
+    (place / "delay").unlink(missing_ok=True)
+    there = batch_queue(place, lookup, timeout=20.0).located(tmp_path, campaign.files)
+    unclear = boundary in UNCLEAR and not lookup
+    for _ in range(2):
+        with campaign.held():  # the killed process's lease is taken over at once
+            dispatch(campaign, there)
+    if unclear:
+        assert states(campaign) == {"submitted": 2, "unknown, ask a person": 1}
+        unknown = next(t.proposal_id for t in campaign.ledger.pending() if t.state is State.UNKNOWN)
+        assert set(jobs(place).values()) == {1}
+        campaign.settle(unknown, submitted=f"{unknown}.1" in jobs(place), reason="looked into the queue")
+        dispatch(campaign, there)
+    assert states(campaign) == {"submitted": 3}
+    assert jobs(place) == {f"{pid}.1": 1 for pid in ids}
+    queue(place, "work")
+    assert collect(campaign, there).results == 3
+    assert states(campaign) == {"measured": 3}
+    assert campaign.spending.experiments == 3
+
+
+@pytest.mark.parametrize("boundary", ["before a result's event", "after a result's event"])
+def test_killed_while_collecting(boundary: str, sqlite_url: str, tmp_path: Path, place: Path) -> None:
+    check_collecting(boundary, sqlite_url, tmp_path, place)
+
+
+def test_killed_inside_a_results_transaction(store_url: str, tmp_path: Path, place: Path) -> None:
+    check_collecting("inside a result's transaction", store_url, tmp_path, place)
+
+
+def begun(url: str) -> Campaign:
+    frame = pd.DataFrame({"sample": [f"s{i}" for i in range(8)], "x": np.arange(8.0)})
+    pool = CandidatePool.from_frame(frame, id="sample", features=["x"])
+    objective = Objective("energy", "minimize", unit="eV")
+    campaign = Campaign.create("c", objective=objective, candidates=pool, policy="random", store=url)
+    campaign.ask(3)
+    return campaign
+
+
+def check_collecting(boundary: str, url: str, tmp_path: Path, place: Path) -> None:
+    campaign = begun(url)
+    there = batch_queue(place).located(tmp_path, campaign.files)
+    dispatch(campaign, there)
+    queue(place, "work")
+    killed(url, tmp_path, place, boundary, True)
+    known = len(campaign.ledger.observations)
+    assert known == (2 if boundary.startswith("after") else 1)
+    with campaign.held():
+        assert collect(campaign, there).results == 3 - known
+    assert collect(campaign, there).results == 0
+    assert sorted(campaign.observations["energy"]) == sorted(-x for x in campaign.best(3)["x"])
+    assert len(campaign.observations) == 3
