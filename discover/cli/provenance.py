@@ -102,3 +102,25 @@ def trace(
         print_json(found.to_dict())
     else:
         typer.echo(str(found))
+
+
+@command()
+def replay(
+    file: File,
+    iteration: Annotated[str, typer.Argument(help="its number, or its key")],
+    store: Store = None,
+    json_: AsJson = False,
+) -> None:
+    """Choose an iteration once more from its recorded events and compare bit for bit; exit code 1 if anything differs.
+
+    Example: discover replay campaign.yaml 3
+    """
+    from discover.provenance.replay import replay as again
+
+    found = again(open_campaign(file, store), iteration)
+    if json_:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
+    if found.differences:
+        raise typer.Exit(1)

@@ -149,6 +149,6 @@ def test_the_command_prints_the_chain(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert "kind: table" in done.stdout
     assert json.loads(run("trace", str(file), asked["id"], "--json").stdout)["candidate"]["id"] == asked["id"]
-    wrong = run("trace", str(file), "c99")
+    wrong = run("trace", str(file), "cc8")
     assert wrong.returncode == 1
     assert "did you mean" in wrong.stderr
