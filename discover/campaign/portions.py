@@ -16,7 +16,8 @@ LATEST = 30
 
 def typical_seconds(ledger: Ledger) -> float | None:
     """How long an experiment took of late [s], failures included and what came from a cache not; None before the first."""
-    found = [(o.seq, o.extra) for o in [*ledger.observations.values(), *ledger.failures()]]
+    found = [(o.seq, o.extra) for o in ledger.observations.values()]
+    found += [(failure.seq, failure.extra) for failure in ledger.failures()]
     found.sort(key=lambda one: one[0], reverse=True)
     known = (float(extra["seconds"]) for _, extra in found if "seconds" in extra and not extra.get("cached"))
     latest = list(islice(known, LATEST))
