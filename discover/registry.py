@@ -40,6 +40,17 @@ def options(cls: type) -> tuple[Field[Any], ...]:
     return tuple(field for field in fields(cls) if not field.metadata.get("internal"))
 
 
+def defaults(group: str, kind: str) -> dict[str, Any]:
+    """The options of a kind that have defaults, with them."""
+    found = {}
+    for field in options(load(group, kind)):
+        if field.default is not MISSING:
+            found[field.name] = field.default
+        elif field.default_factory is not MISSING:
+            found[field.name] = field.default_factory()
+    return found
+
+
 def configure(group: str, settings: Mapping[str, Any]) -> Any:
     """An instance of `settings["kind"]` with the other settings as its options, all of them checked.
 

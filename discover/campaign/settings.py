@@ -133,16 +133,35 @@ def definition_of(
     )
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> list[str]:
-    """Every key whose value differs, as 'budget.experiments: 60 → 80'."""
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Every key whose value differs, as 'budget.experiments: 60 → 80'.
+
+    An option that the program did not have when the campaign began counts as having its default.
+    """
+    return _differing(_completed(before), _completed(now), "")
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any], path: str) -> list[str]:
     found: list[str] = []
     for key in sorted({*before, *now}):
         one, other = before.get(key), now.get(key)
         place = f"{path}{key}"
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += differences(one, other, f"{place}.")
+            found += _differing(one, other, f"{place}.")
         elif one != other:
             found.append(f"{place}: {_short(one)} → {_short(other)}")
+    return found
+
+
+def _completed(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition with the defaults of options that it does not name; kinds that are not installed stay as they are."""
+    groups = {"policy": registry.POLICIES, "candidates": registry.SOURCES, "experiment": registry.EXPERIMENTS}
+    found = dict(definition)
+    for key, group in groups.items():
+        settings = definition.get(key)
+        if isinstance(settings, Mapping) and settings.get("kind") in registry.kinds(group):
+            defaults = plain(registry.defaults(group, str(settings["kind"])))
+            found[key] = {**defaults, **settings}
     return found
 
 

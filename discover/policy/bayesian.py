@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from discover.errors import InvalidInput, Problem
+from discover.errors import InvalidInput, Problem, Unsupported
 from discover.objective import Objective
 from discover.policy.choice import checked_count, free_rows, nothing_left, shortage
 from discover.policy.space_filling import SpaceFilling
@@ -26,6 +27,12 @@ class Bayesian:
     chosen by sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they
     may bring. Directions, several targets and constraints: see `discover.acquisition.pool.score`. filling: how the
     start is spread, see `SpaceFilling`.
+
+    acquisition: what is wanted of a candidate, where it is not the expected improvement: its upper confidence limit with
+    `beta` variances, its probability of improvement, what it tells about the maximum, to be the best in one function drawn
+    from the belief (thompson), to be uncertain, to be in doubt on which side of `threshold` it lies (straddle), or to
+    reach the threshold (hits, to find all that do). They need one target that is maximized or minimized, and no
+    constraints; a batch is chosen as if the earlier of it had been observed at their means.
     """
 
     start: int = 10
@@ -35,6 +42,18 @@ class Bayesian:
     shortlist: int = 300
     draws: int = 256
     chunk: int = 2048
+    acquisition: Literal[
+        "expected-improvement",
+        "upper-confidence",
+        "probability-of-improvement",
+        "max-value-entropy",
+        "thompson",
+        "uncertainty",
+        "straddle",
+        "hits",
+    ] = "expected-improvement"
+    beta: float = 4.0
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         least = {"start": 1, "shortlist": 1, "draws": 2, "chunk": 1}
@@ -43,11 +62,26 @@ class Bayesian:
             for name, low in least.items()
             if getattr(self, name) < low
         ]
+        thresholded = self.acquisition in ("straddle", "hits")
+        if thresholded != (self.threshold is not None):
+            message = "is needed" if thresholded else "has no meaning"
+            hint = "" if thresholded else "it belongs to straddle and hits"
+            problems.append(Problem(f"{message} for {self.acquisition}", column="threshold", way_out=hint))
+        if not self.beta > 0 or not math.isfinite(self.beta):
+            problems.append(Problem("must be a number above 0", column="beta", value=self.beta))
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            problems.append(Problem("must be a finite number", column="threshold", value=self.threshold))
         if problems:
             raise InvalidInput("policy 'bayesian'", problems)
 
     def check(self, objective: Objective) -> None:
-        """Raise Unsupported for an objective that this policy cannot pursue. At present it takes every one."""
+        """Raise Unsupported for an objective that this policy cannot pursue."""
+        plain = len(objective.targets) == 1 and objective.targets[0].direction != "match" and not objective.constraints
+        if self.acquisition != "expected-improvement" and not plain:
+            raise Unsupported(
+                f"acquisition {self.acquisition!r} needs one target that is maximized or minimized, and no constraints; "
+                "expected-improvement takes every objective"
+            )
 
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""

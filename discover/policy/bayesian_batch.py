@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,9 @@ from discover.acquisition.pool import incumbent, score
 from discover.acquisition.sweep import best_by_improvement
 from discover.policy import words
 from discover.policy.choice import free_rows
-from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
+from discover.policy.other_choice import other_choice
+from discover.policy.ranking import Ranking
+from discover.protocols import Batch, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.threads import one_thread
 
@@ -32,22 +33,6 @@ LARGE = 50_000_000
 """Candidates times observations from which on exact variances are worked out only where they can matter."""
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """The leading free rows, best first; ties by row. rows: [k] of the pool. values: [k] scores. predicted: [k], by target.
-
-    count: free rows in all. joint: whether a batch has more to gain from joint draws. sweep: how the pool was searched.
-    """
-
-    rows: IntArray
-    values: FloatArray
-    predicted: dict[str, tuple[FloatArray, FloatArray]]
-    count: int
-    kind: str
-    joint: bool
-    sweep: dict[str, Any]
-
-
 def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Batch:
     """At most n proposals from the belief after the view's observations. At least one row must be free."""
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
@@ -55,9 +40,12 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     means = _observed_means(held, view)
     goal = Goal.of(view.objective, means, {name: p.standard.scale for name, p in held.posteriors.items()}, generator)
     best = incumbent(goal, means)
-    ranking = _rank(view, held, goal, best, pool_seed, policy.shortlist + n, policy.chunk)
-    with one_thread():
-        chosen = _choose(policy, view, held, goal, ranking, means, n, batch_seed)
+    if policy.acquisition != "expected-improvement" and best is not None:
+        ranking, chosen = other_choice(policy, view, held, goal, best, n, generator)
+    else:
+        ranking = _rank(view, held, goal, best, pool_seed, policy.shortlist + n, policy.chunk)
+        with one_thread():
+            chosen = _choose(policy, view, held, goal, ranking, means, n, batch_seed)
     settings = _settings(policy, held, goal, best, ranking, (pool_seed, batch_seed))
     proposals = tuple(
         _proposal(view, goal, ranking, place, gain, settings, k) for k, (place, gain) in enumerate(chosen)
@@ -146,9 +134,12 @@ def _proposal(
     reason = words.reason(view, predicted, rank, ranking.count, ranking.kind, goal)
     details = {**settings, "place_in_batch": number + 1, "rank": rank, "of": ranking.count}
     if gain is not None:
-        details["log_joint_gain"] = gain
+        details["log_joint_gain" if ranking.joint else "score_when_chosen"] = gain
     acquisition = value if math.isfinite(value) else None
-    return Proposal(str(view.ids[ranking.rows[place]]), "bayesian", reason, None, predicted, acquisition, rank, details)
+    chance = None if ranking.probability is None else float(ranking.probability[place])
+    return Proposal(
+        str(view.ids[ranking.rows[place]]), "bayesian", reason, chance, predicted, acquisition, rank, details
+    )
 
 
 def _settings(
@@ -158,7 +149,7 @@ def _settings(
     body: dict[str, Any] = {
         "phase": "model",
         "score": ranking.kind,
-        "batch": "sequential greedy qLogNEI" if ranking.joint else "best scores",
+        "batch": "sequential greedy qLogNEI" if ranking.joint else ranking.batch,
         "sweep": ranking.sweep,
         "incumbent_utility": best,
         "shortlist": min(policy.shortlist, ranking.count),

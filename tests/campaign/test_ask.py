@@ -297,3 +297,13 @@ def test_candidates_that_cannot_be_written_begin_no_campaign(make, url):
         make()
     files.unlink()
     assert make().name == "c"
+
+
+def test_options_that_a_campaign_began_without_count_as_their_defaults():
+    from discover.campaign.settings import differences
+
+    now = {"policy": {"kind": "bayesian", "start": 10, "acquisition": "expected-improvement", "beta": 4.0}}
+    before = {"policy": {"kind": "bayesian", "start": 10}}
+    assert differences(before, now) == []
+    assert differences(before, {"policy": {**now["policy"], "beta": 9.0}}) == ["policy.beta: 4.0 → 9.0"]
+    assert differences({"policy": {"kind": "mine:Own", "a": 1}}, {"policy": {"kind": "mine:Own"}}) != []

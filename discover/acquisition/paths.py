@@ -1,0 +1,93 @@
+"""Whole functions drawn from a belief, evaluated over a pool in a stream: Thompson sampling for pools of any size.
+
+A draw from the prior by random Fourier features, corrected by Matheron's rule so that it passes through the observations:
+Wilson et al., ICML 2020. Spectral densities: Rahimi and Recht, NeurIPS 2007; of the Matérn kernel a multivariate t.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from discover.protocols import IntArray
+from discover.surrogate import fitting
+from discover.surrogate.kernels import correlation, squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from discover.surrogate.gaussian_process import GaussianPosterior
+
+FEATURES = 1024
+"""Random features of a draw; their error falls with the root of their number."""
+CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Functions drawn from a posterior. Call with scaled features [m, d]: values [draws, m] in the target's unit."""
+
+    posterior: GaussianPosterior
+    frequencies: Tensor
+    phases: Tensor
+    prior: Tensor
+    update: Tensor
+
+    @classmethod
+    def drawn(cls, posterior: GaussianPosterior, draws: int, generator: np.random.Generator) -> Paths:
+        """Some draws, decided by the generator."""
+        assert posterior.found is not None
+        assert posterior.state is not None
+        d = posterior.X.shape[1]
+        normal = generator.standard_normal((FEATURES, d))
+        if posterior.found.kernel == "matern":
+            normal *= np.sqrt(5.0 / generator.chisquare(5.0, size=(FEATURES, 1)))
+        frequencies = torch.from_numpy(normal / np.asarray(posterior.found.lengths))
+        phases = torch.from_numpy(generator.uniform(0.0, 2.0 * math.pi, FEATURES))
+        prior = torch.from_numpy(generator.standard_normal((FEATURES, draws)))
+        noise = fitting.noise_diagonal(posterior.noise, posterior.found.noise) + posterior.state.jitter
+        errors = torch.from_numpy(generator.standard_normal((len(noise), draws))) * noise.sqrt()[:, None]
+        at_data = _features(posterior.X, frequencies, phases) @ prior
+        target = posterior.standard.apply(posterior.y) - posterior.state.mean
+        update = torch.cholesky_solve(target[:, None] - at_data - errors, posterior.state.factor)
+        return cls(posterior, frequencies, phases, prior, update)
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """X [m, d] to values [draws, m]."""
+        posterior = self.posterior
+        assert posterior.found is not None
+        assert posterior.state is not None
+        lengths = torch.tensor(posterior.found.lengths, dtype=torch.float64)
+        across = correlation(posterior.found.kernel, squared_distances(X / lengths, posterior.X / lengths))
+        values = _features(X, self.frequencies, self.phases) @ self.prior + across @ self.update
+        standard = posterior.standard
+        return (standard.shift + standard.scale * (posterior.state.mean + values)).T
+
+    def best(
+        self, features: Callable[[IntArray | slice], Tensor], count: int, sign: float, *, chunk: int = CHUNK
+    ) -> list[tuple[int, float]]:
+        """For each draw the best of `count` candidates that no earlier draw has taken, and its value in the draw."""
+        draws = self.prior.shape[1]
+        keep = min(draws, count)
+        places, values = torch.empty(draws, 0, dtype=torch.int64), torch.empty(draws, 0, dtype=torch.float64)
+        for start in range(0, count, chunk):
+            some = sign * self(features(slice(start, min(start + chunk, count))))
+            values = torch.cat([values, some], dim=1)
+            places = torch.cat([places, torch.arange(start, start + some.shape[1]).expand(draws, -1)], dim=1)
+            values, order = values.topk(min(keep, values.shape[1]), dim=1)
+            places = places.gather(1, order)
+        found: dict[int, float] = {}
+        for draw in range(keep):
+            place = next(int(p) for p in places[draw] if int(p) not in found)
+            found[place] = sign * float(values[draw][places[draw] == place][0])
+        return list(found.items())
+
+
+def _features(X: Tensor, frequencies: Tensor, phases: Tensor) -> Tensor:
+    """Random Fourier features [m, FEATURES] whose products are, on average, the prior correlation."""
+    return math.sqrt(2.0 / len(phases)) * torch.cos(X @ frequencies.T + phases)
