@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from discover import threads
+from discover import __version__, threads
 from discover.campaign.asking import batch_event, environment, moved, view_of
 from discover.campaign.deciding import Decision, decide
 from discover.campaign.pooling import Candidates, Find, Moved, check_still
@@ -42,7 +42,7 @@ def choose(journal: Journal, objective: Objective, find: Find, policy: Policy, n
         view = view_of(ledger, objective, candidates.pool, candidates.features)
         with threads.using(_threads_of(ledger)):
             decision = decide(view, ledger.definition, policy, n, key)
-            now = environment() | {"threads": threads.count()}
+            now = environment() | {"threads": threads.count(), "discover": __version__}
         try:
             return _commit(journal, candidates, decision, n, key, basis, now)
         except Moved:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from discover import registry, threads
+from discover import __version__, registry, threads
 from discover.campaign.asking import environment, moved, view_of
 from discover.campaign.choosing import BY_HAND
 from discover.campaign.deciding import Decision, decide
@@ -32,7 +32,8 @@ COMPARED = (
     *("candidate_id", "policy", "reason", "probability", "predicted", "acquisition", "rank", "details"),
 )  # fmt: skip
 """What of a proposal is chosen; its id and its candidate follow from the store."""
-APART = ("environment", "features", "seed", "discover")
+APART = ("environment", "features", "seed")
+"""What of the learned is about the computation and not of it."""
 SHOWN = 20
 
 
@@ -92,7 +93,7 @@ def replay(campaign: Campaign, which: int | str) -> Replay:
     then = dict(stored["learned"].get("environment", {}))
     with threads.using(int(then.get("threads", threads.count()))):
         decision = _decide(campaign, ledger, candidates, iteration)
-        now = environment() | {"threads": threads.count()}
+        now = environment() | {"threads": threads.count(), "discover": __version__}
     differences = tuple(_differences(stored, decision))
     reasons = _reasons(campaign.ledger, iteration, then, now, stored, candidates) if differences else ()
     return Replay(*told, differences=differences, reasons=tuple(reasons))
