@@ -18,8 +18,8 @@ from prefect.states import Completed, State  # noqa: E402
 from discover import Campaign  # noqa: E402
 from discover.campaign.iterating import advise, room, vacancies  # noqa: E402
 from discover.errors import LeaseHeld  # noqa: E402
-from discover.protocols import Experiment  # noqa: E402
-from flows import spread, steps  # noqa: E402
+from discover.protocols import Experiment, OutsideExperiment  # noqa: E402
+from flows import outside, spread, steps  # noqa: E402
 
 SKIPPED = "Skipped"
 """The name of the state in which a run ends that was not needed."""
@@ -55,6 +55,8 @@ def once(
 
     Where workers run the experiments (`dispatch: workers`), nothing is run here. wait: for workers that have joined.
     """
+    if isinstance(experiment, OutsideExperiment):
+        return outside.once(campaign, experiment, budget)
     mine = None if campaign.by_workers else experiment
     if mine is not None and spread.address():
         where.run(campaign, room(campaign, budget), steps.announce)
