@@ -22,7 +22,7 @@ TROUBLE = ("Failed", "Crashed", "TimedOut")
 PAYLOAD = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }}}'
 
 
-def heartbeat() -> AutomationCore:
+def heartbeat(silence: float = SILENCE_SECONDS) -> AutomationCore:
     """After a heartbeat, any event of the same run is expected in time: another heartbeat, or its end by whatever name."""
     from datetime import timedelta
 
@@ -41,14 +41,14 @@ def heartbeat() -> AutomationCore:
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=SILENCE_SECONDS),
+            within=timedelta(seconds=silence),
         ),
         actions=[
             ChangeFlowRunState(
                 name=None,
                 force=False,
                 state=StateType.CRASHED,
-                message=f"no heartbeat for {SILENCE_SECONDS} s: the process or its machine is gone; the next run goes on "
+                message=f"no heartbeat for {silence:g} s: the process or its machine is gone; the next run goes on "
                 "from the store",
             )
         ],

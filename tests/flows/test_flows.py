@@ -108,13 +108,16 @@ def test_pull(prefect_server, write):
     assert len(pull(file)) == 64
 
 
-def test_a_run_that_is_running_is_not_run_twice(prefect_server, write):
-    from discover.errors import LeaseHeld
+def test_a_campaign_that_is_being_run_is_skipped_and_says_by_whom(prefect_server, write):
     from flows.iterate import iterate
 
     file = write()
-    with load(file).open().held(), pytest.raises(LeaseHeld, match="is being run by process"):
-        iterate(file)
+    with load(file).open().held():
+        state = iterate(file, return_state=True)
+    assert (state.type.value, state.name) == ("COMPLETED", "Skipped")
+    assert re.match(r"Skipped: campaign 'numbers' is being run by process \d+ on ", state.message)
+    state = iterate(file, return_state=True)
+    assert (state.name, state.message) == ("Completed", "3 experiments, 3 measured, 0 pending")
 
 
 def start(file, environment):
