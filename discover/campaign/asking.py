@@ -16,9 +16,10 @@ from discover.candidates.pool import CandidatePool
 from discover.errors import DiscoverError
 from discover.objective import Objective
 from discover.protocols import Batch, FeatureTable, Proposal, Training, View
-from discover.store.canonical import canonical, digest
+from discover.store.canonical import digest
 from discover.store.events import Draft
 from discover.store.ledger import Ledger
+from discover.store.life import State
 
 BOUNDS = {None: 0, "below": -1, "above": 1}
 
@@ -27,13 +28,15 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
     """What a policy may know, in canonical order: neither arrival order nor clock can be told from it."""
     blocked = ledger.blocked()
     known = [i for i in blocked if i in pool]
-    pending = sorted({t.candidate_id for t in ledger.pending() if t.candidate_id in pool})
+    tried = (t for t in ledger.pending() if t.state is not State.RETRYABLE)  # nobody is at work on one that failed
+    pending = sorted({t.candidate_id for t in tried if t.candidate_id in pool})
     infeasible = sorted(i for i in ledger.infeasible() if i in pool)
     mask = np.zeros(len(pool), dtype=bool)
     mask[pool.rows(known)] = True
     training = {name: _training(ledger, name, pool) for name in objective.names}
     data = {name: [t.rows, t.values, t.stds, t.bounds] for name, t in training.items()}
-    seen = digest({"data": data, "blocked": sorted(known), "pending": pending, "infeasible": infeasible})
+    other = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}  # positions are those of another pool now
+    seen = digest({"data": data, "blocked": sorted(known), "pending": pending, "infeasible": infeasible, **other})
     return View(
         objective=objective,
         ids=pool.ids,
@@ -62,7 +65,8 @@ def _training(ledger: Ledger, target: str, pool: CandidatePool) -> Training:
             rows[i],
             told[i].replicate,
             told[i].value,
-            canonical(asdict(replace(told[i], seq=0, proposal_id=None))),
+            -1.0 if told[i].std is None else told[i].std,
+            BOUNDS[told[i].bound],  # who agree in all of this are the same to a policy, in whichever order
         ),
     )
     return Training(

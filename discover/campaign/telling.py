@@ -11,6 +11,7 @@ import pandas as pd
 from discover.campaign.book import Book, Place, place
 from discover.campaign.rows import Row, read
 from discover.campaign.settings import refuse
+from discover.campaign.transitions import way_out as possible_of
 from discover.candidates.pool import CandidatePool
 from discover.errors import Problem, nearest
 from discover.objective import Objective
@@ -18,9 +19,10 @@ from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.events import Draft
 from discover.store.journal import Journal
+from discover.store.leases import Lease
 from discover.store.ledger import Ledger
 from discover.store.life import State
-from discover.store.trials import Failure, Trial, identity
+from discover.store.trials import Failure, Trial, failing, identity
 
 MEND = "mend it with correct(…)"
 
@@ -71,7 +73,9 @@ class Teller:
         if candidate is None:
             return
         self.book.open(candidate)
+        plain, row = row, self._of_this_version(row, candidate)
         trial, remark = self._trial(row, candidate)
+        row = plain if trial is not None else row
         if row.status in ("failed", "infeasible"):
             self._tell_failure(row, trial, candidate, remark)
         elif row.values:
@@ -106,11 +110,21 @@ class Teller:
             self._wrong(row, message, column="proposal_id", value=row.proposal_id, way_out=way_out)
             return None
         own = trial.candidate_id
-        if row.candidate_id not in (None, own):
+        if row.candidate_id not in (None, own, self.ledger.former.get(own)):
             message = f"proposal {row.proposal_id} is of candidate {own!r}"
             self._wrong(row, message, column=self.pool.id, value=row.candidate_id)
             return None
         return own
+
+    def _of_this_version(self, row: Row, candidate: str) -> Row:
+        """The row; told by the id alone of a candidate that had other versions, it is of the one of now, and says so.
+
+        The same place may hold a result of a former version, told before there was another.
+        """
+        version, where = self.ledger.versions.get(candidate), self._place(row, None, candidate)
+        if row.proposal_id is not None or version is None or self.book.values(where) or self.book.failure(where):
+            return row
+        return replace(row, context={**row.context, "version": version})
 
     def _trial(self, row: Row, candidate: str) -> tuple[Trial | None, str]:
         """The proposal that a row fulfils, and a remark where it was found by the candidate alone."""
@@ -119,7 +133,7 @@ class Teller:
         if self._told_before(row, candidate):
             return None, ""
         trial = self.ledger.open_trial(candidate)
-        if trial is None or self._fulfilled_here(row, trial):
+        if trial is None or self._fulfilled_here(row, trial) or (self.correcting is not None and not trial.values):
             return None, ""
         return trial, f"fulfils the open proposal {trial.proposal_id}"
 
@@ -160,6 +174,8 @@ class Teller:
             )
             return
         pid = trial.proposal_id if trial else failure.proposal_id if failure else None
+        if self._nothing_to_correct(row, trial, candidate, where):
+            return
         outcomes = {
             self._tell_value(row, target, where, pid, candidate, failure, first) for first, target in _firsts(row)
         }
@@ -218,6 +234,19 @@ class Teller:
         self.book.keep(key, observation)
         return "written" if failure is None and not (back and self.correcting) else "corrected"
 
+    def _nothing_to_correct(self, row: Row, trial: Trial | None, candidate: str, where: Place) -> bool:
+        """Whether a correction has nothing before it, and says so. What was retracted is before it, too."""
+        if self.correcting is None or self.book.values(where) or self.book.failure(where):
+            return False
+        blank = Observation(candidate, "", 0.0, proposal_id=trial.proposal_id if trial else None, source=row.source,
+                            replicate=row.replicate, fidelity=row.fidelity, context=row.context)  # fmt: skip
+        back = any(identity(replace(blank, target=name)) in self.ledger.retracted for name in self.objective.names)
+        if back or failing(blank) in self.ledger.unfailed or (trial is not None and trial.gave_up):
+            return False
+        also = f"; {possible_of(trial)}" if trial else ""
+        self._wrong(row, "nothing was told here that could be corrected", way_out=f"tell(…) it{also}")
+        return True
+
     def _state_after(self, row: Row, where: Place) -> str:
         if not {o.target for _, o in self.book.values(where)} >= set(self.objective.names):
             return State.IN_PART.value
@@ -243,6 +272,8 @@ class Teller:
             value, way_out = row.values[target][0], "leave the value empty, or the status"
             self._wrong(row, f"status {row.status!r} cannot have a value", column=target, value=value, way_out=way_out)
             return
+        if self._nothing_to_correct(row, trial, candidate, where):
+            return
         earlier = before or (values[-1][1] if values else None)
         pid = trial.proposal_id if trial else earlier.proposal_id if earlier else None
         failure = Failure(
@@ -259,16 +290,25 @@ class Teller:
             message = f"was already told as {told}, now {failure.status}"
             self._wrong(row, message, column="status", value=row.status, way_out=MEND)
             return
-        if earlier is not None:
+        back = self.ledger.unfailed.get(failing(failure), [])
+        same = next((why for status, why in back if status == failure.status), None)
+        if same is not None and self.correcting is None:
+            message, way_out = f"this failure was retracted: {same}", "correct(…) puts it back"
+            self._wrong(row, message, column="status", value=row.status, way_out=way_out)
+            return
+        if earlier is not None or (back and self.correcting is not None):
             self._correct([key for key, _ in values], None, None, failure)
         else:
-            who = pid or canonical([candidate, failure.source])
-            key = canonical(
-                ["failed", who, failure.attempt, failure.replicate, failure.fidelity, dict(failure.context)]
-            )
-            self.drafts.append(Draft("failed", {"failure": _body(failure)}, identity=key))
+            again = f" again {len(back)}" if back else ""
+            self.drafts.append(Draft("failed", {"failure": _body(failure)}, identity=_failed_key(failure) + again))
         self.book.fail(failure)
-        self._became(row, candidate, pid, "corrected" if earlier is not None else failure.status, remark)
+        corrected = earlier is not None or (back and self.correcting is not None)
+        self._became(row, candidate, pid, "corrected" if corrected else failure.status, remark)
+
+
+def _failed_key(failure: Failure) -> str:
+    who = failure.proposal_id or canonical([failure.candidate_id, failure.source])
+    return canonical(["failed", who, failure.attempt, failure.replicate, failure.fidelity, dict(failure.context)])
 
 
 def _firsts(row: Row) -> list[tuple[bool, str]]:
@@ -301,8 +341,10 @@ def tell_frame(
     correcting: str | None,
     dry_run: bool,
     partial: bool = False,
+    *,
+    fence: Lease | None = None,
 ) -> pd.DataFrame:
-    """Read, check and, unless it is a dry run, commit a frame of results; what each row became."""
+    """Read, check and, unless it is a dry run, commit a frame of results; what each row became. LeaseLost where fenced."""
     columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
     rows, problems = read(results, objective, pool.id, columns, extra)
     told: list[dict[str, Any]] = []
@@ -332,6 +374,6 @@ def tell_frame(
     if dry_run:
         decide(journal.refresh())
     else:
-        journal.transact(decide)
+        journal.transact(decide, fence=fence)
     frame = pd.DataFrame(told, columns=["row", "id", "proposal_id", "became", "remark"])
     return frame.rename(columns={"id": pool.id})

@@ -11,7 +11,7 @@ from discover.errors import IllegalTransition, Problem, nearest
 from discover.store.events import Draft, submission_key
 from discover.store.journal import Journal
 from discover.store.ledger import Ledger
-from discover.store.life import ACTIONS, State, legal
+from discover.store.life import State, legal
 from discover.store.trials import Failure, Trial
 
 
@@ -29,16 +29,27 @@ def check(ledger: Ledger, action: str, proposal_ids: Sequence[str]) -> list[Tria
         trial = ledger.trials.get(pid)
         if trial is None:
             problems.append(Problem("no such proposal", value=pid, way_out=nearest(pid, ledger.trials)))
-        elif trial.state not in ACTIONS[action] or (action == "approve" and not trial.awaits_approval):
+        elif action not in possible(trial):
             state = trial.state.value
             if action == "approve" and trial.state is State.PROPOSED:
                 state = "proposed, and needs no approval"
-            possible = [a for a in legal(trial.state) if a != "approve" or trial.awaits_approval]
-            way_out = f"what can be done with it: {', '.join(possible)}"
-            problems.append(Problem(f"cannot {action}: the proposal is {state}", value=pid, way_out=way_out))
+            problems.append(Problem(f"cannot {action}: the proposal is {state}", value=pid, way_out=way_out(trial)))
     if problems:
         raise IllegalTransition(action, problems)
     return [ledger.trials[pid] for pid in proposal_ids]
+
+
+def possible(trial: Trial) -> list[str]:
+    """What can be done with a proposal now. One that waits for approval cannot be worked on."""
+    waits = trial.state is State.PROPOSED and trial.awaits_approval
+    closed = {"claim", "submit"} if waits else {"approve"}
+    found = [action for action in legal(trial.state, told=bool(trial.values)) if action not in closed]
+    return ["tell", *found] if trial.gave_up else found
+
+
+def way_out(trial: Trial) -> str:
+    """The same in words, for a message."""
+    return f"what can be done with it: {', '.join(possible(trial))}"
 
 
 def approve(journal: Journal, proposal_ids: Sequence[str], note: str = "") -> None:
@@ -106,7 +117,7 @@ def retract(
         replaces, failures, problems = [], [], []
         for wanted in ids:
             mine, failed = _results(ledger, wanted, target, replicate)
-            if not mine and not failed:
+            if not mine and not failed and not (wanted in known and ledger.trials[wanted].gave_up):
                 problems.append(Problem("has no result to take back", value=wanted, way_out=_told(ledger, wanted)))
             replaces += mine
             failures += [asdict(failure) for failure in failed]

@@ -95,8 +95,10 @@ ACTIONS: dict[str, frozenset[State]] = {
     "retract": CONCLUDED | {State.IN_PART},
 }
 """From which states each action is legal. A proposal that waits for approval can be approved or withdrawn, not claimed."""
+OF_RESULTS = frozenset({"correct", "retract"})
+"""Legal wherever a value was told, such as in part before the proposal was withdrawn: what trains can be mended."""
 
 
-def legal(state: State) -> tuple[str, ...]:
-    """The actions that a proposal in this state allows."""
-    return tuple(action for action, states in ACTIONS.items() if state in states)
+def legal(state: State, *, told: bool = False) -> tuple[str, ...]:
+    """The actions that a proposal in this state allows. told: whether it has values."""
+    return tuple(a for a, states in ACTIONS.items() if state in states or (told and a in OF_RESULTS))

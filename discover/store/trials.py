@@ -82,6 +82,11 @@ class Trial:
             self.state is State.PROPOSED and not self.awaits_approval
         )
 
+    @property
+    def gave_up(self) -> bool:
+        """Whether it failed for good only because its attempts are used up: nobody said that it cannot be."""
+        return self.state is State.FAILED and all(failure.retryable for failure in self.failures)
+
     def now(self, targets: tuple[str, ...]) -> State:
         """The state that follows from all the rest, given the objective's targets."""
         if self.values.keys() >= set(targets):
@@ -139,6 +144,12 @@ def identity(observation: Observation) -> str:
     """What makes an observation one and the same: its proposal (or candidate and source), target, replicate, fidelity, context."""
     who = [observation.proposal_id] if observation.proposal_id else [observation.candidate_id, observation.source]
     return canonical([*who, observation.target, observation.replicate, observation.fidelity, dict(observation.context)])
+
+
+def failing(failure: Failure | Observation) -> str:
+    """What makes a final failure one and the same: its proposal (or candidate and source), replicate, fidelity, context."""
+    who = [failure.proposal_id] if failure.proposal_id else [failure.candidate_id, failure.source]
+    return canonical([*who, failure.replicate, failure.fidelity, dict(failure.context)])
 
 
 def alike(one: Failure, other: Observation | Failure) -> bool:
