@@ -38,6 +38,8 @@ class Server:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen | None = None
+        self._spent: list[str] = []
+        self._own: psycopg.Connection | None = None
 
     def url(self, database: str) -> str:
         """The URL of a database, with its password."""
@@ -87,12 +89,19 @@ class Server:
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT ends its sessions and writes everything out; SIGQUIT is as a crash."""
+        if self._own is not None:
+            self._own.close()
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait(timeout=60)
 
     def run(self, statement: str | sql.Composable, database: str = "postgres") -> None:
         """One statement, as the owner of everything."""
+        if database == "postgres":
+            if self._own is None or self._own.broken or self._own.closed:
+                self._own = psycopg.connect(self.url(database), autocommit=True)
+            self._own.execute(statement)  # type: ignore[arg-type]
+            return
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[arg-type]
 
@@ -103,8 +112,13 @@ class Server:
         return self.url(database)
 
     def drop(self, database: str) -> None:
-        """Remove a database and end its sessions."""
-        self.run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+        """End a database's sessions, and remove it soon: the server waits a tenth of a second for a session's end."""
+        end = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
+        self.run(end.format(sql.Literal(database)))
+        self._spent.append(database)
+        while len(self._spent) > 1:
+            old = sql.Identifier(self._spent.pop(0))
+            self.run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(old))
 
 
 def found(scratch: Path) -> Iterator[Path]:
