@@ -6,7 +6,7 @@
 
 The order is: seed, then pool, then q, then encoding, then peer, whose order rotates with the seed; so peers are interleaved
 in time, and at every stop each has been played about equally often. Up to `--seeds` where a peer's runs take less than 10 s
-(median), `--slow-seeds` elsewhere. A run over `--limit` seconds is ended, kept as `late` and counted; so is one that
+of a processor (median), `--slow-seeds` elsewhere. A run over `--limit` seconds is ended, kept as `late` and counted; so is one that
 failed. A peer of whose runs on a pool the first three all ended so is not asked again there.
 """
 
@@ -85,7 +85,7 @@ class Study:
         ended = [record for record in found.values() if record["status"] != "done"]
         if len(ended) >= HOPELESS and len(ended) == len(found):
             return False
-        slow = found and statistics.median(record["whole"] for record in found.values()) >= QUICK
+        slow = found and statistics.median(runs.cost(record) for record in found.values()) >= QUICK
         return seed < (min(options.slow_seeds, options.seeds) if slow else options.seeds)
 
     def play(self, pool: Pool, peer: peers.Peer, cell: Cell, seed: int) -> None:
@@ -101,7 +101,7 @@ class Study:
         best = max(pool.utilities[record["rows"]])
         print(
             f"{time.strftime('%H:%M:%S')} seed {seed} {pool.name} q={cell.q} {cell.encoding} {peer.name}: {record['status']} "
-            f"{record['error']} in {record['whole']:.1f} s, best {pool.sign * best:.4g} of {pool.sign * pool.utilities.max():.4g}",
+            f"{record['error']} in {record['whole']:.1f} s ({runs.cost(record):.1f} of a processor), best {pool.sign * best:.4g} of {pool.sign * pool.utilities.max():.4g}",
             flush=True,
         )
 
@@ -167,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--encodings", default="same,own")
     parser.add_argument("--seeds", type=int, default=50)
     parser.add_argument("--slow-seeds", type=int, default=10)
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds of one run")
+    parser.add_argument("--limit", type=float, default=1800.0, help="seconds of one run, by the wall")
     parser.add_argument("--runs", type=Path, default=runs.RUNS, help="where the runs are kept")
     return parser
 

@@ -70,16 +70,19 @@ def play(
     rows: list[int] = list(starts)
     fresh = starts
     seconds: list[float] = []
+    cpu: list[float] = []
     status, error, begin, peak = "done", "", None, None
     clock = time.monotonic()
     try:
         task = {"folder": str(folder), "encoding": cell.encoding, "q": cell.q, "seed": seed, "options": peer.options}
-        begin = talk.ask({"do": "begin", **task}, clock + limit)["seconds"]
+        answer = talk.ask({"do": "begin", **task}, clock + limit)
+        begin = {"seconds": round(answer["seconds"], 4), "cpu": round(answer["cpu"], 4)}
         while len(rows) < pool.horizon:
             n = min(cell.q, pool.horizon - len(rows))
             message = {"do": "step", "rows": fresh, "values": [told[row] for row in fresh], "ask": n}
             answer = talk.ask(message, clock + limit)
             seconds.append(round(answer["seconds"], 4))
+            cpu.append(round(answer["cpu"], 4))
             peak = answer["peak_mb"]
             fresh = _checked(answer["rows"], rows, n, len(pool))
             rows += fresh
@@ -92,7 +95,7 @@ def play(
         "versions": talk.about["versions"], "q": cell.q, "seed": seed, "encoding": cell.encoding,
         "status": status, "error": error, "starts": len(starts), "horizon": pool.horizon, "rows": rows,
         "ids": [pool.ids[row] for row in rows], "told": [pool.sign * told[row] for row in rows],
-        "seconds": seconds, "begin": begin, "whole": round(time.monotonic() - clock, 3), "limit": limit,
+        "seconds": seconds, "cpu": cpu, "begin": begin, "whole": round(time.monotonic() - clock, 3), "limit": limit,
         "peak_mb": peak and round(peak, 1), "machine": machine(), "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
 
@@ -103,6 +106,13 @@ def _checked(rows: list[int], tried: list[int], n: int, size: int) -> list[int]:
     if len(set(rows)) < n or set(rows) & set(tried) or not all(0 <= row < size for row in rows):
         raise Failed(f"broke the rules: rows {rows} are not {n} different free ones")
     return rows
+
+
+def cost(record: dict[str, Any]) -> float:
+    """Processor seconds of a run; of one that was ended, the seconds until then."""
+    if record["status"] != "done":
+        return float(record["whole"])
+    return float(record["begin"]["cpu"] + sum(record["cpu"]))
 
 
 def write(record: dict[str, Any], path: Path) -> None:

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
 
 def _json(block: Block) -> dict[str, Any]:
     """The runs that entered, one short line each, with versions and machines: enough to make the tables again."""
-    kept = ("seed", "status", "error", "rows", "seconds", "begin", "whole", "peak_mb", "machine", "at")
+    kept = ("seed", "status", "error", "rows", "seconds", "cpu", "begin", "whole", "peak_mb", "machine", "at")
     return {
         "encoding": block.encoding,
         "q": block.q,

@@ -92,7 +92,7 @@ def _pool(block: Block, name: str, played: Played) -> list[str]:
         f"{len(pool):,} candidates, {pool.direction} {pool.target}, {pool.horizon} experiments of which {len(pool.starts(0))} "
         f"are random starts; {len(played.seeds)} paired seeds.",
         "",
-        "| | area | to the top 1 % | reached | to the best | reached | EF (top 5 %) | AF | s per proposal | MB | late, failed |",
+        "| | area | to the top 1 % | reached | to the best | reached | EF (top 5 %) | AF | cpu s per proposal | MB | late, failed |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     order = sorted(played.worth, key=lambda peer: -played.array(peer, "area").mean())
@@ -108,7 +108,7 @@ def _line(block: Block, name: str, played: Played, peer: str) -> str:
     }
     af = acceleration(played.curves(peer), played.curves(RANDOM))
     records = played.records.get(peer, [])
-    seconds = [s for record in records for s in record["seconds"]]
+    seconds = [s for record in records for s in record["cpu"]]
     peaks = [record["peak_mb"] for record in records if record["peak_mb"]]
     ended = sum(record["status"] != "done" for record in records)
     cells = [
@@ -138,8 +138,8 @@ def _versions(blocks: Sequence[Block]) -> list[str]:
         "",
         "▲ significantly better than the reference there, ▼ significantly worse (Holm-corrected). Experiments count the random "
         "starts; a run that did not get there counts one more than the horizon. EF: top 5 % found over the share of the pool "
-        "tried. AF: by first crossing of the level that chance reaches at the horizon. Seconds: median of a proposal, fit "
-        "included, on a machine whose load is in each run's record.",
+        "tried. AF: by first crossing of the level that chance reaches at the horizon. Seconds: median of a proposal by the "
+        "processor, fit included, on one thread.",
     ]
 
 

@@ -1,10 +1,11 @@
 """The peers' side of the conversation: JSON lines on standard input and output. Standard library only.
 
-    {"do": "begin", "folder": …, "encoding": "same"|"own", "q": 5, "seed": 0, "options": {…}}  → {"seconds": s}
-    {"do": "step", "rows": [3, 8], "values": [0.1, 0.7], "ask": 5}                              → {"rows": […], "seconds": s, "peak_mb": m}
-    {"do": "about"}                                                                            → {"versions": {…}, "python": "3.11.7"}
+    {"do": "about"}                                                           → {"versions": {…}, "python": "3.11.7"}
+    {"do": "begin", "folder": …, "encoding": "same", "q": 5, "seed": 0, …}    → {}
+    {"do": "step", "rows": [3, 8], "values": [0.1, 0.7], "ask": 5}            → {"rows": […]}
 
-Values are always to be maximised. An exception is answered with {"error": text}. What a peer prints goes to standard error.
+Every answer carries seconds by the wall (`seconds`) and by the processor (`cpu`), and the peak of resident memory since the
+beginning of the run (`peak_mb`). Values are always to be maximised. An exception is answered with {"error": text}. What a peer prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def serve(make: Callable[[], Chooser], packages: Sequence[str], extra: Callable[
     chooser: Chooser | None = None
     for line in sys.stdin:
         message = json.loads(line)
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         try:
             reply: dict[str, Any] = {}
             if message["do"] == "about":
@@ -72,12 +73,16 @@ def serve(make: Callable[[], Chooser], packages: Sequence[str], extra: Callable[
             else:
                 rows = chooser.step(message["rows"], message["values"], message["ask"])
                 reply = {"rows": [int(row) for row in rows]}
-            reply |= {"seconds": time.perf_counter() - begun, "peak_mb": _peak()}
+            reply |= {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - used, "peak_mb": _peak()}
         except Exception as error:
             print(traceback.format_exc(), file=sys.stderr, flush=True)
             reply = {"error": f"{type(error).__name__}: {error}"[:2000]}
-        answers.write(json.dumps(reply) + "\n")
-        answers.flush()
+        try:
+            answers.write(json.dumps(reply) + "\n")
+            answers.flush()
+        except BrokenPipeError:
+            # Nobody listens any more: the study was stopped.
+            os._exit(0)
 
 
 def _versions(packages: Sequence[str]) -> dict[str, str]:
