@@ -22,6 +22,7 @@ import psycopg
 from psycopg import sql
 
 USER = "discover"
+PREFIX = "discover-postgres-"
 
 
 class Server:
@@ -68,6 +69,7 @@ class Server:
             "unix_socket_directories": "",
             "shared_buffers": "32MB",
             "max_connections": 200,
+            "max_wal_size": "256MB",
             "fsync": "on" if self.durable else "off",
             "full_page_writes": "on" if self.durable else "off",
         }
@@ -139,7 +141,9 @@ def found(scratch: Path) -> Iterator[Path]:
 @contextmanager
 def running(*, durable: bool = False) -> Iterator[Server | None]:
     """A started server for the length of a block, or None where no program on this machine can be one."""
-    scratch = Path(tempfile.mkdtemp(prefix="discover-postgres-", dir=_open_folder()))
+    place = _open_folder(durable)
+    _sweep(place)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
     server = None
     try:
         server = _first(scratch, durable)
@@ -166,8 +170,22 @@ def _first(scratch: Path, durable: bool) -> Server | None:
     return None
 
 
-def _open_folder() -> str:
-    """A folder for temporary things that the server's user can reach. Pytest's own is closed to others."""
+def _sweep(place: str) -> None:
+    """Remove what killed runs left."""
+    for left in Path(place).glob(f"{PREFIX}*"):
+        number = left.name.removeprefix(PREFIX).partition("-")[0]
+        if number.isdigit() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _open_folder(durable: bool) -> str:
+    """A folder for temporary things that the server's user can reach. Pytest's own is closed to others.
+
+    In memory where there is room: a database is made for each test, and a busy disk takes its time over it.
+    """
+    memory = Path("/dev/shm")
+    if not durable and memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30:
+        return str(memory)
     usual = Path(tempfile.gettempdir()).resolve()
     if _owner() is None or all(parent.stat().st_mode & 0o001 for parent in (usual, *usual.parents)):
         return str(usual)
