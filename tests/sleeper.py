@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,6 @@ class Sleeper:
     diary: str
     seconds: float = 0.0
     by_process: bool = False
-    fail_on_signal: bool = False
 
     requires = ("a",)
     targets = {"yield": "%"}
@@ -115,14 +115,22 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path, store_url, monkeypatch):
+def place(tmp_path, sqlite_url, monkeypatch):
     """A campaign file whose experiment takes its time; this process can load it too."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("DISCOVER_FILES", str(tmp_path / "files"))
-    yield Place(tmp_path, store_url)
+    with _installed(tmp_path, sqlite_url, monkeypatch) as place:
+        yield place
+
+
+@pytest.fixture
+def either_place(tmp_path, store_url, monkeypatch):
+    """The same on both engines."""
+    with _installed(tmp_path, store_url, monkeypatch) as place:
+        yield place
+
+
+@contextmanager
+def _installed(folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("DISCOVER_FILES", str(folder / "files"))
+    yield Place(folder, store)
     sys.modules.pop("sleeper_of_a_third_party", None)
-
-
-def script(text: str, **values: object) -> str:
-    """A program for `python -c`."""
-    return textwrap.dedent(text).format(**values)

@@ -9,19 +9,20 @@ import pytest
 
 from discover import Campaign
 from discover.definition import load
-from tests.sleeper import place  # noqa: F401
+from tests.sleeper import either_place, place  # noqa: F401
 
 TIMEOUT = 60
 
 
 @pytest.fixture
-def start(place):  # noqa: F811
+def start(request):
     """Starts `discover …`; what still runs at the end is killed."""
     running = []
+    where = request.getfixturevalue("either_place" if "either_place" in request.fixturenames else "place")
 
     def start(*arguments, **more):
         process = subprocess.Popen(
-            place.command(*arguments), env=place.environment | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            where.command(*arguments), env=where.environment | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True,
         )  # fmt: skip
         running.append(process)
@@ -123,22 +124,22 @@ def test_a_failure_at_the_stop_is_not_believed(place, campaign, start):  # noqa:
     assert campaign.pending["state"].tolist() == ["submitted"]
 
 
-def test_a_killed_worker_loses_nothing(place, start):  # noqa: F811
-    place.write(seconds=0.1)
-    campaign = load(place.file).open(place.store)
+def test_a_killed_worker_loses_nothing(either_place, start):  # noqa: F811
+    either_place.write(seconds=0.1)
+    campaign = load(either_place.file).open(either_place.store)
     campaign.ask(6)
-    first = start("work", str(place.file))
-    until(lambda: len(place.lines("begin")) == 3)
+    first = start("work", str(either_place.file))
+    until(lambda: len(either_place.lines("begin")) == 3)
     first.kill()
     first.wait()
-    second = start("work", str(place.file))
+    second = start("work", str(either_place.file))
     output, _ = second.communicate(timeout=TIMEOUT)
     assert second.returncode == 0, output
     assert campaign.status().measured == 6
     assert campaign.spending.experiments == 6
     assert campaign.proposals["attempts"].tolist() == [1] * 6
-    ended = [candidate for candidate, _ in place.lines("end")]
-    assert len(place.lines("begin")) <= 7
+    ended = [candidate for candidate, _ in either_place.lines("end")]
+    assert len(either_place.lines("begin")) <= 7
     assert set(ended) == set(campaign.observations["dye"])
     assert len(campaign.observations) == 6
 

@@ -36,4 +36,4 @@ def portions(
     if seconds is None:
         return [[pid] for pid in ids[:slots]]
     tasks = min(len(ids), max(1, int(len(ids) * seconds / task_seconds)))
-    return [ids[place::tasks] for place in range(tasks)]
+    return [ids[place::tasks] for place in range(tasks)] if ids else []

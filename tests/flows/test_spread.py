@@ -22,7 +22,7 @@ if __name__ == "__main__":
 """
 FLOW = """
 from flows.campaign import campaign
-campaign({file!r})
+campaign({file!r}, store={store!r})
 """
 
 
@@ -47,7 +47,7 @@ def test_a_cluster_worker_that_is_killed_in_the_middle_of_a_task(place, cluster,
     place.write(seconds=0.3, budget=12)
     environment = place.environment | {"PREFECT_API_URL": prefect_server, "DISCOVER_DASK": cluster}
     run = subprocess.Popen(
-        [sys.executable, "-c", FLOW.format(file=str(place.file))],
+        [sys.executable, "-c", FLOW.format(file=str(place.file), store=place.store)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
