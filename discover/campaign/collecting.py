@@ -15,6 +15,7 @@ from discover.campaign.outside import collect_outside, dispatch_outside, vacanci
 from discover.campaign.running import check_experiment
 from discover.errors import InvalidInput, Unsupported
 from discover.protocols import OutsideExperiment
+from discover.store.life import State
 from discover.store.trials import Iteration
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ def _waiting(campaign: Campaign) -> int:
 def under_way(campaign: Campaign) -> str:
     """What is expected, in words."""
     counts: dict[str, int] = {}
+    unknown = []
     for trial in campaign.ledger.pending():
         counts[trial.state.value] = counts.get(trial.state.value, 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing is under way"
+        unknown += [trial.proposal_id] if trial.state is State.UNKNOWN else []
+    told = ", ".join(f"{counts[state]} {state}" for state in sorted(counts)) or "nothing is under way"
+    return told + (f" (say what you know with 'discover settle': {', '.join(unknown)})" if unknown else "")

@@ -55,9 +55,13 @@ def collect(file: File, store: Store = None) -> None:
     campaign, experiment = _opened(file, store)
     with campaign.held():
         found = bring_in(campaign, experiment, typer.echo)
-    parts = [f"{found.results} results of jobs"] if found.results or not found.sheets else []
-    parts += [f"{len(found.sheets)} sheets"] if found.sheets else []
+    parts = [_count(found.results, "result")] if found.results or not found.sheets else []
+    parts += [_count(len(found.sheets), "sheet")] if found.sheets else []
     typer.echo(f"{', '.join(parts)}; {under_way(campaign)}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @command()

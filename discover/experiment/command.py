@@ -272,8 +272,9 @@ class Command:
     def _outcome(self, key: str, handle: Handle) -> Result | None:
         folder = self._folder(key)
         if not folder.is_dir():
-            hint = "is the folder of jobs shared with the machine that handed it over?"
-            warnings.warn(f"{folder} is not here, so {key} counts as under way; {hint}", stacklevel=3)
+            if handle:
+                hint = "is the folder of jobs shared with the machine that handed it over?"
+                warnings.warn(f"{folder} is not here, so {key} counts as under way; {hint}", stacklevel=3)
             return None
         try:
             result = self._read(folder)

@@ -20,8 +20,8 @@ from discover.experiment.sheet_rows import Rows, read_rows
 from discover.experiment.sheet_text import csv_escaped
 
 DONE, QUARANTINE = "done", "quarantine"
-PROVENANCE = "sheet"
-"""The frame's column that says from which file a row comes, and from which content."""
+LINK, HASH = "raw_data", "raw_hash"
+"""The frame's columns that say from which file a row comes, and from which content."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +202,8 @@ class Inbox:
 
 
 def _read(path: Path, rows: Rows, sha256: str, stamp: tuple[int, int]) -> Sheet:
-    provenance = f"{path.name} sha256:{sha256}"
-    records: list[dict[str, Any]] = [{**record, PROVENANCE: provenance} for record in rows.good.values()]
+    where = {LINK: path.name, HASH: sha256}
+    records: list[dict[str, Any]] = [{**record, **where} for record in rows.good.values()]
     frame = pd.DataFrame(records, index=pd.Index(list(rows.good), dtype=object), dtype=object)
     frame = frame.astype(object).where(frame.notna(), None)
     refused = tuple(problem for problems in rows.refused.values() for problem in problems)

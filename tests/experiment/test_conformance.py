@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from discover.experiment.conformance import check_experiment
+from discover.errors import ExperimentFailed
+from discover.experiment.conformance import check_experiment, check_outside
 from discover.protocols import Proposal, Result, Value
 from tests.experiment.conftest import proposal
 
@@ -162,3 +163,125 @@ def test_a_broken_promise_is_named(experiment: Any, promise: str, tmp_path: Path
 def test_nothing_to_run_is_no_proof(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one proposal"):
         check_experiment(Good(), [], files=tmp_path)
+
+
+@dataclass(frozen=True)
+class Post:
+    """Hands over to a dictionary, where half of x is found out at once."""
+
+    has: dict[str, Proposal] = field(default_factory=dict)
+
+    requires = ("x",)
+    deterministic = True
+    together: Any = False
+
+    @property
+    def targets(self) -> Mapping[str, str]:
+        return {"y": "GPa"}
+
+    def located(self, base: Path, files: Path) -> Any:
+        return self
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"method": "half of x, by post"}
+
+    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Any]:
+        if any(given.candidate is None for given in work.values()):
+            raise ExperimentFailed("there is no candidate")
+        self.has.update(work)
+        return {key: {"letter": key} for key in work}
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Any] | None:
+        return {key: {"letter": key} for key in keys if key in self.has}
+
+    def collect(self, handles: Mapping[str, Any]) -> Mapping[str, Result]:
+        half = {key: given.candidate.values["x"] / 2 for key, given in self.has.items() if given.candidate}
+        return {key: Result("measured", {"y": Value(half[key])}) for key in handles if key in half}
+
+
+class KnowsNothing(Post):
+    def find(self, keys: Sequence[str]) -> None:
+        return None
+
+
+class HasEverything(Post):
+    def find(self, keys: Sequence[str]) -> Mapping[str, Any]:
+        return {key: {} for key in keys}
+
+
+class Forgets(Post):
+    def find(self, keys: Sequence[str]) -> Mapping[str, Any]:
+        return {}
+
+
+class DropsOne(Post):
+    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Any]:
+        return dict(list(super().submit(work).items())[1:])
+
+
+class OddHandle(Post):
+    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Any]:
+        return {key: {"path": Path(key)} for key in super().submit(work)}
+
+
+class TakesAnything(Post):
+    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Any]:
+        self.has.update(work)
+        return {key: {} for key in work}
+
+
+class NeverAnswers(Post):
+    def collect(self, handles: Mapping[str, Any]) -> Mapping[str, Result]:
+        return {}
+
+
+class AnswersUnasked(Post):
+    def collect(self, handles: Mapping[str, Any]) -> Mapping[str, Result]:
+        return {**super().collect(handles), "other": Result("measured", {"y": Value(1.0)})}
+
+
+class ChangesItsMind(Post):
+    def collect(self, handles: Mapping[str, Any]) -> Mapping[str, Result]:
+        for given in self.has.values():
+            given.candidate.values["x"] += 1  # type: ignore[index, union-attr]
+        return super().collect(handles)
+
+
+class InfinitePost(Post):
+    def collect(self, handles: Mapping[str, Any]) -> Mapping[str, Result]:
+        return {key: Result("measured", {"y": Value(float("inf"))}) for key in handles}
+
+
+@pytest.mark.parametrize("experiment", [Post(), KnowsNothing()])
+def test_a_good_outside_experiment_passes(experiment: Any, tmp_path: Path) -> None:
+    proposals = [proposal("a", x=1.0), proposal("b", x=3.0)]
+    found = check_outside(experiment, proposals, files=tmp_path)
+    assert [result.values["y"].value for result in found] == [0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "promise"),
+    [
+        (HasEverything(), "before anything was handed over, find() says"),
+        (Forgets(), "after it was handed over, find() says"),
+        (DropsOne(), "submit() returned handles of"),
+        (OddHandle(), "a handle is not JSON"),
+        (TakesAnything(), "a proposal without its candidate: was handed over"),
+        (NeverAnswers(), "no result of probe-0001.1, probe-0002.1 came in"),
+        (AnswersUnasked(), "results of other, which nobody asked for"),
+        (ChangesItsMind(), "other results the second time"),
+        (ChangesItsMind(), "changed the proposals"),
+        (InfinitePost(), "not a Value with a finite float"),
+        (Post(together=None), "together must be True or False"),
+        (Good(), "lacks together, submit, find, collect"),
+    ],
+)
+def test_a_broken_promise_of_an_outside_experiment_is_named(experiment: Any, promise: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_outside(experiment, [proposal("a", x=1.0), proposal("b", x=3.0)], files=tmp_path, seconds=0.2)
+    assert promise in str(caught.value)
+
+
+def test_nothing_to_hand_over_is_no_proof(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one proposal"):
+        check_outside(Post(), [], files=tmp_path)

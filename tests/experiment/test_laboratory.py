@@ -82,7 +82,7 @@ def one(lab: Laboratory) -> Sheet:
 
 def told(sheet: Sheet) -> dict[Any, Any]:
     """Row number to what was read, without what says where it comes from."""
-    return {row: {k: v for k, v in record.items() if v is not None and k != "sheet"}
+    return {row: {k: v for k, v in record.items() if v is not None and k not in ("raw_data", "raw_hash")}
             for row, record in zip(sheet.frame.index, sheet.frame.to_dict("records"))}  # fmt: skip
 
 
@@ -173,7 +173,8 @@ def test_a_filled_sheet_comes_back_with_the_same_texts(kind: str, decimal: str, 
         3: {"proposal_id": "c-0002", "sample": "007", "yield": 1.5},
         4: {"proposal_id": "c-0003", "sample": "-x@", "yield": 5.0, "yield_bound": "below"},
     }
-    assert set(sheet.frame["sheet"]).pop().startswith(f"{path.name} sha256:")
+    assert set(sheet.frame["raw_data"]) == {path.name}
+    assert {len(text) for text in sheet.frame["raw_hash"]} == {64}
     assert here.settle(sheet, NONE) is None
     assert [p.name for p in (tmp_path / "in" / "done").iterdir()] == [path.name]
     assert incoming(here) == []

@@ -64,7 +64,7 @@ def test_run_and_collect(file: Path, user_environment: dict[str, str]) -> None:
     assert "3 submitted" in done.stdout
     finished(3)
     collected = CliRunner().invoke(app, ["collect", str(file)])
-    assert collected.output == "3 results of jobs; nothing is under way\n"
+    assert collected.output == "3 results; nothing is under way\n"
     campaign = Campaign.open("slow", store=f"sqlite:///{file.parent / '.discover' / 'slow.db'}")
     iterate(str(file))
     assert len(campaign.pending) == 2  # the budget is five
