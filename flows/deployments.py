@@ -45,6 +45,7 @@ def deploy(
     name: str | None = None,
     paused: bool = False,
     accept_changes: bool = False,
+    dask: str | None = None,
     say: Callable[[str], object] = print,
 ) -> None:
     """Run one iteration of a campaign file on a schedule; deploying again replaces the schedule.
@@ -64,7 +65,7 @@ def deploy(
         from flows.automations import heartbeat, install
 
         install(client, heartbeat())
-        _register(name, timing, {"file": str(path), "store": kept, "accept_changes": accept_changes}, paused)
+        _register(name, timing, {"file": str(path), "store": kept, "accept_changes": accept_changes}, paused, dask)
     times = ", ".join(f"{t:%Y-%m-%d %H:%M:%S %Z}" for t in timing.next_times(3))
     say(f"deployed iterate/{name}: {timing}" + (", paused" if paused else f"; next runs {times}"))
     say("a worker runs it: discover worker")
@@ -186,7 +187,7 @@ def _pool(client: SyncPrefectClient) -> None:
             ) from None
 
 
-def _register(name: str, timing: Timing, parameters: dict[str, Any], paused: bool) -> None:
+def _register(name: str, timing: Timing, parameters: dict[str, Any], paused: bool, dask: str | None) -> None:
     from prefect.deployments.runner import EntrypointType
     from prefect.schedules import Cron, Interval
 
@@ -206,6 +207,7 @@ def _register(name: str, timing: Timing, parameters: dict[str, Any], paused: boo
         paused=paused,
         description=f"One iteration of {parameters['file']} at a time: collect, learn, propose, dispatch, stop.",
         entrypoint_type=EntrypointType.MODULE_PATH,
+        job_variables={"env": {"DISCOVER_DASK": dask}} if dask else None,
     )
     deployment.apply(work_pool_name=POOL)
 

@@ -33,6 +33,10 @@ Store = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", envvar="DISCOVER_DASK", help="run experiments on this Dask cluster: tcp://scheduler:8786"),
+]
 Accept = Annotated[
     bool, typer.Option("--accept-changes", help="take over a changed budget, batch, policy, title or text")
 ]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from discover import __version__, threads
-from discover.cli.app import Accept, AsJson, File, Store, app, command, open_campaign, runner
+from discover.cli.app import Accept, AsJson, Dask, File, Store, app, command, open_campaign, runner
 from discover.cli.output import (
     check_new_file,
     notices,
@@ -68,6 +68,7 @@ def run(
     store: Store = None,
     accept_changes: Accept = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="begin anew; the old store is renamed, not deleted")] = False,
+    dask: Dask = None,
 ) -> None:
     """Run a campaign until it stops; a campaign that was cut off goes on where it was.
 
@@ -81,8 +82,9 @@ def run(
     if fresh:
         _set_aside(store or definition.store, definition.name)
     runner("run")(
-        file, store=store, iterations=iterations, budget=budget, accept_changes=accept_changes, say=typer.echo
-    )
+        file, store=store, iterations=iterations, budget=budget, accept_changes=accept_changes, dask=dask,
+        say=typer.echo,
+    )  # fmt: skip
 
 
 @command()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from discover.cli.app import Accept, File, Store, command, runner
+from discover.cli.app import Accept, Dask, File, Store, command, runner
 from discover.errors import InvalidInput, Problem
 
 
@@ -37,6 +37,7 @@ def deploy(
     remove: Annotated[bool, typer.Option("--remove", help="take it off its schedule; the store stays")] = False,
     store: Store = None,
     accept_changes: Accept = False,
+    dask: Dask = None,
 ) -> None:
     """Run one iteration of a campaign on a schedule; deploying again replaces the schedule.
 
@@ -51,7 +52,7 @@ def deploy(
         return
     runner("deploy")(
         file, cron=cron, interval=interval, timezone=timezone, store=store, name=name, paused=paused,
-        accept_changes=accept_changes, say=typer.echo,
+        accept_changes=accept_changes, dask=dask, say=typer.echo,
     )  # fmt: skip
 
 
