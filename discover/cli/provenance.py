@@ -124,3 +124,37 @@ def replay(
         typer.echo(str(found))
     if found.differences:
         raise typer.Exit(1)
+
+
+@command()
+def backup(
+    out: Annotated[Path, typer.Option(help="a new folder, or a new .zip")],
+    file: MaybeFile = None,
+    store: StoreOnly = None,
+) -> None:
+    """Copy a whole store while others write into it, and audit the copy; exit code 1 if there is an error in it.
+
+    Example: discover backup campaign.yaml --out backups/monday
+    """
+    from discover.definition import load
+    from discover.provenance.backup import backup as copy
+
+    found = copy(load(file).store if file is not None and store is None else _needed(store), out)
+    typer.echo(str(found))
+    if not found.audit.clean:
+        raise typer.Exit(1)
+
+
+@command()
+def restore(
+    backup: Annotated[Path, typer.Argument(help="what 'discover backup' wrote")],
+    store: StoreOnly = None,
+) -> None:
+    """Bring every campaign of a backup into a store, of either engine; everything is verified first.
+
+    Example: discover restore backups/monday --store sqlite:///campaigns.db
+    """
+    from discover.provenance.backup import restore as bring_back
+
+    for name in bring_back(backup, _needed(store)):
+        typer.echo(f"campaign {name!r} is back")

@@ -136,14 +136,14 @@ def parts(file: Any) -> Iterator[bytes]:
 def _zip(staged: Path, manifest: dict[str, Any], path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         head = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        archive.writestr(_member(MANIFEST), head.encode())
+        archive.writestr(member(MANIFEST), head.encode())
         for name in manifest["files"]:
-            with (staged / name).open("rb") as source, archive.open(_member(name), "w", force_zip64=True) as target:
+            with (staged / name).open("rb") as source, archive.open(member(name), "w", force_zip64=True) as target:
                 for part in parts(source):
                     target.write(part)
 
 
-def _member(name: str) -> zipfile.ZipInfo:
+def member(name: str) -> zipfile.ZipInfo:
     """An entry without the time and the machine, so that the same content is the same archive."""
     member = zipfile.ZipInfo(name, _EPOCH)
     member.create_system = 3

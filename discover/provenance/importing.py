@@ -49,7 +49,7 @@ def import_campaign(
         _verify(path, manifest, staged)
         log = store if isinstance(store, EventLog) else EventLog(store)
         name = name or manifest.campaign
-        _check_free(log, name, manifest.uid)
+        check_free(log, name, manifest.uid)
         _put_snapshots(log, name, manifest, staged)
         _put_events(log, name, manifest, staged / EVENTS)
     return Campaign.open(name, store=log)
@@ -115,10 +115,11 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _check_free(log: EventLog, name: str, uid: str, connection: Any = None) -> None:
+def check_free(log: EventLog, name: str, uid: str, connection: Any = None) -> None:
+    """CampaignExists if the store has a campaign of this name, or this campaign under another one."""
     if connection is None:
         with log.database.reading() as fresh:
-            _check_free(log, name, uid, fresh)
+            check_free(log, name, uid, fresh)
             return
     query = select(campaigns.c.name, campaigns.c.uid)
     for row in connection.execute(query.where((campaigns.c.name == name) | (campaigns.c.uid == uid))):
@@ -147,7 +148,7 @@ def _put_events(log: EventLog, name: str, manifest: Manifest, path: Path) -> Non
     line = {"name": name, "uid": manifest.uid, "created": manifest.created}
     try:
         with log.database.writing() as connection:
-            _check_free(log, name, manifest.uid, connection)
+            check_free(log, name, manifest.uid, connection)
             connection.execute(insert(campaigns).values(**line))
             chunk: list[dict[str, Any]] = []
             for row in _renamed(_rows(path), name, manifest):

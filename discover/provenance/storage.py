@@ -61,7 +61,8 @@ def _triggers(connection: Connection, dialect: str) -> Iterator[Finding]:
 
 def _wanted(dialect: str) -> dict[str, str]:
     """The triggers by name, with what must stand in the database's own account of them."""
-    statements = [*triggers.refuse_changes(dialect), *triggers.refuse_replacing(dialect)]
+    protections = (triggers.refuse_changes, triggers.refuse_replacing, triggers.refuse_unlinked)
+    statements = [statement for protection in protections for statement in protection(dialect)]
     named = {found[3]: statement for statement in statements if (found := _TRIGGER.search(statement))}
     if dialect == triggers.SQLITE:
         return {name: _TRIGGER.sub(r"\1 \2 \3", statement) for name, statement in named.items()}

@@ -61,7 +61,7 @@ def unpack(path: Path, folder: Path, limit: int = LIMIT) -> Manifest:
     with _opened(path) as (archive, members, manifest):
         _check_names(path, manifest, members, limit)
         for name, told in manifest.files.items():
-            _extract(path, archive, members[name], told, folder / name)
+            extract(path, archive, members[name], told, folder / name)
         return manifest
 
 
@@ -147,7 +147,8 @@ def _check_names(path: Path, manifest: Manifest, members: Mapping[str, zipfile.Z
         raise InvalidInput(f"archive {path}", problems)
 
 
-def _extract(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, told: File, target: Path) -> None:
+def extract(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, told: File, target: Path) -> None:
+    """One member as a file. InvalidInput if it has not the size and the hash that are told; no more than that is written."""
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with archive.open(member) as source, target.open("wb") as file:

@@ -41,8 +41,9 @@ def by_hand(url: str, *statements: str, **values: object) -> None:
             connection.execute(text(statement))
         for statement in statements:
             connection.execute(text(statement), values if ":" in statement else {})
-        for statement in triggers.refuse_changes(database.dialect) + triggers.refuse_replacing(database.dialect):
-            connection.execute(text(statement))
+        for protect in (triggers.refuse_changes, triggers.refuse_replacing, triggers.refuse_unlinked):
+            for statement in protect(database.dialect):
+                connection.execute(text(statement))
 
 
 def says(found: Audit, words: str, severity: str = "error") -> bool:
