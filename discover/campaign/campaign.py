@@ -29,15 +29,16 @@ from discover.campaign.telling import tell_frame
 from discover.candidates.difference import Difference
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
-from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem
+from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem, Unsupported
 from discover.objective import Objective
-from discover.protocols import Experiment, Policy, Progress
+from discover.protocols import Experiment, OutsideExperiment, Policy, Progress
 from discover.store.events import Draft
 from discover.store.leases import SECONDS, held
 from discover.store.log import EventLog
 from discover.store.trials import Iteration
 
 if TYPE_CHECKING:
+    from discover.campaign.collecting import Collected
     from discover.store.leases import Lease
 
 DEFAULT_STORE = "sqlite:///campaigns.db"
@@ -289,7 +290,31 @@ class Campaign(Reader):
         warn_of_failures(self.ledger.failures()[before:], ran)
         return self.observations
 
+    def dispatch(self, experiment: OutsideExperiment, limit: int | None = None) -> int:
+        """Hand over to somebody else what is proposed, approved or to be retried; how many. LeaseHeld, NotHandedOver.
+
+        limit: how many attempts may be begun. What the outside does not take now keeps its key for the next time.
+        """
+        from discover.campaign import collecting
+
+        with self.held():
+            return collecting.dispatch(self, experiment, limit)
+
+    def collect(self, experiment: OutsideExperiment, say: Callable[[str], Any] = print) -> Collected:
+        """Commit what has come in from somebody else, by key or by sheet. LeaseHeld.
+
+        say: told of every sheet what its rows became.
+        """
+        from discover.campaign import collecting
+
+        with self.held():
+            return collecting.collect(self, experiment, say)
+
     def _experiment(self, experiment: Experiment | Callable[..., Any]) -> Experiment:
+        if isinstance(experiment, OutsideExperiment):
+            raise Unsupported(
+                "this experiment is made by somebody else: hand it over with dispatch(…), then collect(…)"
+            )
         if isinstance(experiment, Experiment):
             runner = experiment
         else:

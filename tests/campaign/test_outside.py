@@ -292,6 +292,13 @@ def test_experiments_of_other_kinds_are_refused(make: Callable[..., Campaign]) -
         outside(None)
     there = Outside()
     assert outside(there) is there
+    campaign = make()
+    with pytest.raises(Unsupported, match=r"hand it over with dispatch"):
+        campaign.run(there, 1)  # type: ignore[arg-type]
+    campaign.ask(1)
+    assert campaign.dispatch(there) == 1
+    there.finish(*there.has)
+    assert campaign.collect(there).results == 1
 
 
 @pytest.fixture
