@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,7 +214,7 @@ def _write(cache: Path, key: str, table: FeatureTable) -> None:
         (path, lambda f: np.save(f, table.values)),
         (path.with_suffix(".json"), lambda f: f.write(json.dumps(told).encode())),
     ):
-        fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+        fresh = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.new")
         with fresh.open("wb") as file:
             write(file)
             file.flush()
