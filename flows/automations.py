@@ -22,7 +22,7 @@ TROUBLE = ("Failed", "Crashed", "TimedOut")
 PAYLOAD = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }}}'
 
 
-def heartbeat(silence: float = SILENCE_SECONDS) -> AutomationCore:
+def heartbeat(silence: float = SILENCE_SECONDS, tag: str = TAG) -> AutomationCore:
     """After a heartbeat, any event of the same run is expected in time: another heartbeat, or its end by whatever name."""
     from datetime import timedelta
 
@@ -37,7 +37,7 @@ def heartbeat(silence: float = SILENCE_SECONDS) -> AutomationCore:
             after={"prefect.flow-run.heartbeat"},
             expect={"prefect.flow-run.*"},
             match=_runs(),
-            match_related=_ours(),
+            match_related=_tagged(tag),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -68,7 +68,7 @@ def notify(block_id: Any) -> AutomationCore:
         trigger=EventTrigger(
             expect={f"prefect.flow-run.{name}" for name in TROUBLE},
             match=_runs(),
-            match_related=_ours(),
+            match_related=_tagged(TAG),
             posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),
@@ -103,7 +103,7 @@ def _runs() -> Any:
     return ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"})
 
 
-def _ours() -> Any:
+def _tagged(tag: str) -> Any:
     from prefect.events.schemas.events import ResourceSpecification
 
-    return ResourceSpecification({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"})
+    return ResourceSpecification({"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"})
