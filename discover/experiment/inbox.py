@@ -128,6 +128,9 @@ class Inbox:
         except Refused as error:
             way_out = f" ({error.way_out})" if error.way_out else ""
             return Sheet(path, nothing, problem=f"it {error}{way_out}", stamp=stamp)
+        except Exception as error:  # one odd file must not keep the others out
+            problem = f"it cannot be read ({type(error).__name__}: {str(error)[:200]})"
+            return Sheet(path, nothing, problem=problem, stamp=stamp)
         return _read(path, rows, hashlib.sha256(data).hexdigest(), stamp)
 
     def _look(self, path: Path) -> tuple[tuple[int, int], float]:

@@ -40,17 +40,19 @@ class Refused(Exception):
 class Grid:
     """Cells of one table as they stand, row by row with its number in the file, from 1; None where empty.
 
-    even: every row must have as many cells as the header, for otherwise its cells may stand in wrong columns.
+    even: every row must have as many cells as the header, for otherwise its cells may stand in wrong columns. broken: why
+    what follows the rows cannot be read.
     """
 
     name: str
     rows: Sequence[tuple[int, list[Any]]]
     remark: str = ""
     even: bool = False
+    broken: str = ""
 
 
 def read_grids(data: bytes, suffix: str) -> list[Grid]:
-    """The tables of a file: one of a CSV, one a worksheet. NotWhole, Refused."""
+    """The tables of a file: one a worksheet; of a CSV one for each mark that may stand between its cells. NotWhole, Refused."""
     suffix = suffix.lower()
     if suffix in REFUSED:
         raise Refused(f"is {REFUSED[suffix]}, which is not read", "save it as .xlsx or .csv")
@@ -63,7 +65,10 @@ def read_grids(data: bytes, suffix: str) -> list[Grid]:
     if suffix in (".xlsx", ".xlsm") or data.startswith(b"PK\x03\x04"):
         return _workbook(data)
     text, remark = _decoded(data)
-    return [Grid("", _records(text, suffix), remark, even=True)]
+    first = text.split("\n", 1)[0].strip("\r\n \ufeff")
+    said = first[4] if first.lower().startswith("sep=") and len(first) == 5 else "\t" if suffix == ".tsv" else ""
+    separators = [said] if said else [mark for mark in (";", "\t", ",") if mark in text] or [","]
+    return [_records(text, separator, remark, int(first.lower().startswith("sep="))) for separator in separators]
 
 
 def _decoded(data: bytes) -> tuple[str, str]:
@@ -93,12 +98,12 @@ def _decoded(data: bytes) -> tuple[str, str]:
         raise Refused("is in an encoding that is not known", "save it as 'CSV UTF-8'") from error
 
 
-def _records(text: str, suffix: str) -> list[tuple[int, list[Any]]]:
-    separator, skip = _separator(text, suffix)
+def _records(text: str, separator: str, remark: str, skip: int) -> Grid:
+    """The records of a CSV up to where it cannot be read. skip: lines at the beginning that are none."""
     before = csv.field_size_limit(_LONGEST_CELL)  # one for the whole process
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[tuple[int, list[Any]]] = []
-    line = 1
+    line, broken = 1, ""
     try:
         for cells in reader:
             if line > skip and any(cell.strip() for cell in cells):
@@ -107,28 +112,10 @@ def _records(text: str, suffix: str) -> list[tuple[int, list[Any]]]:
             if len(rows) > MOST_ROWS:
                 raise Refused(f"has more than {MOST_ROWS:,} rows")
     except csv.Error as error:
-        hint = 'a quotation mark inside quotes is written twice: ""'
-        raise Refused(f"the row that begins in line {line} cannot be read: {error}", hint) from error
+        broken = f"has a row that begins in line {line} and cannot be read: {error}"
     finally:
         csv.field_size_limit(before)
-    return rows
-
-
-def _separator(text: str, suffix: str) -> tuple[str, int]:
-    """What stands between cells, and how many lines only say so."""
-    first = text.split("\n", 1)[0].strip("\r\n \ufeff")
-    if first.lower().startswith("sep=") and len(first) == 5:
-        return first[4], 1
-    if suffix == ".tsv":
-        return "\t", 0
-    counts = dict.fromkeys((";", "\t", ","), 0)
-    for line in text.splitlines()[:50]:
-        bare = "".join(line.split('"')[::2])  # what stands outside quotes
-        if "proposal" in bare.casefold() or "id" in bare.casefold():
-            counts = {mark: bare.count(mark) for mark in counts}
-            break
-    best = max(counts, key=lambda mark: counts[mark])
-    return (best if counts[best] else ","), 0
+    return Grid(f"columns between {separator!r}", rows, remark, even=True, broken=broken)
 
 
 def _workbook(data: bytes) -> list[Grid]:

@@ -51,6 +51,9 @@ def read_rows(grids: Sequence[Grid], targets: Mapping[str, str], id_name: str, d
     targets: with their units. id_name: the candidates' id column, which may also be called 'id'.
     """
     found = [(grid, place) for grid in grids if (place := _header_place(grid, targets, id_name)) is not None]
+    broken = [grid.broken for grid in ([grid for grid, _ in found] or grids) if grid.broken]
+    if broken:
+        raise Refused(broken[0], 'a quotation mark inside quotes is written twice: ""')
     if not found:
         hint = f"the first line names the columns: proposal_id (or id), {', '.join(targets)}"
         raise Refused("has no line that names proposal_id or id, and a target or status", hint)

@@ -187,3 +187,8 @@ def test_nothing_is_handed_over_where_nobody_outside_is(file: Path) -> None:
     cli("ask", file)
     for command in ("dispatch", "collect"):
         assert "nothing is handed over in this campaign" in cli(command, file, code=1)
+
+
+@pytest.mark.parametrize("command", ["dispatch", "collect", "settle"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    assert f"Example: discover {command}" in " ".join(cli(command, "--help").split())

@@ -281,6 +281,7 @@ def test_what_waits_is_not_written_over(lab: Any, tmp_path: Path) -> None:
         "sep=;\r\nproposal_id;id;yield [%];note\r\nc-1;a;55,1;ä\r\n".encode(),
         '"proposal_id","id","yield [%]","note"\nc-1,a,"55,1",ä\n\n,,,\n'.encode(),
         "\n\nResults;;;\nid;yield in %;proposal_id;note\na;55,1;c-1;ä\n".encode(),
+        "A void, in week 3, and\nsample;yield in %;proposal_id;note\na;55,1;c-1;ä\n".encode(),
         "proposal_id,id,yield / %,note\rc-1,a,55.1,ä\r".replace("\r", "\r\n").encode(),
     ],
 )
@@ -359,7 +360,7 @@ def test_percentages_and_saved_formulas(lab: Any, tmp_path: Path) -> None:
         ("w.csv", b"a,b\n1,2\n", "no line that names proposal_id or id"),
         ("w.csv", b"proposal_id,id,note\nc-1,a,x\n", "no line that names proposal_id or id, and a target or status"),
         ("w.csv", b"id,yield,yield [%]\na,1,2\n", "the column 'yield' twice"),
-        ("w.csv", b'id,yield\na,"1\n', "the row that begins in line 2 cannot be read"),
+        ("w.csv", b'id,yield\na,"1\n', "a row that begins in line 2 and cannot be read"),
         ("w.csv", b"\x00\x01\x02\x80" * 100, "is no text"),
     ],
 )
