@@ -19,6 +19,7 @@ FEATURES = "discover.features"
 POLICIES = "discover.policies"
 EXPERIMENTS = "discover.experiments"
 RUNNERS = "discover.runners"
+STOPPING = "discover.stopping"
 
 
 def kinds(group: str) -> tuple[str, ...]:

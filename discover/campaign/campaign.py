@@ -72,13 +72,15 @@ class Campaign(Reader):
         features: Any = None,
         title: str = "",
         about: str = "",
+        stop: Sequence[Mapping[str, Any]] = (),
         accept_changes: bool = False,
         snapshots: Where | None = None,
         progress: Progress | None = None,
     ) -> Campaign:
         """Begin a campaign, or with if_exists="open" go on with the one of that name.
 
-        policy: a kind, a kind with its options, or a `Policy`. budget: {"experiments": 60}. experiment, source, features:
+        policy: a kind, a kind with its options, or a `Policy`. budget: {"experiments": 60}. stop: rules for
+        unattended runs, such as {"kind": "no-improvement", "experiments": 30}. experiment, source, features:
         settings that the definition records. snapshots: where candidates are kept, if not beside the store: a folder, or an
         fsspec URL that machines share. CampaignExists; DefinitionChanged where an existing one differs: changes of budget,
         policy, title and about are taken over with accept_changes=True, others make another campaign.
@@ -94,7 +96,7 @@ class Campaign(Reader):
             name, objective, settings, candidates=source or {"kind": "frame", "hash": candidates.hash},
             features=features or candidates.spec.to_dict(), experiment=experiment,
             budget=check_budget(budget), seed=check_seed(seed),
-            title=title, about=about,
+            title=title, about=about, stop=[dict(rule) for rule in stop],
         )  # fmt: skip
         log = store if isinstance(store, EventLog) else EventLog(store)
         try:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from discover import registry
 from discover.campaign.campaign import Campaign
+from discover.campaign.predicting import believed
+from discover.policy.rules import Standing
 from discover.policy.stopping import Budget, Exhausted
-from discover.protocols import Advice
+from discover.protocols import Advice, View
 from discover.store.life import State
 from discover.store.trials import Iteration
 
@@ -41,9 +45,31 @@ def advise(campaign: Campaign, budget: int | None = None) -> Advice:
     rules = [Exhausted()] + ([Budget(limit)] if limit is not None else [])
     view = campaign.view()
     advices = [rule.advise(view, campaign.spending) for rule in rules]
+    advices += [rule.advise(view, standing) for rule, standing in _further(campaign, view)]
     if again := sum(trial.state is State.RETRYABLE for trial in campaign.ledger.pending()):
         advices[0] = Advice(False, f"{again} failed experiments are to be tried again", advices[0].numbers)
     return next((advice for advice in advices if advice.stop), advices[-1])
+
+
+def _further(campaign: Campaign, view: View) -> Iterator[tuple[Any, Standing]]:
+    """The campaign's own stopping rules, and how it stands."""
+    settings = campaign.definition.get("stop", ())
+    if not settings:
+        return
+    standing = Standing(_values(campaign), lambda: believed(view, campaign.policy))
+    for one in settings:
+        yield registry.configure(registry.STOPPING, one), standing
+
+
+def _values(campaign: Campaign) -> tuple[float, ...]:
+    """Of the first target, in the order in which they came; NaN for what failed, is a bound or breaks a constraint."""
+    objective, found = campaign.objective, campaign.observations
+    name = objective.names[0]
+    kept = [
+        row["status"] == "measured" and objective.feasible({t: row[t] for t in objective.names})
+        for row in found.to_dict("records")
+    ]
+    return tuple(float(value) if fine else math.nan for value, fine in zip(found[name], kept, strict=True))
 
 
 def vacancies(campaign: Campaign, budget: int | None = None) -> int:

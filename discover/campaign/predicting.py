@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,10 @@ from discover.campaign.choosing import known_ids
 from discover.campaign.tables import predicted_columns
 from discover.candidates.pool import CandidatePool
 from discover.features.build import Features
-from discover.protocols import FloatArray, View
+from discover.protocols import FloatArray, Policy, View
+
+FEWEST = 3
+"""Observations of a target without which there is no belief to stop by."""
 
 
 def predictions(view: View, pool: CandidatePool, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
@@ -31,6 +34,18 @@ def predictions(view: View, pool: CandidatePool, candidates: str | Sequence[str]
     for target, mean, std in predicted_columns(view.objective):
         frame[mean], frame[std] = found.get(target, (np.nan, np.nan))
     return frame
+
+
+def believed(view: View, policy: Policy) -> Mapping[str, tuple[FloatArray, FloatArray]] | None:
+    """Mean and deviation [N] of every target for the whole pool, by the policy's model where it has one; None without data."""
+    from discover.surrogate.predict import predict
+
+    if min(len(view.training[name]) for name in view.objective.names) < FEWEST:
+        return None
+    X = view.features.values
+    own = getattr(policy, "predict", None)
+    found: Mapping[str, tuple[FloatArray, FloatArray]] = own(view, X) if own else predict(view, X)
+    return found
 
 
 def _features(view: View, pool: CandidatePool, frame: pd.DataFrame) -> FloatArray:

@@ -16,7 +16,7 @@ from discover.protocols import RESERVED_PREFIXES, RESERVED_RESULTS, Policy
 from discover.store.canonical import digest, plain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-CHANGEABLE = ("budget", "policy", "title", "about")
+CHANGEABLE = ("budget", "stop", "policy", "title", "about")
 """Keys of a definition that may change in a running campaign, if the user accepts it."""
 
 
@@ -115,6 +115,7 @@ def definition_of(
     seed: int = 0,
     title: str = "",
     about: str = "",
+    stop: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The definition as plain JSON."""
     return plain(
@@ -130,6 +131,7 @@ def definition_of(
             "title": title,
             "about": about,
         }
+        | ({"stop": list(stop)} if stop else {})
     )
 
 

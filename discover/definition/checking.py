@@ -14,7 +14,7 @@ from discover.campaign.terms import problems_of, without_terms
 from discover.definition.model import CampaignModel, ObjectiveModel, TargetModel
 from discover.definition.wording import place_of, worded
 from discover.definition.yaml_lines import Path, line_of, read_yaml
-from discover.errors import InvalidDefinition, InvalidInput, Problem, UnknownKind, nearest
+from discover.errors import InvalidDefinition, InvalidInput, Problem, UnknownKind, Unsupported, nearest
 from discover.objective import Constraint, Objective, Target
 
 
@@ -56,6 +56,35 @@ class Checker:
             for problem in error.problems:
                 self.add(problem.message, self._place(key, problem.column or ""), problem.value, problem.way_out)
         return None
+
+    def rules(self, objective: Objective | None) -> list[Any]:
+        """The stopping rules that stand under `stop`, each with its options checked and held against the objective."""
+        given = self.data.get("stop")
+        if not isinstance(given, list):
+            return []
+        found = []
+        for place, settings in enumerate(given):
+            path: Path = ("stop", place)
+            if not isinstance(settings, Mapping) or "kind" not in settings:
+                if isinstance(settings, Mapping):
+                    self.add(
+                        "needs a kind",
+                        (*path, "kind"),
+                        way_out=f"valid: {', '.join(registry.kinds(registry.STOPPING))}",
+                    )
+                continue
+            with self._reporting(path):
+                try:
+                    rule = registry.configure(registry.STOPPING, settings)
+                    if objective is not None:
+                        rule.check(objective)
+                    found.append(rule)
+                except UnknownKind:
+                    way_out = nearest(str(settings["kind"]), registry.kinds(registry.STOPPING))
+                    self.add("unknown kind", (*path, "kind"), settings["kind"], way_out)
+                except Unsupported as error:
+                    self.add(str(error), (*path, "kind"), settings["kind"])
+        return found
 
     def _place(self, key: str, option: str) -> Path:
         """Where an option stands under a key, also if it stands deeper, as a word of a query does."""

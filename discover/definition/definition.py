@@ -56,6 +56,7 @@ class Definition:
     experiment: Experiment | None
     experiment_settings: Mapping[str, Any] | None
     budget: Mapping[str, Any]
+    stop: Sequence[Mapping[str, Any]]
     seed: int
     answers: Path | None
     store: str = field(repr=False)  # it may hold a password
@@ -74,6 +75,7 @@ class Definition:
         return definition_of(
             self.name, self.objective, self.policy, candidates=self.source_settings, features=list(self.features),
             experiment=self.experiment_settings, budget=self.budget, seed=self.seed, title=self.title, about=self.about,
+            stop=self.stop,
         )  # fmt: skip
 
     def runner(self, files: Path) -> Experiment | None:
@@ -202,7 +204,7 @@ class Definition:
         return Campaign.create(
             self.name, objective=self.objective, candidates=pool, policy=self.policy, store=url, seed=self.seed,
             if_exists="open", budget=self.budget, experiment=self.experiment_settings, source=self.source_settings,
-            features=list(self.features), title=self.title, about=self.about, snapshots=self.snapshots,
+            features=list(self.features), title=self.title, about=self.about, snapshots=self.snapshots, stop=self.stop,
             progress=progress,
         )  # fmt: skip
 
@@ -270,6 +272,7 @@ def load(path: Path | str) -> Definition:
     policy = checker.kind(registry.POLICIES, "policy")
     experiment = checker.kind(registry.EXPERIMENTS, "experiment")
     objective = checker.objective(model.objective) if model else None
+    rules = checker.rules(objective)
     if model is not None and objective is not None:
         _check_together(checker, model, objective, policy, experiment)
     snapshots = _snapshots(checker, path.resolve().parent, model.snapshots if model else None)
@@ -293,6 +296,7 @@ def load(path: Path | str) -> Definition:
         experiment=experiment,
         experiment_settings=registry.settings_of(registry.EXPERIMENTS, experiment) if experiment else None,
         budget=model.budget.model_dump(exclude_none=True),
+        stop=[registry.settings_of(registry.STOPPING, rule) for rule in rules],
         seed=model.seed,
         answers=path.resolve().parent / model.answers if model.answers else None,
         store=_store(path.resolve(), model),

@@ -97,6 +97,7 @@ class CampaignModel(_Strict):
     policy: dict[str, Any] = {"kind": "bayesian"}
     experiment: dict[str, Any] | None = None
     budget: BudgetModel = BudgetModel()
+    stop: list[dict[str, Any]] = Field([], description="rules that end the campaign before its budget; each has a kind")
     seed: Annotated[int, Field(ge=0)] = 0
     answers: str | None = Field(None, description="a folder with every candidate's answer, read by the report alone")
     store: str | None = Field(None, description="a store's URL; relative paths start at this file")
