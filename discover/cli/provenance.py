@@ -158,3 +158,31 @@ def restore(
 
     for name in bring_back(backup, _needed(store)):
         typer.echo(f"campaign {name!r} is back")
+
+
+@command()
+def fork(
+    old: Annotated[Path, typer.Argument(help="the file of a campaign that has begun")],
+    new: Annotated[Path, typer.Argument(help="the file of a campaign that begins with what that one knows")],
+    store: Annotated[
+        str | None,
+        typer.Option("--store", envvar="DISCOVER_STORE", help="a store's URL for both; default: each file's"),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Begin a campaign with another objective, candidates or policy, and carry over what an earlier one found out.
+
+    Example: discover fork campaign.yaml campaign-2.yaml
+    """
+    from discover.definition import load
+    from discover.provenance.fork import carry
+
+    earlier = open_campaign(old, store)
+    definition = load(new)
+    if not definition.begun(store):
+        definition.check()
+    found = carry(earlier, open_campaign(new, store, create=True, changes="refuse"))
+    if json_:
+        print_json(found.to_dict())
+    else:
+        typer.echo(str(found))
