@@ -33,7 +33,7 @@ class Command:
           kind: command
           program: [sbatch, --parsable, --job-name, "{key}", run.sh, "{folder}"]
           status: [squeue, --noheader, --name, "{key}"]
-          lookup: [squeue, --noheader, --format, "%i", --name, "{key}"]
+          lookup: [./find-job.sh, "{key}"]
           targets: {energy: eV}
 
     **Arguments** are lists and never pass through a shell. `{key}`, `{id}`, `{proposal_id}`, `{folder}` and `{column}`, a
@@ -69,8 +69,9 @@ class Command:
     made only once: it starts once, whatever dies when. A queue is asked once unless this process dies between the moment
     at which the queue takes the job and the note of it in the folder, microseconds after the program returned. Then `lookup`
     is asked by key, so pass the key to the queue, as the job's name: exit code 0 with output means that the queue has the
-    job, without output that it never had it (let it know finished jobs as well, as `sacct` does). A result, or a file
-    `started` that the job makes in its folder, prove it too. Without `lookup` and proof nobody can say: the proposal is
+    job, without output that it never had it. It should know finished jobs as well: a script that asks
+    `squeue --noheader --name KEY`, and `sacct -X --noheader --starttime now-90days --name KEY`, which by itself looks back to
+    midnight alone. A result, or a file `started` that the job makes in its folder, prove it too. Without `lookup` and proof nobody can say: the proposal is
     shown as 'unknown, ask a person', and nothing is handed over twice.
 
     deterministic: the same candidate gives the same result, so its failures are final unless `result.json` says otherwise.
