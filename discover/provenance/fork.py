@@ -209,7 +209,11 @@ class _Gathered:
         return Draft("failed", {"failure": _body(new)}, identity=key)
 
     def _exclude(self) -> None:
-        for candidate, reason in self.ledger.excluded.items():
+        """What a person excluded; and of the same candidates those that the source withdrew, and former versions."""
+        out = dict(self.ledger.excluded)
+        if self.pool.hash == self.old.pool.hash:
+            out = self.ledger.gone | {i: f"a former version of {now}" for i, now in self.ledger.former.items()} | out
+        for candidate, reason in out.items():
             if candidate in self.pool:
                 self.excluded.setdefault(reason, []).append(candidate)
         self.drafts += [Draft("excluded", {"ids": ids, "reason": why}) for why, ids in self.excluded.items()]

@@ -95,7 +95,7 @@ def _snapshot_problems(manifest: Manifest, folder: Path) -> list[Problem]:
 
 def _unsafe(body: Any, manifest: Manifest, seq: int) -> Iterator[Problem]:
     """Names in a payload that become names of files or keys elsewhere and are not what ours look like."""
-    if "pool" in body and body["pool"]["snapshot"] not in manifest.snapshots:
+    if body.get("pool") and body["pool"]["snapshot"] not in manifest.snapshots:
         yield Problem(f"event {seq}: the snapshot {body['pool']['snapshot']!r} is not in the archive")
     for item in body.get("proposals", ()):
         if not PROPOSAL_ID.fullmatch(str(item.get("proposal_id"))):

@@ -104,7 +104,8 @@ class Meaning:
         return iter(())
 
     def _pooled(self, event: Event) -> None:
-        pool = self._pools_of(event.payload["pool"])
+        told = event.payload.get("pool")
+        pool = self._pools_of(told) if told else None
         if pool is not None:
             self._pools.append(pool)
             self._ids |= set(pool.ids.tolist())

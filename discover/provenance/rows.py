@@ -68,4 +68,4 @@ def event_of(row: Row) -> Event:
 
 def snapshots_of(found: Iterable[Event]) -> list[str]:
     """Hashes of the snapshots that events refer to, each once, in order."""
-    return list(dict.fromkeys(e.payload["pool"]["snapshot"] for e in found if "pool" in e.payload))
+    return list(dict.fromkeys(e.payload["pool"]["snapshot"] for e in found if e.payload.get("pool")))

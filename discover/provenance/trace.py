@@ -71,7 +71,7 @@ def trace(campaign: Campaign, id: str) -> Trace:
         },
         "asked_for": id,
         "candidate": _candidate(campaign, candidate, trials),
-        **_candidates_of(campaign),
+        **_candidates_of(campaign, known[trials[-1].iteration]["pool"] if trials else ledger.pool),
         "proposals": [_proposal(ledger, t, known[t.iteration]) for t in trials],
         "results": [_result(e) for e in events if e.kind in RESULTS],
         "events": [_event(e) for e in events],
@@ -96,37 +96,44 @@ def _concerned(
     """Events about these proposals and this candidate; and of each batch, what was known and set when it was chosen."""
     found: list[Event] = []
     known: dict[int, dict[str, Any]] = {}
-    counts = [0]
+    names = {candidate, campaign.ledger.former.get(candidate, candidate)}
+    counts: list[int] = [0]
+    pools: list[Mapping[str, Any]] = [{}]
     keys: set[str] = set()
     ledger = Ledger()
     for row in stored_rows(campaign._journal.log, campaign.name):
         event = event_of(row)
         ledger.apply([event])
         counts.append(len(ledger.observations))
+        pools.append(ledger.pool)
         if event.kind == "proposed":
             iteration = ledger.iterations[-1]
-            known[iteration.number] = {"observations": counts[iteration.basis], "policy": ledger.definition["policy"]}
-        if _concerns(event, candidate, proposals, keys, whole):
+            then = {"observations": counts[iteration.basis], "policy": ledger.definition["policy"]}
+            known[iteration.number] = {**then, "pool": pools[iteration.basis]}
+        if _concerns(event, names, proposals, keys, whole):
             found.append(event)
             keys |= {event.payload["identity"]} if event.payload.get("identity") else set()
     return found, known
 
 
-def _concerns(event: Event, candidate: str, proposals: set[str], keys: set[str], whole: bool) -> bool:
+def _concerns(event: Event, names: set[str], proposals: set[str], keys: set[str], whole: bool) -> bool:
     body = event.payload
     if event.kind == "proposed":
         return any(item["proposal_id"] in proposals for item in body["proposals"])
     if event.kind in PROPOSALS:
         return bool(proposals & {body.get("proposal_id"), *body.get("proposal_ids", ())})
     if event.kind in ("excluded", "readmitted"):
-        return candidate in body["ids"]
+        return bool(names & set(body["ids"]))
+    if event.kind == "repooled":
+        return any(names & set(body[what]) for what in ("removed", "returned", "changed", "superseded"))
     if event.kind not in RESULTS:
         return False
     if keys & set(body.get("replaces", ())) or proposals & set(body.get("proposal_ids", ())):
         return True
     told = [item for item in (body.get("observation"), body.get("failure"), *body.get("failures", ())) if item]
     return any(
-        item["candidate_id"] == candidate and (whole or item["proposal_id"] in (None, *proposals)) for item in told
+        item["proposal_id"] in proposals or (item["candidate_id"] in names and (whole or item["proposal_id"] is None))
+        for item in told
     )
 
 
@@ -139,9 +146,8 @@ def _candidate(campaign: Campaign, candidate: str, trials: Sequence[Trial]) -> d
     return {"id": held.id, "version": held.version, "values": dict(held.values)}
 
 
-def _candidates_of(campaign: Campaign) -> dict[str, Any]:
-    """The snapshot with its provenance, and the features that are made of it now."""
-    pool = campaign.ledger.pool
+def _candidates_of(campaign: Campaign, pool: Mapping[str, Any]) -> dict[str, Any]:
+    """The snapshot that was chosen from, with its provenance, and the features that are made of it."""
     told: dict[str, Any] = {"hash": pool["snapshot"], "place": str(campaign.snapshots)}
     try:
         snapshot = Snapshot.open(pool["snapshot"], campaign.snapshots)
@@ -195,6 +201,7 @@ def _choice(iteration: Iteration, known: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seen": iteration.seen,
         "basis": iteration.basis,
+        "snapshot": known["pool"]["snapshot"],
         "observations": known["observations"],
         "settings": dict(known["policy"]),
         "seed": learned.pop("seed", None),
@@ -243,6 +250,8 @@ def _told(event: Event) -> Iterator[str]:
         side = {"below": "≤ ", "above": "≥ "}.get(found["bound"], "")
         spread = f" ± {found['std']:g}" if found["std"] is not None else ""
         yield f"{found['target']} {side}{found['value']!r}{spread} {found['unit']}".rstrip()
+    if event.kind == "repooled":
+        yield f"the candidates of {body['pool']['snapshot'][:12]}… take the place of those of {body['before'][:12]}…"
     failure: Mapping[str, Any] | Failure | None = body.get("failure")
     if failure:
         yield f"{failure['status']}: {failure['reason']}"  # type: ignore[index]
