@@ -9,7 +9,7 @@ from statistics import median
 from discover.store.ledger import Ledger
 
 TASK_SECONDS = 30.0
-"""How much work a task is given. Scheduling one costs 0.2 to 1 s (benchmarks/dispatch.py): less than 5 % of that."""
+"""How much work a task is given. Scheduling one costs 0.2 to 1.2 s (benchmarks/dispatch.py): less than 5 % of that."""
 LATEST = 30
 """How many results tell how long an experiment takes."""
 
