@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,7 @@ class Pool:
                 {"name": c.name, "kind": c.kind, "cells": c.cells, "descriptors": c.descriptors} for c in self.columns
             ]
             about = {"name": self.name, "ids": self.ids, "names": self.names, "raw": self.raw, "columns": columns}
-            waiting = folder / "about.json.part"
+            waiting = folder / f"about.json.part{os.getpid()}"
             waiting.write_text(json.dumps(about))
             waiting.replace(folder / "about.json")
         return folder

@@ -116,9 +116,9 @@ def cost(record: dict[str, Any]) -> float:
 
 
 def write(record: dict[str, Any], path: Path) -> None:
-    """Whole or not at all."""
+    """Whole or not at all; two studies may write side by side."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".part{os.getpid()}")
     part.write_text(json.dumps(record))
     part.replace(path)
 

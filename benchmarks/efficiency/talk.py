@@ -38,7 +38,9 @@ class Conversation:
         self.source = hashlib.sha256((kind.folder / "driver.py").read_bytes() + SPEAKING.read_bytes()).hexdigest()
         self._log: IO[bytes] = log.open("ab")
         environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        environment |= {"PYTHONPATH": str(SPEAKING.parent), "PYTHONHASHSEED": "0"}
+        # The library of this very tree, wherever another one is installed from.
+        paths = [SPEAKING.parent, *([HERE.parents[1]] if kind.shared else [])]
+        environment |= {"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             [str(kind.python), str(kind.folder / "driver.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, cwd=kind.folder,
