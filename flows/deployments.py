@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 POOL = "discover"
 """The work pool, of type process: its workers start each run as a process of their own."""
-ENTRYPOINT = "flows.iterate.iterate"
 START_SERVER = "start one with: discover server"
 
 
