@@ -17,13 +17,17 @@ from discover.store.folds import same
 
 
 def pool_of(cells: dict[str, float]) -> CandidatePool:
-    return CandidatePool.from_frame(pd.DataFrame({"dye": list(cells), "a": list(cells.values())}), id="dye", features=["a"])
+    return CandidatePool.from_frame(
+        pd.DataFrame({"dye": list(cells), "a": list(cells.values())}), id="dye", features=["a"]
+    )
 
 
 @pytest.fixture
 def campaign(sqlite_url) -> Campaign:
     first = {f"d{i}": i / 7 for i in range(8)}
-    campaign = Campaign.create("c", objective=Objective("y"), candidates=pool_of(first), policy="random", store=sqlite_url)
+    campaign = Campaign.create(
+        "c", objective=Objective("y"), candidates=pool_of(first), policy="random", store=sqlite_url
+    )
     early = campaign.propose(["d0", "d1", "d2"], reason="first")
     campaign.ask(2, key="iteration-1")
     campaign.tell(early[["proposal_id"]].head(2).assign(y=[1.0, 2.0]))
