@@ -40,12 +40,16 @@ class Played:
 
 @dataclass(frozen=True)
 class Block:
-    """All pools for one encoding and one q. scenes: by pool; absent: peers without a run there. titles: by peer."""
+    """All pools for one encoding and one q. scenes: by pool; titles: by peer.
+
+    absent: peers that have runs, but none there. unplayed: titles of those that have none at all, and are no part of it.
+    """
 
     encoding: str
     q: int
     reference: str
     titles: dict[str, str]
+    unplayed: tuple[str, ...]
     versions: dict[str, dict[str, Any]]
     scenes: dict[str, Played] = field(default_factory=dict)
     absent: dict[str, list[str]] = field(default_factory=dict)
@@ -106,15 +110,17 @@ class Block:
 def gather(root: Path, pools: Sequence[Pool], peers: Sequence[Peer], encoding: str, q: int, reference: str) -> Block:
     """Reads the runs. On the encoding `own` only pools that carry more than numbers are looked at."""
     wanted = [pool for pool in pools if encoding == "same" or pool.raw]
-    titles = {peer.name: peer.title for peer in peers} | {RANDOM: "chance (exact)"}
     versions = {peer.name: newest(root, wanted, peer, encoding, q) for peer in peers}
-    block = Block(encoding, q, reference, titles, {n: v for n, v in versions.items() if v})
+    unplayed = tuple(peer.title for peer in peers if not versions[peer.name])
+    peers = [peer for peer in peers if versions[peer.name]]
+    titles = {peer.name: peer.title for peer in peers} | {RANDOM: "chance (exact)"}
+    block = Block(encoding, q, reference, titles, unplayed, {peer.name: versions[peer.name] for peer in peers})
     for pool in wanted:
         found = {}
         for peer in peers:
-            version = versions[peer.name].get("version", "")
+            version = versions[peer.name]["version"]
             cell = Cell(pool.name, pool.hash, peer.name, version, peer.encoding(pool, encoding), q)
-            if version and (records := cell.records(root)):
+            if records := cell.records(root):
                 found[peer.name] = records
         seeds = tuple(sorted(set.intersection(*(set(records) for records in found.values())))) if found else ()
         block.absent[pool.name] = [peer.name for peer in peers if peer.name not in found]

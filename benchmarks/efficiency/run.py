@@ -111,7 +111,7 @@ def order(
 ) -> Iterator[tuple[int, Pool, int, str, peers.Peer]]:
     """Round-robin: seed by seed over everything, the first peer another one each time."""
     for seed in range(seeds):
-        turn = seed % len(chosen)
+        turn = seed % max(1, len(chosen))
         rotated = [*chosen[turn:], *chosen[:turn]]
         for pool in pools:
             for q in batches:

@@ -41,9 +41,10 @@ def _overall(block: Block) -> list[str]:
         lines.append("No pool has two paired seeds of every peer yet: no ranks.")
     else:
         siblings = len({block.groups[name] for name in full})
+        fewest, most = (f(len(p.seeds) for p in full.values()) for f in (min, max))
         lines += [
             f"Over {len(full)} pools in {siblings} groups of siblings (a group has one vote), "
-            f"{min(len(p.seeds) for p in full.values())} to {max(len(p.seeds) for p in full.values())} paired seeds each. "
+            f"{fewest}{f' to {most}' if most > fewest else ''} paired seeds each. "
             f"Difference: area of {block.titles[block.reference]} minus the peer's; ± its standard error over seeds, and over "
             "groups. Ratio: the peer's experiments to the top 1 % over ours, geometric mean. Better, worse: pools where the "
             "difference is significant, Holm-corrected at 5 % over all tests of this section.",
@@ -62,6 +63,8 @@ def _overall(block: Block) -> list[str]:
             "",
             "Not in it: " + "; ".join(f"{name} (lacks {', '.join(lacks)})" for name, lacks in left.items()) + ".",
         ]
+    if block.unplayed:
+        lines += ["", f"Without any run, and no part of this section: {', '.join(block.unplayed)}."]
     if none := [name for name in block.absent if name not in block.scenes]:
         lines += ["", f"Without a seed that all its peers have played: {', '.join(none)}."]
     return lines
@@ -90,7 +93,7 @@ def _pool(block: Block, name: str, played: Played) -> list[str]:
         f"### {name}",
         "",
         f"{len(pool):,} candidates, {pool.direction} {pool.target}, {pool.horizon} experiments of which {len(pool.starts(0))} "
-        f"are random starts; {len(played.seeds)} paired seeds.",
+        f"are random starts; {_counted(len(played.seeds), 'paired seed')}.",
         "",
         "| | area | to the top 1 % | reached | to the best | reached | EF (top 5 %) | AF | cpu s per proposal | MB | late, failed |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
@@ -141,6 +144,10 @@ def _versions(blocks: Sequence[Block]) -> list[str]:
         "tried. AF: by first crossing of the level that chance reaches at the horizon. Seconds: median of a proposal by the "
         "processor, fit included, on one thread.",
     ]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _strong(block: Block, peer: str) -> str:

@@ -47,11 +47,22 @@ def test_a_killed_study_goes_on_where_it_was_and_becomes_tables(tmp_path: Path) 
         assert len(set(record["rows"])) == record["horizon"]
     assert all(len(different) == 1 for different in starts.values()), "peers did not begin alike"
 
-    table = [sys.executable, str(SCRIPTS / "table.py"), "--set", "toy", "--q", "5", "--peers", "ours,botorch,random"]
+    table = [
+        sys.executable,
+        str(SCRIPTS / "table.py"),
+        "--set",
+        "toy",
+        "--q",
+        "5",
+        "--peers",
+        "ours,botorch,forest,random",
+    ]
     subprocess.run([*table, "--runs", str(kept), "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
     text = (out / "toy.md").read_text()
     # On its own encoding BoTorch has none: there its runs on the one encoding stand in.
     assert "12 paired runs: 12 done, 0 late, 0 failed" in text
+    assert "Without any run, and no part of this section: random forest + LCB." in text
+    assert "Over 2 pools in 2 groups of siblings" in text
     assert all(
         words in text for words in ("**ours**", "BoTorch by hand", "chance (exact)", "### toy_hill", "### toy_solvents")
     )
