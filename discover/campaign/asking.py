@@ -35,7 +35,8 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
     mask[pool.rows(known)] = True
     training = {name: _training(ledger, name, pool) for name in objective.names}
     data = {name: [t.rows, t.values, t.stds, t.bounds] for name, t in training.items()}
-    other = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}  # positions are those of another pool now
+    # positions in another pool are other candidates
+    other = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}
     seen = digest({"data": data, "blocked": sorted(known), "pending": pending, "infeasible": infeasible, **other})
     return View(
         objective=objective,

@@ -71,7 +71,7 @@ def _own(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Failure
                 continue
             told = concluded or bool(trial.values)
             yield from _beside(ledger, attempt, [one], TOLD) if told else _failed(attempt, one)
-        elif concluded or identity(one) in ledger.observations or identity(one) in ledger.retracted:
+        elif concluded or identity(one) in ledger.observations or identity(one) in ledger.ended:
             yield from _beside(ledger, attempt, [one], TOLD)
         else:
             yield _observed(one)
@@ -90,7 +90,7 @@ def _beside(ledger: Ledger, attempt: Attempt, found: Sequence[Observation | Fail
         extra = {**one.extra, "beside": pid, "why": why, "told_as": one.source}
         source = _source(attempt)
         other = replace(one, proposal_id=None, source=source, extra=extra)
-        if identity(other) in ledger.observations or identity(other) in ledger.retracted:
+        if identity(other) in ledger.observations or identity(other) in ledger.ended:
             continue
         yield Draft("noted", {"text": f"{one.target} of {pid}: a second result is kept without a proposal; {why}"})
         yield _observed(other)

@@ -228,7 +228,7 @@ class Teller:
         if failure is not None or (back and self.correcting is not None):
             self._correct([], key, observation, None)
         else:
-            again = f" again {len(back)}" if back else ""
+            again = f" again {ended}" if (ended := self.ledger.ended.get(key)) else ""
             body = {"identity": key, "observation": _body(observation)}
             self.drafts.append(Draft("observed", body, identity=f"observed {key}{again}"))
         self.book.keep(key, observation)
@@ -299,7 +299,7 @@ class Teller:
         if earlier is not None or (back and self.correcting is not None):
             self._correct([key for key, _ in values], None, None, failure)
         else:
-            again = f" again {len(back)}" if back else ""
+            again = f" again {ended}" if (ended := self.ledger.ended.get(failing(failure))) else ""
             self.drafts.append(Draft("failed", {"failure": _body(failure)}, identity=_failed_key(failure) + again))
         self.book.fail(failure)
         corrected = earlier is not None or (back and self.correcting is not None)

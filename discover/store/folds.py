@@ -1,7 +1,7 @@
 """Cached folds: a ledger as JSON beside the log, so that a long campaign opens at once.
 
-A cached fold is not part of the truth. It carries its hash and the version of the code that made it; one that does not fit is
-left alone and the log is folded anew. Proposals and what was learned stay in the log until somebody asks for them.
+A cached fold is not part of the truth. It carries its hash, the version of the code that made it and the id of the event up to
+which it goes; one that does not fit the code or the log is left alone and the log is folded anew. Proposals and what was learned stay in the log until somebody asks for them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from discover.store.database import path_of
 from discover.store.ledger import Ledger
 from discover.store.life import State
 from discover.store.log import EventLog
-from discover.store.schema import folds
+from discover.store.schema import events, folds
 from discover.store.trials import Failure, Iteration, Load, Trial
 
 LEAST = 500
@@ -34,11 +34,15 @@ def newest(log: EventLog, campaign: str) -> Ledger:
     load = loader(log, campaign)
     with log.database.reading() as connection:
         row = connection.execute(select(folds).where(folds.c.campaign == campaign)).first()
-    if row is None or row.version != version() or _hash(row.body) != row.hash:
-        ledger = Ledger()
-        ledger.load = load
-        return ledger
-    return loaded(json.loads(row.body), load)
+        last = select(events.c.id).where(events.c.campaign == campaign, events.c.seq == (row.seq if row else 0))
+        tip = connection.execute(last).scalar()
+    if row is not None and row.version == version() and _hash(row.body) == row.hash:
+        ledger = loaded(json.loads(row.body), load)
+        if ledger.tip == tip:  # otherwise it is of another history, such as one that a backup has replaced
+            return ledger
+    ledger = Ledger()
+    ledger.load = load
+    return ledger
 
 
 def keep(log: EventLog, campaign: str, ledger: Ledger, kept: int) -> int:
@@ -73,9 +77,10 @@ def _in_memory(log: EventLog) -> bool:
 
 @cache
 def version() -> str:
-    """A hash of the code that folds: another fold is another version."""
+    """A hash of the code that folds, and of the values that it holds: another fold is another version."""
     here = Path(__file__).parent
-    texts = [(here / f"{name}.py").read_bytes() for name in ("events", "folds", "ledger", "life", "trials")]
+    names = ("events", "folds", "ledger", "life", "trials", "../protocols")
+    texts = [(here / f"{name}.py").read_bytes() for name in names]
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
 
 
@@ -134,7 +139,7 @@ def loaded(body: dict[str, Any], load: Load | None) -> Ledger:
 
 
 PLAIN = (
-    *("seq", "definition", "definition_hash", "pool", "pools", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed"),
+    *("seq", "tip", "definition", "definition_hash", "pool", "pools", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed", "ended"),
 )  # fmt: skip
 TRIAL = tuple(f.name for f in fields(Trial) if f.name not in ("values", "failures", "_load", "_proposal"))
 ITERATION = tuple(f.name for f in fields(Iteration) if not f.name.startswith("_"))

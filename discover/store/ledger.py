@@ -11,7 +11,17 @@ from discover.errors import StoreError
 from discover.protocols import Observation, Spending
 from discover.store.events import Event
 from discover.store.life import State
-from discover.store.trials import Failure, Iteration, Load, Trial, alike, failing, read_observation, read_proposal
+from discover.store.trials import (
+    Failure,
+    Iteration,
+    Load,
+    Trial,
+    alike,
+    failing,
+    identity,
+    read_observation,
+    read_proposal,
+)
 
 
 class Ledger:
@@ -19,6 +29,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.seq = 0
+        self.tip = ""
         self.definition: Mapping[str, Any] = {}
         self.definition_hash = ""
         self.pool: Mapping[str, Any] = {}
@@ -36,6 +47,7 @@ class Ledger:
         self.retracted: dict[str, list[tuple[Observation, str]]] = defaultdict(list)
         self.elsewhere: list[Failure] = []
         self.unfailed: dict[str, list[list[str]]] = {}
+        self.ended: dict[str, int] = {}
         self.excluded: dict[str, str] = {}
         self.notes: list[tuple[int, str, str]] = []
         self.stopped: str | None = None
@@ -50,7 +62,7 @@ class Ledger:
             if event.seq != self.seq + 1:
                 raise StoreError(f"event {self.seq + 1} is missing from the store; next is {event.seq}")
             getattr(self, f"_{event.kind}")(event)
-            self.seq = event.seq
+            self.seq, self.tip = event.seq, event.id
         return self
 
     def state(self, trial: Trial) -> State:
@@ -128,14 +140,21 @@ class Ledger:
                 failure.candidate_id = kept
         for failure in self.elsewhere:
             if failure.candidate_id == candidate:
+                self._end(failing(failure))
                 failure.candidate_id = kept
-        for key, observation in self.found.pop(candidate, {}).items():
+        for old, observation in self.found.pop(candidate, {}).items():
             renamed = replace(observation, candidate_id=kept)
+            key = identity(renamed)
+            if key != old:  # told without a proposal: the candidate's name is part of its identity
+                del self.observations[old]
+                self._end(old)
             self.observations[key] = self.found[kept][key] = renamed
             if observation.proposal_id in self.trials:
                 self.trials[observation.proposal_id].values[observation.target][key] = renamed
-        for known in self.retracted.values():
-            known[:] = [(replace(o, candidate_id=kept) if o.candidate_id == candidate else o, why) for o, why in known]
+        for old, known in list(self.retracted.items()):
+            if known and known[0][0].candidate_id == candidate:
+                mine = [(replace(observation, candidate_id=kept), why) for observation, why in self.retracted.pop(old)]
+                self.retracted[identity(mine[0][0])] += mine
 
     def _define(self, event: Event) -> None:
         self.definition = event.payload["definition"]
@@ -277,6 +296,7 @@ class Ledger:
 
     def _forget(self, key: str) -> Observation:
         observation = self.observations.pop(key)
+        self._end(key)
         del self.found[observation.candidate_id][key]
         if not self.found[observation.candidate_id]:
             del self.found[observation.candidate_id]
@@ -313,10 +333,16 @@ class Ledger:
         trial = self.trials.get(found.proposal_id or "")
         failures = self.elsewhere if trial is None else trial.failures
         gone = [f for f in failures if not f.retryable and alike(f, found)]
+        for failure in gone:
+            self._end(failing(failure))
         self.cost -= sum(f.cost or 0.0 for f in gone)
         failures[:] = [f for f in failures if f not in gone]
         if trial is not None:
             self._touch(trial)
+
+    def _end(self, key: str) -> None:
+        """Count how often something stood at a place and does not any more: what stands there next is another event."""
+        self.ended[key] = self.ended.get(key, 0) + 1
 
     def _spend(self, cost: float | None) -> None:
         self.cost += cost or 0.0

@@ -149,7 +149,7 @@ def identity(observation: Observation) -> str:
 def failing(failure: Failure | Observation) -> str:
     """What makes a final failure one and the same: its proposal (or candidate and source), replicate, fidelity, context."""
     who = [failure.proposal_id] if failure.proposal_id else [failure.candidate_id, failure.source]
-    return canonical([*who, failure.replicate, failure.fidelity, dict(failure.context)])
+    return canonical(["failed", *who, failure.replicate, failure.fidelity, dict(failure.context)])
 
 
 def alike(one: Failure, other: Observation | Failure) -> bool:

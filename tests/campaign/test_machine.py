@@ -31,6 +31,7 @@ from discover.store import folds
 from discover.store.claims import release
 from discover.store.ledger import Ledger
 from discover.store.log import EventLog
+from tests.campaign.histories import deep
 from tests.campaign.plain_model import TARGETS, Model, Refused
 
 SIZE, DAYS = 9, 5
@@ -337,24 +338,6 @@ class Histories(RuleBasedStateMachine):
         half = Ledger().apply(events[: len(events) // 2])
         resumed = folds.loaded(json.loads(json.dumps(folds.dumped(half))), folds.loader(log, "c"))
         assert deep(resumed.apply(events[len(events) // 2 :])) == deep(anew)
-
-
-def deep(ledger: Ledger) -> dict:
-    """Everything that a ledger says, by other names than a cached fold's."""
-    return {
-        "trials": list(ledger.trials.values()),
-        "of candidates": {c: [t.proposal_id for t in known] for c, known in ledger.by_candidate.items() if known},
-        "iterations": ledger.iterations,
-        "keys": {key: iteration.number for key, iteration in ledger.keys.items()},
-        "observations": list(ledger.observations.items()),
-        "found": {c: list(known.items()) for c, known in ledger.found.items()},
-        "retracted": {key: known for key, known in ledger.retracted.items() if known},
-        "failures": ledger.failures(),
-        "open": sorted(ledger.open),
-        "blocked": ledger.blocked(),
-        "rest": [ledger.seq, ledger.targets, ledger.definition, ledger.definition_hash, ledger.pool, ledger.excluded,
-                 ledger.notes, ledger.stopped, ledger.started, ledger.cost, ledger.unfailed],
-    }  # fmt: skip
 
 
 def run(machine, examples, steps):
