@@ -16,8 +16,10 @@ TAG = "discover"
 HEARTBEAT = "discover: mark runs without a heartbeat as crashed"
 NOTIFY = "discover: tell of failed and crashed runs"
 HOOK = "discover-notify"
-SILENCE_SECONDS = 120
-"""Four heartbeats at Prefect's shortest interval of 30 s."""
+BEAT_SECONDS = 30
+"""Prefect's shortest. Its own choice of 180 s would have every run of more than `SILENCE_SECONDS` taken for dead."""
+SILENCE_SECONDS = 300
+"""Long enough for a server to be restarted meanwhile; nothing waits for it but the eye."""
 TROUBLE = ("Failed", "Crashed", "TimedOut")
 PAYLOAD = '{"text": {{ (flow_run.name ~ ": " ~ flow_run.state.name ~ ". " ~ flow_run.state.message) | tojson }}}'
 

@@ -190,9 +190,10 @@ def _register(name: str, timing: Timing, parameters: dict[str, Any], paused: boo
     from prefect.deployments.runner import EntrypointType
     from prefect.schedules import Cron, Interval
 
-    from flows.automations import TAG
+    from flows.automations import BEAT_SECONDS, TAG
     from flows.iterate import iterate
 
+    variables = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(BEAT_SECONDS)} | ({"DISCOVER_DASK": dask} if dask else {})
     schedule = (
         Cron(timing.cron, timezone=timing.timezone)
         if timing.cron
@@ -206,7 +207,7 @@ def _register(name: str, timing: Timing, parameters: dict[str, Any], paused: boo
         paused=paused,
         description=f"One iteration of {parameters['file']} at a time: collect, learn, propose, dispatch, stop.",
         entrypoint_type=EntrypointType.MODULE_PATH,
-        job_variables={"env": {"DISCOVER_DASK": dask}} if dask else None,
+        job_variables={"env": variables},
     )
     deployment.apply(work_pool_name=POOL)
 

@@ -33,4 +33,16 @@ def run(
         if address():
             say(f"experiments run on the Dask cluster at {address()}, {slots_of(address())} at a time")
 
-        return campaign(str(file), store=store, iterations=iterations, budget=budget, accept_changes=accept_changes)
+        hidden = without_password(store)  # a flow's arguments are kept by the server
+        return campaign(str(file), store=hidden, iterations=iterations, budget=budget, accept_changes=accept_changes)
+
+
+def without_password(store: str | None) -> str | None:
+    """A store's URL without its password, which goes into PGPASSWORD of this process instead: Prefect keeps what flows are given."""
+    from sqlalchemy import make_url
+
+    url = make_url(store) if store and "://" in store else None
+    if url is None or url.password is None:
+        return store
+    os.environ["PGPASSWORD"] = str(url.password)
+    return url._replace(password=None).render_as_string(hide_password=False)

@@ -65,6 +65,7 @@ def test_deploying_again_updates_and_never_doubles(client, write):
     }  # fmt: skip
     assert (first.work_pool_name, first.tags, first.paused) == ("discover", ["discover"], False)
     assert first.concurrency_options is None
+    assert first.job_variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
     assert client.read_work_pool("discover").type == "process"
 
     done = run("deploy", file, "--interval", "6h", "--paused", "--store", "sqlite:///elsewhere.db")
@@ -183,7 +184,9 @@ def test_the_project_file_names_flows_and_campaigns_that_exist():
         assert import_object(deployment["entrypoint"]).name == "iterate"
         file = Path(deployment["parameters"]["file"].replace("{{ $PWD }}", str(top)))
         assert load(file).name == deployment["name"]
-        assert deployment["work_pool"]["name"] == deployments.POOL
+        pool = deployment["work_pool"]
+        assert pool["name"] == deployments.POOL
+        assert pool["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
 def test_the_command_line_does_not_import_prefect():
