@@ -1,0 +1,1 @@
+"""Campaigns whose process is killed, and stores whose disk, server or clock fails."""
