@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from discover.campaign.claiming import take, worker_of
 from discover.campaign.recording import Attempt, record
-from discover.errors import DiscoverError, ExperimentFailed, LeaseLost, StoreError
+from discover.errors import DiscoverError, ExperimentFailed, InvalidInput, LeaseLost, StoreError
 from discover.objective import Objective
 from discover.protocols import Handle, OutsideExperiment, Proposal, Result
 from discover.store.canonical import canonical, plain
@@ -246,8 +246,17 @@ def collect_outside(journal: Journal, objective: Objective, experiment: OutsideE
     results = experiment.collect({key: trial.handle or {} for key, trial in waiting.items()})
     for key, result in results.items():
         trial = waiting[key]
-        record(journal, objective, Attempt(trial.proposal, trial.attempts, trial.worker), _checked(result))
+        _record(journal, objective, Attempt(trial.proposal, trial.attempts, trial.worker), _checked(result))
     return len(results)
+
+
+def _record(journal: Journal, objective: Objective, attempt: Attempt, result: Result) -> None:
+    """Commit a result; one that no store can keep is a failure in words, and keeps none of the others out."""
+    try:
+        record(journal, objective, attempt, result)
+    except (InvalidInput, TypeError, ValueError, RecursionError) as error:
+        said = str(error).encode("utf-8", "backslashreplace").decode()
+        record(journal, objective, attempt, Result("failed", reason=f"the result cannot be kept: {said[:500]}"))
 
 
 def _may_have_result(trial: Trial) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,8 @@ from discover.protocols import STATUSES, Result, Value
 
 LARGEST = 20_000_000
 """Bytes of a result.json that are read."""
+DEEPEST = 50
+"""Levels of mappings and lists in one another that are kept."""
 KEYS = ("values", "std", "bound", "units", "status", "reason", "cost", "retryable", "details")
 
 
@@ -32,7 +35,10 @@ def read_result(path: Path, targets: Mapping[str, str], *, retryable: bool) -> R
     that is whole and wrong is a failure in words. `raw` names the file and its hash.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # whoever opened a pipe would wait for its writer
+            return Result("failed", reason="result.json is no ordinary file", retryable=retryable)
+        if found.st_size > LARGEST:
             return Result("failed", reason=f"result.json has more than {LARGEST:,} bytes", retryable=retryable)
         data = path.read_bytes()
     except FileNotFoundError:
@@ -48,6 +54,7 @@ def read_result(path: Path, targets: Mapping[str, str], *, retryable: bool) -> R
     except ValueError as error:
         raise HalfWritten(f"{type(error).__name__}: {error}") from error
     try:
+        _check_kept(body)
         return _result(body, targets, retryable, _raw(path, data))
     except _Wrong as error:
         return _failed(path, data, str(error), retryable)
@@ -55,6 +62,26 @@ def read_result(path: Path, targets: Mapping[str, str], *, retryable: bool) -> R
 
 def _not_a_number(name: str) -> NoReturn:
     raise _Wrong(f"{name} is not a number that can be kept; leave the value out, and say status 'failed'")
+
+
+def _check_kept(body: Any) -> None:
+    """_Wrong where the body holds what a store cannot: it must not keep the results of others out of it."""
+    level = [body]
+    for _ in range(DEEPEST):
+        level = [
+            item
+            for one in level
+            if isinstance(one, (dict, list))
+            for item in (one.values() if isinstance(one, dict) else one)
+        ]
+    if level:
+        raise _Wrong("it is nested too deeply")
+    try:
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise _Wrong("a text in it holds half of a character") from error
+    except ValueError as error:
+        raise _Wrong("a number in it is not finite") from error
 
 
 def _failed(path: Path, data: bytes, reason: str, retryable: bool) -> Result:
@@ -83,6 +110,8 @@ def _result(body: Any, targets: Mapping[str, str], retryable: bool, raw: Mapping
     bounds = any(value.bound for value in values.values())
     status = body.get("status", "censored" if bounds else "measured" if values else None)
     reason = scrub(str(body.get("reason") or ""))
+    if status is None:
+        raise _Wrong("it has neither a value nor a status")
     if status not in STATUSES:
         raise _Wrong(f"the status is {status!r}; valid: {', '.join(STATUSES)}")
     if status in ("measured", "censored"):

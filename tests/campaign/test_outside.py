@@ -143,6 +143,20 @@ def test_a_failure_is_retried_under_a_new_key(make: Callable[..., Campaign]) -> 
     assert collect(campaign, there).results == 0
 
 
+def test_a_result_that_cannot_be_kept_keeps_no_other_out(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    campaign.ask(4)
+    dispatch(campaign, there)
+    keys = sorted(there.has)
+    there.finish(*keys)
+    there.results[keys[0]] = Result("failed", reason="\ud800")
+    there.results[keys[1]] = Result("measured", {"energy": Value(1.0)}, details={"steps": float("inf")})
+    there.results[keys[2]] = Result("measured", {"energy": Value(1.0)}, details={"what": object()})
+    assert collect(campaign, there).results == 4
+    assert states(campaign) == {"measured": 1, "failed": 3}
+    assert all(failure.reason.startswith("the result cannot be kept: ") for failure in campaign.ledger.failures())
+
+
 def test_a_late_result_is_accepted(make: Callable[..., Campaign]) -> None:
     campaign, there = make(), Outside()
     batch = campaign.ask(2)

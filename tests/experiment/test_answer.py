@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +53,14 @@ def test_what_a_job_may_say(tmp_path: Path) -> None:
         ({"values": [1]}, "must be a mapping by target"),
         ('{"values": {"energy": NaN}}', "NaN is not a number"),
         ('{"values": {"energy": 1e999}}', "not finite"),
+        ('{"values": {"energy": 1}, "details": {"steps": [1e999]}}', "not finite"),
+        ('{"status": "failed", "reason": "\\ud800"}', "half of a character"),
+        ('{"values": {"energy": 1}, "details": {"\\udfff": 1}}', "half of a character"),
+        ({"values": {"energy": 1}, "details": {"a": json.loads("[" * 60 + "]" * 60)}}, "nested"),
         ('{"values": {"energy": -Infinity}}', "not a number"),
         ({"values": {"energy": 1}, "std": {"energy": -1}}, "negative"),
         ({"values": {"energy": 1}, "units": {"energy": "meV"}}, "in 'meV', and 'eV' is expected"),
-        ({"values": {}}, "the status is None"),
+        ({"values": {}}, "neither a value nor a status"),
         ({"status": "done"}, "valid: measured"),
         ({"status": "measured"}, "no value"),
         ({"status": "failed", "values": {"energy": 1}}, "and yet there are values"),
@@ -72,6 +78,14 @@ def test_what_is_whole_and_wrong_is_a_failure_in_words(tmp_path: Path, body: Any
     assert result.status == "failed"
     assert not result.values
     assert said in result.reason
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "result.json")
+    result = read_result(tmp_path / "result.json", TARGETS, retryable=True)
+    assert result is not None
+    assert (result.status, result.reason) == ("failed", "result.json is no ordinary file")
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"values": {"energy": -1.', "\xff\xfe"])
