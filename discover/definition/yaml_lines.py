@@ -16,7 +16,13 @@ Lines = dict[Path, int]
 
 DEEPEST = 40
 """Levels of keys and lists in a campaign file."""
+MOST = 100_000
+"""Keys and list items in a campaign file, counting those behind an alias each time that it stands there."""
 _FLAT = "a campaign file is a few levels deep; look at its brackets and anchors"
+
+
+class _TooMany(Exception):
+    """Aliases of aliases: a short text that would fill the memory."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -58,6 +64,9 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
         ) from error
     except (ValueError, OverflowError) as error:
         raise InvalidDefinition(name, [Problem(f"not YAML: {error}")]) from error
+    except _TooMany as error:
+        message = f"has more than {MOST:,} keys and list items"
+        raise InvalidDefinition(name, [Problem(message, way_out="an alias (*name) repeats all that it names")]) from error
     except RecursionError as error:
         raise InvalidDefinition(name, [Problem("is nested too deeply to be read", way_out=_FLAT)]) from error
     if not isinstance(value, Mapping):
@@ -68,6 +77,8 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
 def _walk(node: yaml.Node, path: Path, lines: Lines, problems: list[Problem], above: tuple[int, ...]) -> None:
     """Note the lines under a node. above: the nodes that it stands in, by which a node that contains itself is known."""
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > MOST:
+        raise _TooMany
     if id(node) in above or len(above) > DEEPEST:
         message = "contains itself" if id(node) in above else f"is nested more than {DEEPEST} levels deep"
         problems.append(Problem(message, line=lines[path], key=_dotted(path), way_out=_FLAT))
