@@ -69,7 +69,9 @@ def audit(
     from discover.definition import load
     from discover.provenance.audit import audit as examine
 
-    found = examine(load(file).store if file is not None and store is None else _needed(store), against=against)
+    definition = load(file) if file is not None else None
+    place = definition.store if definition is not None and store is None else _needed(store)
+    found = examine(place, against=against, expected=definition.name if definition else None)
     if json_:
         print_json(found.to_dict())
     else:

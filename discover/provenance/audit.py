@@ -7,6 +7,7 @@ removed from the end show where a cached fold, or an archive (`against`), knows 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +34,22 @@ if TYPE_CHECKING:
     from discover.campaign import Campaign
 
 
-def audit(target: Campaign | EventLog | str, *, against: Path | str | None = None) -> Audit:
+def audit(
+    target: Campaign | EventLog | str, *, against: Path | str | None = None, expected: str | None = None
+) -> Audit:
     """Audit a campaign, or all campaigns of a store (its URL or log). Nothing is changed, and nothing is raised for what is found.
 
-    against: an archive of the campaign, kept elsewhere; the store must begin with its events.
+    against: an archive of the campaign, kept elsewhere; the store must begin with its events. expected: a campaign that must
+    be there.
     """
+    found = _examined(target, against)
+    if expected is None or expected in found.campaigns:
+        return found
+    missing = Finding("error", "the campaign is not in the store", RESTORE, campaign=expected)
+    return replace(found, findings=(*found.findings, missing))
+
+
+def _examined(target: Campaign | EventLog | str, against: Path | str | None) -> Audit:
     if isinstance(target, str):
         try:
             log = EventLog(target, create=False)

@@ -440,6 +440,12 @@ def test_a_file_that_is_damaged_is_told_of_in_words(sqlite_url, pool, how, tmp_p
     assert how != "nothing" or not path.exists()
 
 
+def test_a_campaign_that_must_be_there_and_is_not_is_an_error(sqlite_url, pool):
+    rich(sqlite_url, pool)
+    assert audit(sqlite_url, expected="c").clean
+    assert says(audit(sqlite_url, expected="d"), "d: the campaign is not in the store")
+
+
 def test_the_command_says_it_and_ends_with_code_1(tmp_path, pool, sqlite_url):
     rich(sqlite_url, pool)
 
