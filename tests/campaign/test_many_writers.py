@@ -8,6 +8,7 @@ import textwrap
 import time
 import traceback
 from contextlib import contextmanager
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,10 @@ from discover import Campaign, CandidatePool, Objective
 from discover.campaign.iterating import propose_next, room, vacancies, wait_for_vacancy
 from discover.campaign.working import Worker
 from discover.definition import load
+from discover.errors import InvalidInput, StoreError
 from discover.experiment.callable import CallableExperiment
 from discover.provenance.audit import audit
+from discover.store.log import EventLog, utc_now
 from tests.sleeper import either_place  # noqa: F401
 
 TIMEOUT = 60
@@ -186,6 +189,7 @@ SLEEPY = """
     import sys
     from discover.campaign.working import Worker
     from discover.definition import load
+from discover.errors import InvalidInput, StoreError
     definition = load({file!r})
     campaign = definition.open({store!r}, create=False)
     Worker(campaign, definition.runner(campaign.files), sys.argv[1], seconds=1.0).work()
@@ -252,3 +256,63 @@ def test_a_worker_that_sleeps_through_its_lease(either_place, sleepy, ending):  
         assert "by first" in beside["source"]
         assert sorted(campaign.view().training["yield"].values.astype(int)) == sorted([first.pid, second.pid])
     assert audit(either_place.store).clean
+
+
+def test_machines_whose_clocks_are_hours_apart_do_not_take_from_each_other(postgres_url, large):
+    """Leases end by the database server's clock: a worker that lives in the future finds nothing expired."""
+    campaign = Campaign.create("c", objective=Objective("y"), candidates=large, policy="random", store=postgres_url)
+    campaign.ask(12)
+
+    def machine(hours):
+        def slowly(values):
+            time.sleep(0.3)
+            return measure(values) + hours
+
+        log = EventLog(postgres_url, create=False, clock=lambda: utc_now() + timedelta(hours=hours))
+        Worker(Campaign.open("c", store=log), CallableExperiment(slowly, {"y": ""}), f"at {hours:+} h").work()
+
+    with processes(lambda: machine(5), lambda: machine(-5), lambda: machine(0)):
+        pass
+    assert campaign.status().measured == campaign.spending.experiments == len(campaign.observations) == 12
+    assert set(campaign.proposals["worker"]) == {"at +5 h", "at -5 h", "at +0 h"}
+    assert campaign.notes.empty
+    times = pd.to_datetime(pd.Series([e.time for e in campaign._journal.log.read("c")]))
+    assert times.max() - times.min() > pd.Timedelta(hours=9)  # so they were
+
+
+def test_dispatch_is_here_or_by_workers(large, sqlite_url):
+    with pytest.raises(InvalidInput, match="must be 'here' or 'workers'"):
+        Campaign.create("c", objective=Objective("y"), candidates=large, store=sqlite_url,
+                        policy={"kind": "random", "dispatch": "elsewhere"})  # fmt: skip
+
+
+def test_a_result_waits_for_a_store_that_is_away(store_url, large, monkeypatch):
+    """What took days to find out is not lost because the store is away in the moment of telling."""
+    from discover.campaign import working
+
+    campaign = Campaign.create("c", objective=Objective("y"), candidates=large, policy="random", store=store_url)
+    campaign.ask(2)
+    monkeypatch.setattr(working, "PAUSE_SECONDS", 0.05)
+    said = []
+    worker = Worker(
+        campaign, CallableExperiment(lambda values: away.__setitem__(0, 3) or 1.0, {"y": ""}), say=said.append
+    )
+    away, transact = [0], type(campaign._journal).transact
+
+    def sometimes(self, *arguments, **more):
+        if away[0]:
+            away[0] -= 1
+            raise StoreError("the store cannot be reached")
+        return transact(self, *arguments, **more)
+
+    monkeypatch.setattr(type(campaign._journal), "transact", sometimes)
+    assert worker.work() == 2
+    assert said == ["the store cannot be reached; trying again"] * 6
+    assert campaign.status().measured == campaign.spending.experiments == 2
+    away[0] = 10**9
+    worker.patience = 0.2
+    monkeypatch.setattr(type(campaign._journal), "transact", transact)
+    campaign.ask(1)
+    monkeypatch.setattr(type(campaign._journal), "transact", sometimes)
+    with pytest.raises(StoreError, match="cannot be reached"):
+        worker.work()

@@ -114,3 +114,25 @@ def test_scheduling_costs_less_than_a_twentieth_of_the_work(seconds):
     ids = [str(i) for i in range(10_000)]
     parts = portions(ids, seconds, 16)
     assert 1.5 * len(parts) <= 0.05 * seconds * len(ids)
+
+
+def test_a_campaign_that_leaves_its_experiments_to_workers(place, prefect_server, capsys):  # noqa: F811
+    from flows.campaign import campaign
+    from flows.iterate import iterate
+
+    place.write(budget=9, policy=", dispatch: workers")
+    for _ in range(2):  # a schedule without workers proposes one batch, and no more
+        iterate(str(place.file), store=place.store)
+    opened = load(place.file).open(place.store, create=False)
+    assert opened.pending["state"].tolist() == ["proposed"] * 4
+    assert "enough is proposed for the workers" in capsys.readouterr().out
+    work = subprocess.Popen(place.command("work", str(place.file), "--wait", "15"), env=place.environment)
+    try:
+        campaign(str(place.file), store=place.store)
+        assert work.wait(timeout=60) == 0
+    finally:
+        work.kill()
+        work.wait()
+    assert opened.status().measured == opened.spending.experiments == 9
+    assert opened.status().stopped.startswith("the budget is spent")
+    assert {pid for _, pid in place.lines("end")} == {work.pid}
