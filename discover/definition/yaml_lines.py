@@ -66,7 +66,9 @@ def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
         raise InvalidDefinition(name, [Problem(f"not YAML: {error}")]) from error
     except _TooMany as error:
         message = f"has more than {MOST:,} keys and list items"
-        raise InvalidDefinition(name, [Problem(message, way_out="an alias (*name) repeats all that it names")]) from error
+        raise InvalidDefinition(
+            name, [Problem(message, way_out="an alias (*name) repeats all that it names")]
+        ) from error
     except RecursionError as error:
         raise InvalidDefinition(name, [Problem("is nested too deeply to be read", way_out=_FLAT)]) from error
     if not isinstance(value, Mapping):
