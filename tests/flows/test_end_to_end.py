@@ -23,6 +23,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign
+from discover.errors import StoreError
 
 pytestmark = pytest.mark.end_to_end
 
@@ -101,8 +102,10 @@ class House:
         return Campaign.open(name, store=f"sqlite:///{self.folder}/.discover/{name}.db")
 
     def measured(self, name: str) -> int:
-        path = self.folder / ".discover" / f"{name}.db"
-        return len(self.open(name).observations) if path.exists() else 0
+        try:
+            return len(self.open(name).observations)
+        except StoreError:
+            return 0  # it has not begun
 
     def runs(self, name: str | None = None, *states: str) -> list:
         """Runs that Prefect knows, oldest first."""
