@@ -57,8 +57,9 @@ class Command:
 
     **program** hands the job over and returns quickly, at most after `timeout` seconds. Exit code 0: the job is handed
     over, and the first line that it printed is the job's number. Another code: nothing was handed over. Cut off by the time
-    limit or a signal: not known. With `local: true` the program is the job itself: it runs in the background on this
-    machine, at most `at_once` at a time, each at most `job_timeout` seconds, and goes on when this process ends.
+    limit or a signal: not known. What it leaves running when it ends is not waited for. With `local: true` the program is
+    the job itself: it runs in the background on this machine, at most `at_once` at a time, each at most `job_timeout`
+    seconds, and goes on when this process ends.
 
     **status** is asked about a job without a result; `{job}` is its number. Exit code 0 with output: it is there. Exit code 0
     without output: it is gone, and if its folder did not change for `patience` seconds, it failed and may be tried again.
@@ -233,12 +234,12 @@ class Command:
         ended = self._run(key, folder, arguments, folder / "handing-over.lock")
         if ended.unclear:
             words = ended.error or f"ended by signal {-(ended.code or 0)}"
-            raise DiscoverError(f"it is not known whether {key} was handed over: {self.program[0]}: {words}")
+            raise DiscoverError(f"{self.program[0]}: {words}")
         if ended.problem or ended.code:
             with suppress(OSError):
                 (folder / "handing-over.json").unlink()
             words = ended.problem or f"{self.program[0]} ended with code {ended.code}: {ended.error or 'no message'}"
-            raise ExperimentFailed(f"not handed over: {words}", retryable=True)
+            raise ExperimentFailed(words, retryable=True)
         return self._note(key, folder, ended.output)
 
     def _note(self, key: str, folder: Path, output: str) -> Handle:

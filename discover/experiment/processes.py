@@ -9,17 +9,21 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 from discover.experiment import launcher
 
 TAIL = 500
 """Characters of a program's last words that are quoted in a reason."""
+FIRST_BYTES = 1_000_000
+"""Of a short program's output, what is read."""
+LAST_BYTES = 20_000
 POLL_SECONDS = 0.1
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 
@@ -44,52 +48,69 @@ def run_short(
 ) -> Ended:
     """Run a program to its end, at most `timeout` seconds; then it and what it started are killed.
 
+    What it started and left behind when it ended by itself is neither waited for nor killed.
+
     more: variables beside those of this process, which are passed on and kept nowhere. lock: a file that stays locked as
     long as the program runs, even if this process dies before it (see `finished`).
     """
     with ExitStack() as held:
         passed = [held.enter_context(lock.open("a"))] if lock is not None else []
-        for file in passed:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        if not all(_locked(file, timeout) for file in passed):
+            return Ended(error=f"what an earlier call left behind still runs after {timeout:g} s")
         try:
+            output, said = held.enter_context(_scratch()), held.enter_context(_scratch())
             program = subprocess.Popen(
-                list(arguments), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                list(arguments), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=said,
                 env={**os.environ, **more}, start_new_session=True, pass_fds=[file.fileno() for file in passed],
             )  # fmt: skip
         except (OSError, ValueError) as error:
             return Ended(problem=f"{arguments[0]} cannot be started: {getattr(error, 'strerror', None) or error}")
-        return _wait(program, timeout)
+        return _wait(program, timeout, output, said)
+
+
+def _scratch() -> BinaryIO:
+    """A file without a name, in memory where the system has such: no pipe, which whoever stays behind would keep open."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("discover"), "w+b")
+    return cast("BinaryIO", tempfile.TemporaryFile())
 
 
 def finished(lock: Path, timeout: float) -> bool:
     """Wait until the program that holds a lock has ended; False where it still runs after `timeout` seconds."""
-    waited = 0.0
     with lock.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                if waited >= timeout:
-                    return False
-                time.sleep(POLL_SECONDS)
-                waited += POLL_SECONDS
-            else:
-                return True
+        return _locked(file, timeout)
 
 
-def _wait(program: subprocess.Popen[bytes], timeout: float) -> Ended:
+def _locked(file: IO[str], timeout: float) -> bool:
+    waited = 0.0
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if waited >= timeout:
+                return False
+            time.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+        else:
+            return True
+
+
+def _wait(program: subprocess.Popen[bytes], timeout: float, output: BinaryIO, said: BinaryIO) -> Ended:
     try:
-        output, said = program.communicate(timeout=timeout)
+        code = program.wait(timeout)
     except subprocess.TimeoutExpired:
         _kill(program.pid)
         with suppress(subprocess.TimeoutExpired):
-            program.communicate(timeout=5)
+            program.wait(5)
         return Ended(error=f"no answer within {timeout:g} s")
     except BaseException:
         _kill(program.pid)
         program.wait()
         raise
-    return Ended(program.returncode, output.decode("utf-8", "replace"), last_words(said))
+    # Read without a seek: what stayed behind may still write, and where it does is ours too.
+    first = os.pread(output.fileno(), FIRST_BYTES, 0)
+    last = os.pread(said.fileno(), LAST_BYTES, max(0, os.fstat(said.fileno()).st_size - LAST_BYTES))
+    return Ended(code, first.decode("utf-8", "replace"), last_words(last))
 
 
 def _kill(group: int) -> None:
@@ -134,7 +155,7 @@ def is_alive(process: Mapping[str, Any]) -> bool:
 
 def last_words(data: bytes) -> str:
     """The end of what a program said, in one line, without the secrets of its environment."""
-    text = scrub(data[-20_000:].decode("utf-8", "replace"))
+    text = scrub(data[-LAST_BYTES:].decode("utf-8", "replace"))
     line = " | ".join(part.strip() for part in text.splitlines() if part.strip())
     clean = "".join(c if c.isprintable() else "?" for c in line)
     return clean if len(clean) <= TAIL else f"…{clean[-TAIL:]}"

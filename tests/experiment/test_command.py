@@ -117,9 +117,7 @@ def test_a_local_job_keeps_the_contract(tmp_path: Path) -> None:
 def test_a_queue_that_refuses_has_nothing(batch: Callable[..., Command], place: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("QUEUE_TOKEN", "s3cret-s3cret")
     (place / "down").write_text("sbatch: error: token s3cret-s3cret refused")
-    with pytest.raises(
-        ExperimentFailed, match=r"not handed over: .* ended with code 1: .*token \*\*\* refused"
-    ) as caught:
+    with pytest.raises(ExperimentFailed, match=r"^\S+ ended with code 1: .*token \*\*\* refused") as caught:
         batch().submit({"c-1.1": proposal("a", x=1)})
     assert caught.value.retryable
     assert batch(lookup=[]).find(["c-1.1"]) == {}
@@ -134,7 +132,7 @@ def test_a_queue_that_refuses_has_nothing(batch: Callable[..., Command], place: 
 def test_whoever_was_cut_off_asks_the_queue_by_key(batch: Callable[..., Command], place: Path) -> None:
     (place / "after").write_text("60")
     slow = batch(timeout=0.5)
-    with pytest.raises(DiscoverError, match=r"not known whether c-1\.1 was handed over") as caught:
+    with pytest.raises(DiscoverError, match=r"^\S+: no answer within 0\.5 s$") as caught:
         slow.submit({"c-1.1": proposal("a", x=1)})
     assert not isinstance(caught.value, ExperimentFailed)
     assert batch(lookup=[]).find(["c-1.1"]) is None
@@ -181,6 +179,42 @@ command.submit({"c-1.1": proposal("a", x=1)})
     assert command.find(["c-1.1"]) == {"c-1.1": {"folder": "c-1.1", "job": "1"}}
     assert time.monotonic() - begun > 0.4
     assert len((place / "queue.log").read_text().splitlines()) == 1
+
+
+STAYS = """
+import os, sys, time
+code, folder = int(sys.argv[1]), sys.argv[2]
+if os.fork():
+    print("job 7", flush=True)
+    os._exit(code)
+os.setsid()
+print("noise " * 10_000, flush=True)
+open(folder + "/pid", "w").write(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+def test_what_a_program_leaves_running_is_neither_waited_for_nor_killed(batch: Callable[..., Command]) -> None:
+    def command(code: int) -> Command:
+        return batch(program=[*PYTHON, "-c", STAYS, str(code), "{folder}"], status=[], lookup=[], timeout=1.0)
+
+    begun = time.monotonic()
+    assert command(0).submit({"c-1.1": proposal("a", x=1)})["c-1.1"]["job"] == "job 7"
+    assert time.monotonic() - begun < 20
+    with pytest.raises(ExperimentFailed, match=r"ended with code 3"):
+        command(3).submit({"c-2.1": proposal("a", x=1)})
+    with pytest.raises(DiscoverError, match="what an earlier call left behind still runs") as caught:
+        command(0).submit({"c-2.1": proposal("a", x=1)})
+    assert not isinstance(caught.value, ExperimentFailed)
+    for key in ("c-1.1", "c-2.1"):
+        note = command(0).jobs / key / "pid"
+        os.kill(int(until(lambda note=note: note.exists() and note.read_text())), signal.SIGKILL)  # it still ran
+
+
+def test_a_program_that_says_far_too_much(batch: Callable[..., Command]) -> None:
+    flood = "import sys; print('job 7'); sys.stdout.write('x' * 20_000_000); sys.exit('y' * 20_000_000 + 'the end')"
+    with pytest.raises(ExperimentFailed, match=r"y+the end$"):
+        batch(program=[*PYTHON, "-c", flood, "{folder}"], lookup=[]).submit({"c-1.1": proposal("a", x=1)})
 
 
 def test_a_job_that_vanished_failed_and_may_be_tried_again(batch: Callable[..., Command], place: Path) -> None:
