@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,8 @@ def seed_of(campaign_seed: int, policy: dict[str, Any], key: str | None, seen: s
 def check_batch(batch: Batch, view: View, n: int) -> None:
     """Hold a policy to its promise before anything is written."""
     chosen = [proposal.candidate_id for proposal in batch]
-    positions = {str(candidate): row for row, candidate in enumerate(view.ids)}
-    bad = [c for c in chosen if c not in positions or view.blocked[positions[c]]]
+    rows = np.minimum(np.searchsorted(view.ids, chosen), len(view.ids) - 1) if chosen else []
+    bad = [c for c, row in zip(chosen, rows, strict=True) if view.ids[row] != c or view.blocked[row]]
     if bad or len(set(chosen)) != len(chosen) or len(chosen) > n:
         raise DiscoverError(f"the policy broke its promise: asked for {n}, it proposed {chosen}, not allowed: {bad}")
 
@@ -157,6 +158,7 @@ def _processor() -> str:
         return platform.processor()
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)
