@@ -122,6 +122,7 @@ class Fields:
         if self.server:
             self.server.drop(store.url.rsplit("/", 1)[1])
         else:
+            shutil.rmtree(self.folder / f"{Path(store.url).name}.files", ignore_errors=True)
             for path in self.folder.glob(f"{Path(store.url).name}*"):
                 path.unlink()
 
