@@ -87,7 +87,7 @@ def seed_of(campaign_seed: int, policy: dict[str, Any], key: str | None, seen: s
 def check_batch(batch: Batch, view: View, n: int) -> None:
     """Hold a policy to its promise before anything is written."""
     chosen = [proposal.candidate_id for proposal in batch]
-    rows = np.minimum(np.searchsorted(view.ids, chosen), len(view.ids) - 1) if chosen else []
+    rows = np.minimum(np.searchsorted(view.ids, chosen), len(view.ids) - 1)
     bad = [c for c, row in zip(chosen, rows, strict=True) if view.ids[row] != c or view.blocked[row]]
     if bad or len(set(chosen)) != len(chosen) or len(chosen) > n:
         raise DiscoverError(f"the policy broke its promise: asked for {n}, it proposed {chosen}, not allowed: {bad}")
