@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from discover import Campaign, CandidatePool, Objective
+from discover.cli import app
 
 
 def frame(n: int = 40) -> pd.DataFrame:
@@ -57,3 +63,24 @@ def rich(url: str, pool: CandidatePool, name: str = "c", policy: object = "rando
     campaign.run(lambda values: values["a"], 3)
     campaign.ask(2, key="iteration-2")
     return campaign
+
+
+@pytest.fixture(scope="session")
+def _lived(tmp_path_factory: pytest.TempPathFactory, pool: CandidatePool) -> Path:
+    folder = tmp_path_factory.mktemp("lived")
+    campaign = rich(f"sqlite:///{folder / 'campaigns.db'}", pool)
+    campaign._journal.log.database.close()
+    return folder
+
+
+@pytest.fixture
+def rich_url(_lived: Path, tmp_path: Path) -> str:
+    """A store of its own in a file, with one campaign in which everything has happened."""
+    shutil.copytree(_lived, tmp_path, dirs_exist_ok=True)
+    return f"sqlite:///{tmp_path / 'campaigns.db'}"
+
+
+def command_line(*words: str) -> subprocess.CompletedProcess:
+    """What a command of discover says, and how it ends."""
+    done = CliRunner().invoke(app, list(words))
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

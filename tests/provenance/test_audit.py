@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -26,7 +24,7 @@ from discover.store.database import Database, path_of
 from discover.store.events import Draft
 from discover.store.leases import acquire
 from discover.store.log import EventLog
-from tests.provenance.conftest import make_pool, rich
+from tests.provenance.conftest import command_line, make_pool, rich
 
 
 @pytest.fixture
@@ -100,9 +98,8 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("which", DAMAGE)
-def test_what_was_changed_by_hand_is_found(sqlite_url, pool, which):
-    rich(sqlite_url, pool)
-    damage_and_audit(sqlite_url, which)
+def test_what_was_changed_by_hand_is_found(rich_url, which):
+    damage_and_audit(rich_url, which)
 
 
 def test_what_was_changed_by_hand_on_a_server_is_found(campaign, store_url):
@@ -198,10 +195,10 @@ def test_a_history_that_was_rewritten_with_its_chain_is_known_to_an_archive(camp
 
 
 @pytest.mark.parametrize("how", ["gone", "manifest gone", "truncated", "edited", "manifest edited", "manifest no JSON"])
-def test_a_snapshot_that_is_absent_or_altered_is_found(sqlite_url, pool, how):
+def test_a_snapshot_that_is_absent_or_altered_is_found(rich_url, how):
     import pyarrow.parquet as pq
 
-    campaign = rich(sqlite_url, pool)
+    campaign = Campaign.open("c", store=rich_url)
     (table,) = campaign.snapshots.local.glob("*.parquet")
     manifest = table.with_suffix(".json")
     if how == "gone":
@@ -218,7 +215,7 @@ def test_a_snapshot_that_is_absent_or_altered_is_found(sqlite_url, pool, how):
         manifest.write_text(json.dumps(body | {"rows": 3}))
     else:
         manifest.write_text("{")
-    found = audit(sqlite_url)
+    found = audit(rich_url)
     assert not found.clean
     assert any("snapshot" in f.what or "manifest" in f.what for f in found.errors), str(found)
 
@@ -364,11 +361,11 @@ def forged(campaign: Campaign) -> dict:
 
 
 @pytest.mark.parametrize("which", ILLEGAL)
-def test_a_history_that_contradicts_itself_is_found(sqlite_url, pool, which):
+def test_a_history_that_contradicts_itself_is_found(rich_url, which):
     make, words = ILLEGAL[which]
-    campaign = rich(sqlite_url, pool)
+    campaign = Campaign.open("c", store=rich_url)
     add(campaign, *make(campaign))
-    found = audit(sqlite_url)
+    found = audit(rich_url)
     assert says(found, words), str(found)
     assert all(f.way_out for f in found.errors)
     assert {f.seq for f in found.errors} == {found.events}, "one event is wrong, and no other is accused"
@@ -421,43 +418,37 @@ def corrupt(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["a page", "the head", "half of it", "something else", "a folder", "nothing"])
-def test_a_file_that_is_damaged_is_told_of_in_words(sqlite_url, pool, how, tmp_path):
-    campaign = rich(sqlite_url, pool)
+def test_a_file_that_is_damaged_is_told_of_in_words(rich_url, how):
+    campaign = Campaign.open("c", store=rich_url)
     with campaign._journal.log.database.engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     campaign._journal.log.database.close()
-    path = path_of(sqlite_url)
+    path = path_of(rich_url)
     if how in ("a folder", "nothing"):
         path.unlink()
         if how == "a folder":
             path.mkdir()
     else:
         corrupt(path, how)
-    found = audit(sqlite_url)
+    found = audit(rich_url)
     assert not found.clean
     assert all("Traceback" not in str(f) for f in found.findings)
     assert how != "nothing" or not path.exists()
 
 
-def test_a_campaign_that_must_be_there_and_is_not_is_an_error(sqlite_url, pool):
-    rich(sqlite_url, pool)
-    assert audit(sqlite_url, expected="c").clean
-    assert says(audit(sqlite_url, expected="d"), "d: the campaign is not in the store")
+def test_a_campaign_that_must_be_there_and_is_not_is_an_error(rich_url):
+    assert audit(rich_url, expected="c").clean
+    assert says(audit(rich_url, expected="d"), "d: the campaign is not in the store")
 
 
-def test_the_command_says_it_and_ends_with_code_1(tmp_path, pool, sqlite_url):
-    rich(sqlite_url, pool)
+def test_the_command_says_it_and_ends_with_code_1(rich_url):
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "discover.cli", "audit", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    done = run("--store", sqlite_url)
+    done = command_line("audit", "--store", rich_url)
     assert (done.returncode, done.stderr) == (0, "")
     assert "nothing is wrong" in done.stdout
-    by_hand(sqlite_url, "UPDATE events SET actor = 'x' WHERE seq = 2")
-    done = run("--store", sqlite_url, "--json")
+    by_hand(rich_url, "UPDATE events SET actor = 'x' WHERE seq = 2")
+    done = command_line("audit", "--store", rich_url, "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["findings"][0]["seq"] == 2
 

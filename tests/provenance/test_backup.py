@@ -39,9 +39,8 @@ def test_a_backup_comes_back_as_it_was(campaign, store_url, tmp_path, name):
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
-def test_a_backup_of_a_file_is_a_store_itself(sqlite_url, pool, tmp_path):
-    rich(sqlite_url, pool)
-    backup(sqlite_url, tmp_path / "monday")
+def test_a_backup_of_a_file_is_a_store_itself(rich_url, pool, tmp_path):
+    backup(rich_url, tmp_path / "monday")
     copy = f"sqlite:///{tmp_path / 'monday' / 'campaigns.db'}"
     assert audit(copy).findings == ()
     assert len(Campaign.open("c", store=copy).pool) == len(pool)
@@ -82,45 +81,43 @@ def test_a_backup_is_consistent_while_others_write(store_url, pool, tmp_path):
     assert counts[-1] <= campaign.ledger.seq
 
 
-def test_a_damaged_store_is_copied_and_said_to_be_damaged(sqlite_url, pool, tmp_path):
-    campaign = rich(sqlite_url, pool)
-    by_hand(sqlite_url, "UPDATE events SET actor = 'x' WHERE seq = 3")
+def test_a_damaged_store_is_copied_and_said_to_be_damaged(rich_url, tmp_path):
+    campaign = Campaign.open("c", store=rich_url)
+    by_hand(rich_url, "UPDATE events SET actor = 'x' WHERE seq = 3")
     for path in campaign.snapshots.local.glob("*.parquet"):
         path.unlink()
-    found = backup(sqlite_url, tmp_path / "monday")
+    found = backup(rich_url, tmp_path / "monday")
     assert not found.audit.clean
     assert (tmp_path / "monday" / "campaigns.db").is_file()
     assert "chain is broken" in str(found)
 
 
-def test_nothing_is_overwritten_and_no_half_backup_stays(sqlite_url, pool, tmp_path, monkeypatch):
-    rich(sqlite_url, pool)
+def test_nothing_is_overwritten_and_no_half_backup_stays(rich_url, tmp_path, monkeypatch):
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "x").write_text("x")
     (tmp_path / "there.zip").write_text("x")
     for out in (tmp_path / "there", tmp_path / "there.zip"):
         with pytest.raises(InvalidInput, match="something is there already"):
-            backup(sqlite_url, out)
+            backup(rich_url, out)
     with pytest.raises(InvalidInput, match="no such folder"):
-        backup(sqlite_url, tmp_path / "no" / "where")
+        backup(rich_url, tmp_path / "no" / "where")
     with pytest.raises(StoreError, match="there is no store"):
         backup(f"sqlite:///{tmp_path / 'nothing.db'}", tmp_path / "b")
     monkeypatch.setattr("discover.provenance.backup._write_head", lambda _: 1 / 0)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(ZeroDivisionError):
-        backup(sqlite_url, tmp_path / "b")
+        backup(rich_url, tmp_path / "b")
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_restore_into_a_store_that_has_one_of_them_changes_nothing(sqlite_url, pool, tmp_path):
-    rich(sqlite_url, pool)
-    backup(sqlite_url, tmp_path / "b")
+def test_a_restore_into_a_store_that_has_one_of_them_changes_nothing(rich_url, tmp_path):
+    backup(rich_url, tmp_path / "b")
     url = f"sqlite:///{tmp_path / 'o.db'}"
     Campaign.create("c", objective=Objective("q"), candidates=make_pool(5), policy="random", store=url)
     with pytest.raises(CampaignExists):
         restore(tmp_path / "b", url)
     with pytest.raises(CampaignExists):
-        restore(tmp_path / "b", sqlite_url)
+        restore(tmp_path / "b", rich_url)
     assert EventLog(url).names() == ["c"]
 
 
@@ -147,9 +144,8 @@ def damaged(folder: Path, how: str) -> None:
     "how", ["a byte", "a file gone", "a name that leads elsewhere", "a newer format", "no head", "a broken head"]
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_backup_that_was_altered_is_refused_in_words(sqlite_url, pool, tmp_path, how, packed):
-    rich(sqlite_url, pool)
-    backup(sqlite_url, tmp_path / "b")
+def test_a_backup_that_was_altered_is_refused_in_words(rich_url, tmp_path, how, packed):
+    backup(rich_url, tmp_path / "b")
     damaged(tmp_path / "b", how)
     path = tmp_path / "b"
     if packed:

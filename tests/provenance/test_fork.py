@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -16,7 +14,7 @@ from discover.provenance.audit import audit
 from discover.provenance.fork import carry, fork
 from discover.provenance.rows import stored_rows
 from discover.provenance.trace import trace
-from tests.provenance.conftest import frame, make_pool, rich
+from tests.provenance.conftest import command_line, frame, make_pool, rich
 
 
 @pytest.fixture
@@ -151,17 +149,13 @@ def test_the_command_forks_files(tmp_path):
         )
         return str(file)
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "discover.cli", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
     one, two = write("one", "maximize"), write("two", "minimize")
-    assert run("fork", one, two).returncode == 1, "nothing has begun"
+    assert command_line("fork", one, two).returncode == 1, "nothing has begun"
     (tmp_path / "r.csv").write_text("id,y\nc1,5\nc2,6\n")
-    assert run("tell", one, str(tmp_path / "r.csv")).returncode == 0
-    done = run("fork", one, two)
+    assert command_line("tell", one, str(tmp_path / "r.csv")).returncode == 0
+    done = command_line("fork", one, two)
     assert (done.returncode, done.stderr) == (0, "")
     assert "2 observations" in done.stdout
-    again = run("fork", one, two)
+    again = command_line("fork", one, two)
     assert again.returncode == 1
     assert "another name" in again.stderr

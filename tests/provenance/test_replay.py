@@ -14,7 +14,7 @@ from discover.provenance.archive import export_campaign
 from discover.provenance.importing import import_campaign
 from discover.provenance.replay import replay
 from discover.store.folds import same
-from tests.provenance.conftest import rich
+from tests.provenance.conftest import command_line, rich
 
 BAYESIAN = {"kind": "bayesian", "start": 4, "draws": 16}
 
@@ -118,9 +118,6 @@ def test_differences_are_told_with_the_reason(campaign, monkeypatch):
 
 
 def test_the_command_says_identical(tmp_path):
-    import subprocess
-    import sys
-
     (tmp_path / "t.csv").write_text("id,x\n" + "\n".join(f"c{i},{i}" for i in range(9)))
     file = tmp_path / "c.yaml"
     file.write_text(
@@ -128,15 +125,11 @@ def test_the_command_says_identical(tmp_path):
         "candidates: {kind: table, file: t.csv, id: id}\nfeatures: [x]\npolicy: {kind: random}\n"
     )
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "discover.cli", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert run("ask", str(file), "-n", "3").returncode == 0
-    done = run("replay", str(file), "1")
+    assert command_line("ask", str(file), "-n", "3").returncode == 0
+    done = command_line("replay", str(file), "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert "iteration 1: identical: 3 proposals" in done.stdout
-    assert run("replay", str(file), "2").returncode == 1
+    assert command_line("replay", str(file), "2").returncode == 1
 
 
 def test_no_warning_is_made_of_a_replay(campaign):

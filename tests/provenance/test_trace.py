@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
@@ -13,7 +11,7 @@ from discover import Campaign, Objective
 from discover.errors import UnknownCandidate
 from discover.provenance.trace import trace
 from discover.store.events import Draft
-from tests.provenance.conftest import rich
+from tests.provenance.conftest import command_line, rich
 
 
 @pytest.fixture(scope="module")
@@ -140,15 +138,11 @@ def test_the_command_prints_the_chain(tmp_path):
         "candidates: {kind: table, file: t.csv, id: id}\nfeatures: [x]\npolicy: {kind: random}\n"
     )
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "discover.cli", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    (asked,) = json.loads(run("ask", str(file), "--json").stdout)
-    done = run("trace", str(file), asked["proposal_id"])
+    (asked,) = json.loads(command_line("ask", str(file), "--json").stdout)
+    done = command_line("trace", str(file), asked["proposal_id"])
     assert (done.returncode, done.stderr) == (0, "")
     assert "kind: table" in done.stdout
-    assert json.loads(run("trace", str(file), asked["id"], "--json").stdout)["candidate"]["id"] == asked["id"]
-    wrong = run("trace", str(file), "cc8")
+    assert json.loads(command_line("trace", str(file), asked["id"], "--json").stdout)["candidate"]["id"] == asked["id"]
+    wrong = command_line("trace", str(file), "cc8")
     assert wrong.returncode == 1
     assert "did you mean" in wrong.stderr
