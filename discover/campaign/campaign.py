@@ -241,6 +241,8 @@ class Campaign(Reader):
 
     def note(self, text: str) -> None:
         """Write a remark into the log."""
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidInput("note", [Problem("needs a text", value=text)])
         self._mark("noted", {"text": text})
 
     def note_once(self, text: str) -> None:

@@ -127,9 +127,11 @@ def _waiting(campaign: Campaign) -> int:
 def under_way(campaign: Campaign) -> str:
     """What is expected, in words."""
     counts: dict[str, int] = {}
-    unknown = []
+    unknown, waiting = [], 0
     for trial in campaign.ledger.pending():
         counts[trial.state.value] = counts.get(trial.state.value, 0) + 1
         unknown += [trial.proposal_id] if trial.state is State.UNKNOWN else []
+        waiting += trial.waits_for_a_person
     told = ", ".join(f"{counts[state]} {state}" for state in sorted(counts)) or "nothing is under way"
+    told += f" (of which {waiting} wait for a person: 'discover approve')" if waiting else ""
     return told + (f" (say what you know with 'discover settle': {', '.join(unknown)})" if unknown else "")

@@ -21,6 +21,7 @@ from discover.store.canonical import plain
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
 READ = ("proposal_id", "status", "replicate", "cost", "measured_at", "source", "note", "fidelity", "context",
         "raw_data", "raw_hash")  # fmt: skip
+MOST_REPLICATES = 1_000_000
 IGNORED = ("acquisition", "reason", "state", "iteration", "rank", "policy")
 
 
@@ -146,6 +147,8 @@ def _row(
     replicate = number("replicate", 0.0) or 0.0
     if replicate != int(replicate):
         wrong("replicate", "must be a whole number")
+    elif replicate > MOST_REPLICATES:
+        wrong("replicate", f"must be at most {MOST_REPLICATES:,}", "did another column's number slip here?")
     return Row(
         label,
         text("proposal_id") or None,

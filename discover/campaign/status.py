@@ -12,6 +12,7 @@ import pandas as pd
 from discover.candidates.pool import CandidatePool
 from discover.objective import Objective
 from discover.store.ledger import Ledger
+from discover.store.life import State
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Status:
     failed: int
     infeasible: int
     pending: int
+    to_approve: int
+    unknown: list[str]
     in_hand: int
     workers: list[str]
     excluded: int
@@ -51,6 +54,10 @@ class Status:
             f"experiments {self.experiments}{budget}: {self.measured} measured, {self.censored} censored, "
             f"{self.failed} failed, {self.infeasible} infeasible; {self.pending} pending",
         ]
+        if self.to_approve:
+            lines.append(f"to approve  {self.to_approve} wait for a person: 'discover approve'")
+        if self.unknown:
+            lines.append(f"unknown     {', '.join(self.unknown)}: say what you know with 'discover settle'")
         if self.workers:
             lines.append(f"at work     {', '.join(self.workers)}: {self.in_hand} in hand")
         if self.gone:
@@ -103,6 +110,8 @@ def status_of(
         failed=int(counts.get("failed", 0)),
         infeasible=int(counts.get("infeasible", 0)),
         pending=len(ledger.pending()),
+        to_approve=sum(trial.waits_for_a_person for trial in ledger.pending()),
+        unknown=[trial.proposal_id for trial in ledger.pending() if trial.state is State.UNKNOWN],
         in_hand=len(in_hand),
         workers=sorted({workers[pid] for pid in in_hand}),
         excluded=len(ledger.excluded),

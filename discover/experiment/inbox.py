@@ -67,8 +67,13 @@ class Sheet:
             found.setdefault(int(str(problem.row)), []).append(_said(problem))
         if became is not None and len(became):
             for record in became[became["became"] == "refused"].to_dict("records"):
-                found.setdefault(int(record["row"]), []).append(str(record["remark"]))
+                found.setdefault(int(record["row"]), []).append(_to_a_person(str(record["remark"])))
         return {row: "; ".join(found[row]) for row in sorted(found)}
+
+
+def _to_a_person(remark: str) -> str:
+    """A remark whose ways out name Python's functions, with what whoever mends a sheet can do."""
+    return remark.replace("correct(…)", "'discover tell --correct'").replace("propose(…)", "'discover propose'")
 
 
 def _said(problem: Problem) -> str:

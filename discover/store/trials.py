@@ -83,6 +83,11 @@ class Trial:
         )
 
     @property
+    def waits_for_a_person(self) -> bool:
+        """Whether nothing can begin before a person approves of it."""
+        return self.state is State.PROPOSED and self.awaits_approval
+
+    @property
     def gave_up(self) -> bool:
         """Whether it failed for good only because its attempts are used up: nobody said that it cannot be."""
         return self.state is State.FAILED and all(failure.retryable for failure in self.failures)

@@ -122,6 +122,32 @@ def test_out_and_back(file: Path) -> None:
     assert "no sheet" not in cli("collect", file)
 
 
+def test_what_waits_for_a_person_says_so(file: Path) -> None:
+    file.write_text(CAMPAIGN.replace("batch: 4", "batch: 4, require_approval: true"))
+    cli("ask", file, "-n", 3)
+    assert "0 handed over; 3 proposed (of which 3 wait for a person: 'discover approve')" in cli("dispatch", file)
+    assert "to approve  3 wait for a person: 'discover approve'" in cli("status", file)
+    cli("approve", file, "--all")
+    assert "wait for a person" not in cli("status", file)
+    assert "3 handed over; 3 submitted" in cli("dispatch", file)
+
+
+def test_a_sheet_with_a_mistake_says_how_it_is_mended(file: Path) -> None:
+    cli("ask", file, "-n", 2)
+    one, two = opened(file).pending["proposal_id"]
+    inbox = file.parent / "lab" / "inbox"
+    inbox.mkdir(parents=True)
+    rows = [f"{one},1,2,0", f"{one},3,2,0", f"{two},1,2,1e300", f"{two},1,2,1"]
+    (inbox / "a.csv").write_text("\n".join(["proposal_id,yield,purity,replicate", *rows]))
+    said = cli("collect", file)
+    assert "was already told as 1.0, now 3.0" in said
+    assert "a mistake is mended with 'discover tell --correct'" in said
+    assert "must be at most 1,000,000" in said
+    archive = file.parent / "all.zip"
+    cli("export", file, "--out", archive)
+    assert archive.stat().st_size > 0
+
+
 def test_a_sheet_that_was_told_and_not_put_away_is_told_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("ask", file, "-n", 2)
     cli("dispatch", file)

@@ -236,6 +236,8 @@ def test_nobody_can_say_so_a_person_is_asked(make: Callable[..., Campaign]) -> N
     assert dispatch(campaign, there) == 0
     assert campaign.ledger.seq == seq  # asked once, and not again every night
     assert len(there.asked) == 2
+    assert campaign.status().unknown == [first, second]
+    assert f"unknown     {first}, {second}: say what you know" in str(campaign.status())
     campaign.settle(first, submitted=True, reason="seen in the queue")
     campaign.settle(second, submitted=False, reason="the queue never had it")
     assert states(campaign) == {"submitted": 1, "proposed": 1}

@@ -147,3 +147,9 @@ def test_pool_columns_with_our_names_are_shown(url):
     campaign.tell(campaign.ask(2).assign(y=[1.0, 2.0]))
     best = campaign.best(2).set_index("id")
     assert best["iteration"].to_dict() == {"a": 10, "b": 20}
+
+
+def test_a_note_has_a_text(told):
+    for text in ("", " ", None, 5):
+        with pytest.raises(InvalidInput, match="needs a text"):
+            told.note(text)
