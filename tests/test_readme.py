@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+from discover import registry
 from discover.cli import app
 from discover.definition import load
 
@@ -32,11 +34,26 @@ def test_its_campaign_file_is_valid(tmp_path):
     assert load(tmp_path / "campaign.yaml").name == "stiff-oxides"
 
 
-def test_its_commands_and_files_exist():
-    for command in set(re.findall(r"^    discover (\w+)", README, flags=re.MULTILINE)):
+PAGES = (ROOT / "README.md", ROOT / "flows/README.md", *sorted((ROOT / "discover").glob("*/README.md")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_its_commands_and_files_exist(page):
+    text = page.read_text()
+    commands = set(re.findall(r"^(?:    )?discover (\w+)", text, flags=re.MULTILINE)) | set(
+        re.findall(r"`discover (\w+)", text)
+    )
+    for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command
-    for name in re.findall(r"(?:campaigns|benchmarks)/[\w./-]+\.(?:yaml|py|png|json)", README):
-        assert (ROOT / name).exists(), name
+    for name in re.findall(r"(?:campaigns|benchmarks|flows|discover)/[\w./-]+\.(?:yaml|py|png|json|md|service)", text):
+        if not name.startswith("campaigns/campaign"):
+            assert (ROOT / name).exists(), name
+
+
+def test_the_experiments_in_its_pages_can_be_configured():
+    page = (ROOT / "discover/experiment/README.md").read_text()
+    for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL):
+        assert registry.configure(registry.EXPERIMENTS, yaml.safe_load(block)["experiment"])
 
 
 @pytest.mark.parametrize(
