@@ -1,7 +1,7 @@
 """`discover …`: campaigns from the command line. Each module registers its commands with `app`."""
 
+from discover.cli import commands as commands  # isort: skip  # first, for --help lists them in this order
 from discover.cli import candidates as candidates
-from discover.cli import commands as commands
 from discover.cli import decisions as decisions
 from discover.cli import laboratory as laboratory
 from discover.cli import provenance as provenance
