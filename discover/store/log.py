@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
-from discover.errors import CampaignExists, CampaignNotFound, Conflict, nearest
-from discover.store.appending import rows_of
+from discover.errors import CampaignExists, CampaignNotFound, Conflict, IntegrityError, nearest
+from discover.store.appending import last_link, rows_of
+from discover.store.chain import link
 from discover.store.database import Database, host_name
 from discover.store.events import Draft, Event, upcast
 from discover.store.schema import campaigns, events
@@ -72,14 +73,20 @@ class EventLog:
     def read(
         self, name: str, after: int = 0, *, until: int | None = None, connection: Connection | None = None
     ) -> list[Event]:
-        """The campaign's events with a sequence number above `after` (and at most `until`), in order."""
+        """The campaign's events with a sequence number above `after` (and at most `until`), in order.
+
+        IntegrityError where they are not what was written, by their chain: nobody folds a damaged page into a campaign.
+        """
         if connection is None:
             with self.database.reading() as fresh:
                 return self.read(name, after, until=until, connection=fresh)
         query = select(events).where(events.c.campaign == name, events.c.seq > after).order_by(events.c.seq)
         if until is not None:
             query = query.where(events.c.seq <= until)
-        return [_event(dict(row)) for row in connection.execute(query).mappings()]
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        if rows and rows[0]["seq"] == after + 1:  # otherwise one is missing, which the fold says
+            _verify(name, last_link(connection, name, after), rows)
+        return [_event(row) for row in rows]
 
     def transact(
         self,
@@ -121,6 +128,17 @@ class EventLog:
         except DatabaseIntegrityError as error:
             raise Conflict(f"the campaign {name!r} already holds one of these events: {error.orig}") from error
         return [_event(row) for row in rows]
+
+
+def _verify(name: str, previous: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Hold consecutive rows against their chain."""
+    for row in rows:
+        previous = link(previous, row)
+        if previous != row["chain"]:
+            raise IntegrityError(
+                f"event {row['seq']} of campaign {name!r} is not what was written: the store is damaged, or somebody "
+                "changed it; `discover audit` says what is wrong; restore the store from a backup"
+            )
 
 
 def _event(row: Mapping[str, Any]) -> Event:
