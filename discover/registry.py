@@ -6,6 +6,7 @@ A kind is a frozen dataclass whose fields are its options; fields marked `metada
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields
 from importlib.metadata import entry_points
@@ -73,6 +74,9 @@ def configure(group: str, settings: Mapping[str, Any]) -> Any:
         for name, field in known.items()
         if name not in given and field.default is MISSING and field.default_factory is MISSING
     ]
+    problems += [
+        Problem("must be a finite number", column=key, value=value) for key, value in given.items() if _endless(value)
+    ]
     try:
         built = None if problems else TypeAdapter(cls).validate_python(given)
     except InvalidInput as error:
@@ -90,6 +94,15 @@ def configure(group: str, settings: Mapping[str, Any]) -> Any:
     if problems:
         raise InvalidInput(f"kind {kind!r}", problems)
     return built
+
+
+def _endless(value: Any) -> bool:
+    """Whether an option holds an infinite number or none: a definition is JSON, which has neither."""
+    if isinstance(value, Mapping):
+        return any(_endless(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_endless(item) for item in value)
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def settings_of(group: str, instance: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from discover.errors import InvalidInput, Problem
 
+MOST_DAYS = 36_500
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -55,7 +57,7 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
         "batch": (_whole, "must be a whole number of at least 1"),
         "explore": (_share, "must be a share, from 0 to 1"),
         "require_approval": (lambda v: isinstance(v, bool), "must be true or false"),
-        "deadline_days": (_days, "must be a number of days above 0"),
+        "deadline_days": (_days, f"must be a number of days above 0, at most {MOST_DAYS:,}"),
         "dispatch": (lambda v: v in ("here", "workers"), "must be 'here' or 'workers'"),
     }
     return [
@@ -78,7 +80,7 @@ def _share(value: Any) -> bool:
 
 
 def _days(value: Any) -> bool:
-    return value is None or (_number(value) and 0 < value <= 36_500)
+    return value is None or (_number(value) and 0 < value <= MOST_DAYS)
 
 
 SCHEMA = {

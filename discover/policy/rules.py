@@ -86,6 +86,8 @@ class NoImprovement:
 
     def __post_init__(self) -> None:
         _positive("no-improvement", experiments=self.experiments)
+        if not self.by >= 0:
+            raise InvalidInput("stop: no-improvement", [Problem("must be at least 0", column="by", value=self.by)])
 
     def check(self, objective: Objective) -> None:
         """Unsupported for several targets."""

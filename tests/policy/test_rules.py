@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from discover import registry
 from discover.errors import InvalidInput, Unsupported
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
@@ -111,3 +112,15 @@ def test_settings_and_objectives_that_make_no_sense_are_refused():
         rule.check(Objective("a"))
         with pytest.raises(Unsupported):
             rule.check(several)
+
+
+@pytest.mark.parametrize("option", [{"kind": "target-reached", "value": math.nan}, {"kind": "target-reached", "value": math.inf},
+    {"kind": "hits-below", "threshold": -math.inf}, {"kind": "no-improvement", "experiments": 5, "by": math.nan}])  # fmt: skip
+def test_numbers_without_end_are_refused(option):
+    with pytest.raises(InvalidInput, match="must be a finite number"):
+        registry.configure(registry.STOPPING, option)
+
+
+def test_a_loss_is_no_improvement():
+    with pytest.raises(InvalidInput, match="must be at least 0"):
+        NoImprovement(5, by=-1.0)
