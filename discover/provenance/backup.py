@@ -8,11 +8,13 @@ A restore imports every campaign into another store, of either engine, and verif
 from __future__ import annotations
 
 import json
+import lzma
 import os
 import re
 import shutil
 import sqlite3
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -70,7 +72,7 @@ def backup(store: str | EventLog, out: Path | str) -> Backup:
         elif path is None:
             raise StoreError("a store in memory has no backup: export its campaigns")
         else:
-            _copy(log, draft / path.name)
+            _copy(log, draft / _copied_name(path.name))
         found = _verify(draft, log.database.url)
         _write_head(draft)
         _finish(draft, out)
@@ -100,6 +102,11 @@ def _check_new(out: Path) -> None:
         raise _refused(out, "something is there already", "name a new folder, or a new .zip")
     if not out.parent.is_dir():
         raise _refused(out, "there is no such folder to write into", "make the folder first")
+
+
+def _copied_name(name: str) -> str:
+    """The store's own name where a restore will take it, so that every backup that is made can come back."""
+    return name if _NAMES.fullmatch(name) and not name.endswith(".zip") and name != HEAD else "store.db"
 
 
 def _copy(log: EventLog, target: Path) -> None:
@@ -207,7 +214,7 @@ def _files(path: Path) -> Iterator[Path]:
                 _from_folder(path, folder)
             else:
                 _from_zip(path, folder)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeError) as error:
             raise _refused(path, f"it is not a whole backup: {error}") from error
         except OSError as error:
             raise _refused(path, f"it cannot be read: {error.strerror or error}") from error

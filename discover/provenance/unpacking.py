@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import re
 import stat
 import zipfile
@@ -77,7 +78,7 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zip
         with zipfile.ZipFile(path) as archive:
             members = _members(path, archive)
             yield archive, members, _manifest(path, archive, members)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeError) as error:
         what = f"it is not a whole zip archive: {error}"
         raise _refused(path, what, "it was cut or altered on its way: fetch it once more") from error
     except OSError as error:

@@ -165,3 +165,27 @@ def test_what_is_no_backup_is_refused_in_words(tmp_path):
         with pytest.raises(InvalidInput):
             restore(tmp_path / name, f"sqlite:///{tmp_path / 'back.db'}")
     assert not (tmp_path / "back.db").exists()
+
+
+@pytest.mark.parametrize("name", ["_lab störe (1)+.db", "campaigns.zip", "backup.json"])
+def test_a_store_of_any_name_comes_back_from_its_backup(rich_url, tmp_path, name):
+    odd = tmp_path / "odd" / name
+    odd.parent.mkdir()
+    (tmp_path / "campaigns.db.files").rename(odd.with_name(f"{name}.files"))
+    (tmp_path / "campaigns.db").rename(odd)
+    for out in ("b", "b.zip"):
+        assert backup(f"sqlite:///{odd}", tmp_path / out).audit.findings == ()
+        assert restore(tmp_path / out, f"sqlite:///{tmp_path / out}.db") == ["c"]
+        assert audit(f"sqlite:///{tmp_path / out}.db").findings == ()
+
+
+def test_a_packed_backup_with_any_byte_altered_is_refused_in_words(rich_url, tmp_path):
+    backup(rich_url, tmp_path / "b.zip")
+    text = (tmp_path / "b.zip").read_bytes()
+    for place in range(200, len(text) // 2, len(text) // 60):
+        damage = bytearray(text)
+        damage[place : place + 3] = bytes(byte ^ 0xFF for byte in damage[place : place + 3])
+        (tmp_path / "x.zip").write_bytes(damage)
+        with pytest.raises(InvalidInput, match="backup"):
+            restore(tmp_path / "x.zip", f"sqlite:///{tmp_path / 'back.db'}")
+    assert not (tmp_path / "back.db").exists()
