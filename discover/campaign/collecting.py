@@ -63,12 +63,13 @@ def outside(experiment: Any) -> OutsideExperiment:
 
 
 def dispatch(campaign: Campaign, experiment: OutsideExperiment, limit: int | None = None) -> int:
-    """Hand over what is proposed, approved or to be retried; how many. Hold the campaign's lease.
+    """Hand over what is proposed, approved or to be retried, and not past its deadline; how many. Hold the campaign's lease.
 
     limit: how many attempts may be begun. NotHandedOver if the outside did not take some; those keep their keys, and the
     next dispatch hands them over.
     """
     check_experiment(experiment, campaign.objective, campaign.pool)  # type: ignore[arg-type]
+    campaign.expire()
     return dispatch_outside(campaign._journal, campaign.objective, experiment, limit)
 
 

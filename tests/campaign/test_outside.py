@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,6 +129,15 @@ def test_only_what_may_be_handed_over(make: Callable[..., Campaign]) -> None:
     campaign.exclude(batch["sample"].iloc[0], reason="toxic")
     assert dispatch(campaign, there) == 1
     assert [p.candidate_id for p in there.has.values()] == [batch["sample"].iloc[1]]
+
+
+def test_what_is_past_its_deadline_is_not_handed_over(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(policy={"kind": "random", "deadline_days": 1e-6}), Outside()
+    campaign.ask(2)
+    time.sleep(0.3)
+    assert dispatch(campaign, there) == 0
+    assert states(campaign) == {"expired": 2}
+    assert not there.asked
 
 
 def test_a_failure_is_retried_under_a_new_key(make: Callable[..., Campaign]) -> None:
