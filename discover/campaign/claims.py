@@ -16,7 +16,7 @@ from discover.campaign.tables import batch_frame
 from discover.campaign.telling import tell_frame
 from discover.errors import InvalidInput, LeaseLost, Problem, nearest
 from discover.protocols import Observation
-from discover.store.claims import Heartbeat, claimed, proposal_of, release, renew
+from discover.store.claims import Heartbeat, proposal_of, release, renew, taken_over
 from discover.store.leases import SECONDS, Lease
 from discover.store.trials import Failure, Trial
 
@@ -61,9 +61,8 @@ class Claims:
 
     @property
     def lost(self) -> list[str]:
-        """Those of them that somebody else was given since."""
-        now = claimed(self._journal.log, self._journal.name)
-        return [pid for pid, lease in self._leases.items() if pid in now and now[pid].token != lease.token]
+        """Those of them that somebody else was given since, be it that they are done by now."""
+        return [proposal_of(lease) for lease in taken_over(self._journal.log, list(self._leases.values()))]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -94,7 +93,8 @@ class Claims:
             self._tell(frame[kept], extra, dry_run=True)
         told = [self._tell_one(row, frame.iloc[[place]], extra) for place, row in enumerate(rows)]
         became = pd.concat(told, ignore_index=True)
-        gone = [trial.proposal_id for trial in self._trials() if not trial.state.pending]
+        mine = {row.proposal_id for row in rows}  # the others may be done elsewhere, and wait for what was found here
+        gone = [t.proposal_id for t in self._trials() if t.proposal_id in mine and not t.state.pending]
         self._drop([*gone, *became.loc[became["became"] == BESIDE, "proposal_id"]])
         return became
 

@@ -22,11 +22,11 @@ from sqlalchemy import Connection, select
 
 from discover.store.heartbeat import Heartbeat, beating
 from discover.store.holders import holder_name
-from discover.store.leases import SECONDS, Lease, check, holds, live, locked, release, renew_all, take
+from discover.store.leases import SECONDS, Lease, check, holds, live, locked, release, renew_all, take, token_of
 from discover.store.log import EventLog
 from discover.store.schema import leases
 
-__all__ = ["Heartbeat", "beating", "check", "claim", "claimed", "proposal_of", "release", "renew"]
+__all__ = ["Heartbeat", "beating", "check", "claim", "claimed", "proposal_of", "release", "renew", "taken_over"]
 
 PREFIX = "proposal "
 
@@ -60,6 +60,12 @@ def claimed(log: EventLog, campaign: str) -> dict[str, Lease]:
     with log.database.reading() as connection:
         now = log.database.now(connection)
         return {row.name.removeprefix(PREFIX): _lease(row) for row in _held(connection, campaign) if live(row, now)}
+
+
+def taken_over(log: EventLog, held_: Sequence[Lease]) -> list[Lease]:
+    """Those of these leases that somebody else was given since, whether or not that one still holds them."""
+    with log.database.reading() as connection:
+        return [lease for lease in held_ if token_of(connection, lease) != lease.token]
 
 
 def proposal_of(lease: Lease) -> str:

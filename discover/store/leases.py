@@ -86,13 +86,19 @@ def check(connection: Connection, lease: Lease) -> None:
 
     Until that transaction ends nobody can take the lease. One that has expired and that nobody took is still good.
     """
-    query = select(leases.c.token).where(*_named(lease.campaign, lease.name)).with_for_update(read=True)
-    token = connection.execute(query).scalar()
+    token = token_of(connection, lease, lock=True)
     if token != lease.token:
         raise LeaseLost(
             f"the lease {lease.name!r} of campaign {lease.campaign!r} was taken over: somebody holds token {token}, "
             f"and this one is {lease.token}"
         )
+
+
+def token_of(connection: Connection, lease: Lease, *, lock: bool = False) -> int | None:
+    """The newest token of a lease's place. lock: nobody can take it until the transaction ends."""
+    query = select(leases.c.token).where(*_named(lease.campaign, lease.name))
+    found: int | None = connection.execute(query.with_for_update(read=True) if lock else query).scalar()
+    return found
 
 
 @contextmanager

@@ -147,3 +147,32 @@ def test_running_leaves_alone_what_is_in_hand_of_this_process(campaign):
     assert campaign.run_pending(lambda values: values["a"], wait=True) == 1
     claims.release()
     assert campaign.run_pending(lambda values: values["a"]) == 2
+
+
+def test_what_somebody_else_has_finished_meanwhile_can_still_be_told(campaign, other):
+    """It slept, and another did the work and let go: what it found is kept beside, whatever it tells first."""
+    campaign.ask(2)
+    slept = campaign.claim(2, worker="laptop", seconds=0.4)
+    slept._beat.end()
+    time.sleep(0.5)
+    taker = other.claim(2)
+    taker.tell(taker.frame.assign(**{"yield": 8.0}))
+    assert not len(taker)
+    found = slept.frame.assign(**{"yield": 7.0})
+    assert sorted(slept.lost) == sorted(found["proposal_id"])
+    for place in range(2):
+        assert slept.tell(found.iloc[[place]])["became"].tolist() == ["kept beside"]
+    assert not len(slept)
+    assert sorted(other.observations["yield"]) == [7.0, 7.0, 8.0, 8.0]
+
+
+def test_telling_one_keeps_the_others_in_hand_though_somebody_told_them(campaign, other):
+    campaign.ask(2)
+    claims = campaign.claim(2)
+    first, second = (claims.frame.iloc[[place]].assign(**{"yield": 7.0}) for place in range(2))
+    other.tell(second.assign(**{"yield": 8.0}))
+    claims.tell(first)
+    with pytest.raises(InvalidInput, match="was already told as"):
+        claims.tell(second)
+    assert claims.tell(second.assign(**{"yield": 8.0}))["became"].tolist() == ["already known"]
+    assert not len(claims)
