@@ -147,7 +147,10 @@ class _Clock:
 def _files(log: EventLog, audits: list[_OfCampaign]) -> Iterator[Finding]:
     referred: dict[Place, set[str]] = {}
     for one in audits:
-        referred.setdefault(place_of(log.database, one.name), set()).update(one.snapshots)
+        try:
+            referred.setdefault(place_of(log.database, one.name), set()).update(one.snapshots)
+        except DiscoverError as error:
+            yield Finding("error", str(error), RESTORE, campaign=one.name)
     for place, hashes in referred.items():
         yield from file_findings(place, hashes)
 

@@ -19,7 +19,7 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 from discover.errors import StoreError
 from discover.store import engines, migrating
 from discover.store.places import files_of, is_server, parse, path_of, set_aside, shown
-from discover.store.saying import said
+from discover.store.saying import garbled, said
 
 __all__ = ["Database", "FateUnknown", "exists", "files_of", "host_name", "path_of", "set_aside", "short_hash", "shown"]
 
@@ -103,6 +103,8 @@ class Database:
             raise
         except DBAPIError as error:
             raise StoreError(self._said("written", error)) from error
+        except UnicodeDecodeError as error:
+            raise StoreError(garbled(self._secret_url)) from error
         if failure is not None:
             self._settle(failure, campaign, written)
 
@@ -136,6 +138,8 @@ class Database:
                 yield connection
         except DBAPIError as error:
             raise StoreError(self._said("read", error)) from error
+        except UnicodeDecodeError as error:
+            raise StoreError(garbled(self._secret_url)) from error
 
     def close(self) -> None:
         """Give the connections back."""
@@ -207,6 +211,9 @@ def _migrate(engine: Engine, url: str, busy: float) -> None:
     except DBAPIError as error:
         engine.dispose()
         raise StoreError(said(url, "opened as a campaign store", error, busy)) from error
+    except UnicodeDecodeError as error:
+        engine.dispose()
+        raise StoreError(garbled(url)) from error
     except StoreError:
         engine.dispose()
         raise

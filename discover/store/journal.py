@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sqlalchemy import Connection
 
+from discover.errors import StoreError
 from discover.store import folds
 from discover.store.events import Draft, Event
 from discover.store.leases import Lease, check
@@ -28,7 +29,10 @@ class Journal:
         self.name = name
         self._lock = threading.RLock()
         self.uid = log.uid(name)
-        self.first = next(iter(log.read(name, until=1)))
+        begun = log.read(name, until=1)
+        if not begun:
+            raise StoreError(f"event 1 of campaign {name!r} is missing from the store; restore the store from a backup")
+        self.first = begun[0]
         self.ledger = folds.newest(log, name)
         cached = self.ledger.seq
         self.ledger.apply(log.read(name, after=cached))

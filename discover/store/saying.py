@@ -29,6 +29,11 @@ def said(url: str, done: str, error: DBAPIError, busy: float) -> str:
     return f"{place} cannot be {done}: {_original(url, error)}"
 
 
+def garbled(url: str) -> str:
+    """For texts in the store that are none: the database's driver has no error of its own for them."""
+    return f"the store {shown(url)} cannot be read: the file is damaged (a text in it is none); go on from a backup"
+
+
 def lost(error: DBAPIError) -> bool:
     """Whether there is no connection any more, so that a new one may serve."""
     code = _code(error.orig)
