@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from discover.experiment.sheet_reading import REFUSED, SUFFIXES, NotWhole, Refus
 from discover.experiment.sheet_rows import Rows, read_rows
 from discover.experiment.sheet_text import csv_escaped
 
+LONGEST_NAME = 150
+"""Bytes of a sheet's name, without its ending."""
 DONE, QUARANTINE = "done", "quarantine"
 LINK, HASH = "raw_data", "raw_hash"
 """The frame's columns that say from which file a row comes, and from which content."""
@@ -45,6 +48,9 @@ class Sheet:
 
     def report(self, became: pd.DataFrame | None = None, quarantined: Path | None = None) -> str:
         """What became of the sheet, for a person. became: what `tell` said of `frame`."""
+        return _printable(self._report(became, quarantined))
+
+    def _report(self, became: pd.DataFrame | None, quarantined: Path | None) -> str:
         if self.later:
             return f"{self.path.name}: left for later: {self.later}"
         if self.problem:
@@ -184,7 +190,7 @@ class Inbox:
         if not self._unchanged(sheet):
             return None
         place = _move(sheet.path, self.folder / QUARANTINE)
-        write_whole(place.with_name(f"{place.name}.reason.txt"), f"{sheet.problem}\n".encode())
+        write_whole(place.with_name(f"{place.name}.reason.txt"), f"{_printable(sheet.problem)}\n".encode())
         return place
 
     def _quarantine(self, sheet: Sheet, wrong: Mapping[int, str]) -> Path:
@@ -197,7 +203,7 @@ class Inbox:
         for row, reason in wrong.items():
             cells = [*sheet.cells.get(row, ()), *[""] * (width - len(sheet.cells.get(row, ())))]
             writer.writerow([*map(csv_escaped, cells), row, csv_escaped(reason)])
-        data = out.getvalue().encode("utf-8-sig")
+        data = out.getvalue().encode("utf-8-sig", "backslashreplace")
         folder = self.folder / QUARANTINE
         folder.mkdir(exist_ok=True)
         for place in _names(folder / f"{sheet.path.stem}.csv"):
@@ -210,7 +216,7 @@ class Inbox:
 
 
 def _read(path: Path, rows: Rows, sha256: str, stamp: tuple[int, int]) -> Sheet:
-    where = {LINK: path.name, HASH: sha256}
+    where = {LINK: _printable(path.name), HASH: sha256}
     records: list[dict[str, Any]] = [{**record, **where} for record in rows.good.values()]
     frame = pd.DataFrame(records, index=pd.Index(list(rows.good), dtype=object), dtype=object)
     frame = frame.astype(object).where(frame.notna(), None)
@@ -221,7 +227,17 @@ def _read(path: Path, rows: Rows, sha256: str, stamp: tuple[int, int]) -> Sheet:
     )  # fmt: skip
 
 
+def _printable(text: str) -> str:
+    """Text that can be printed and stored: a file's name may hold bytes that are none."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _names(path: Path) -> Iterator[Path]:
+    """A path and further ones beside it; a long name is cut, so that there is room to add to it."""
+    stem = os.fsencode(path.stem)
+    if len(stem) > LONGEST_NAME:
+        short = stem[:LONGEST_NAME].decode("utf-8", "ignore")
+        path = path.with_name(f"{short}-{hashlib.sha256(stem).hexdigest()[:8]}{path.suffix}")
     yield path
     number = 2
     while True:

@@ -8,7 +8,8 @@ _ACTIVE = re.compile(r"'*[=+\-@\t\r]")
 _PASSIVE = re.compile(r"'+[=+\-@\t\r]")
 _CODE_LIKE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
-_CODE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_CODE = re.compile(r"_x(?![Dd][89A-Fa-f])([0-9A-Fa-f]{4})_")
+"""Halves of characters stay as they are spelt: no text can hold one."""
 
 
 def csv_escaped(text: str) -> str:

@@ -435,6 +435,40 @@ def test_a_sheet_that_grew_meanwhile_is_read_again(lab: Any, tmp_path: Path) -> 
     assert not path.exists()
 
 
+@pytest.mark.parametrize("stem", [b"odd\xff", b"n" * 250, "ü".encode() * 125, b"line\nbreak"])
+def test_an_odd_name_keeps_nothing_out(stem: bytes, lab: Any, tmp_path: Path) -> None:
+    for content in ("sample,yield\na,1\nb,x\n", "neither,nor\n1,2\n"):
+        name = os.fsdecode(stem + b".csv")
+        drop(tmp_path, name, content)
+        here = lab()
+        (sheet,) = incoming(here)
+        waits = here.settle(sheet, NONE)
+        assert waits is not None
+        assert waits.exists()
+        sheet.report(None, waits).encode()  # can be printed
+        for record in sheet.frame.to_dict("records"):
+            record["raw_data"].encode()  # can be stored
+        assert not (tmp_path / "in" / name).exists()
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_half_of_a_character_keeps_nothing_out(place: int, lab: Any, tmp_path: Path) -> None:
+    header, bad, good = (
+        ["sample", "yield", "note", "status", "more"],
+        ["a", 1, "n", None, None],
+        ["b", 2, "m", None, None],
+    )
+    (header if place == 4 else bad)[place] = "_xD800_"
+    drop(tmp_path, "a.xlsx", workbook(header, bad, good))
+    here = lab()
+    sheet = one(here)
+    sheet.frame.to_json()
+    assert 3 in sheet.frame.index
+    here.settle(sheet, NONE)
+    sheet.report(NONE).encode()
+    assert [path.name for path in (tmp_path / "in" / "done").iterdir()] == ["a.xlsx"]
+
+
 def test_a_zip_bomb_is_refused(lab: Any, tmp_path: Path) -> None:
     path = tmp_path / "in" / "w.xlsx"
     path.parent.mkdir()
