@@ -106,6 +106,7 @@ class Campaign(Reader):
                 raise
         campaign = cls(name, log, policy=chosen)
         campaign.redefine(definition, accept=accept_changes)
+        campaign.keep_snapshots(snapshots)
         return campaign
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.campaign.places import Where, keep_place, place_of
+from discover.campaign.places import KEY, Where, named_for_all, place_of
 from discover.campaign.settings import definition_hash, differences, fixed
 from discover.candidates.pool import CandidatePool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
@@ -32,7 +32,6 @@ def begin(
     """Store the candidates and their features, then the campaign's first event. CampaignExists."""
     try:
         snapshot = pool.save(place_of(log.database, name, snapshots))
-        keep_place(log.database, name, snapshots, [snapshot.hash])
         feature_table(pool, log.database.files / "features", progress)
     except OSError as error:
         raise StoreError(
@@ -44,7 +43,9 @@ def begin(
         "pool": {"snapshot": snapshot.hash, "spec": pool.spec.to_dict()},
         "program": {"discover": version("discover-loop")},
     }
-    log.create(name, short_hash(name + definition_hash(definition)), Draft("created", body))
+    place = named_for_all(log.database, snapshots)
+    kept = {} if place is None or place == place_of(log.database, name) else {KEY: str(place)}
+    log.create(name, short_hash(name + definition_hash(definition)), Draft("created", body), kept)
 
 
 def redefine(journal: Journal, definition: Mapping[str, Any], accept: bool) -> bool:

@@ -35,15 +35,18 @@ def place_of(database: Database, campaign: str, where: Where | None = None) -> P
     return place or Place(database.files / "snapshots")
 
 
+def named_for_all(database: Database, where: Where | None) -> Place | None:
+    """The place that was named for every machine; None if none was, or only one for this machine."""
+    return None if where is None or os.environ.get(ENVIRONMENT) else named_place(where, database.files)
+
+
 def keep_place(database: Database, campaign: str, where: Where | None, hashes: list[str]) -> None:
     """Remember a place that was named, for the machines to come. IntegrityError if a snapshot in use is not there.
 
     What the environment names holds for this machine alone.
     """
-    if where is None or os.environ.get(ENVIRONMENT):
-        return
-    place = place_of(database, campaign, where)
-    if recall(database, campaign, KEY) == str(place) or place == place_of(database, campaign):
+    place = named_for_all(database, where)
+    if place is None or recall(database, campaign, KEY) == str(place) or place == place_of(database, campaign):
         return
     for hash in hashes:
         open_snapshot(hash, place)

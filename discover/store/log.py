@@ -15,6 +15,7 @@ from discover.store.appending import last_link, rows_of
 from discover.store.chain import link
 from discover.store.database import Database, host_name
 from discover.store.events import Draft, Event, upcast
+from discover.store.remembered import put
 from discover.store.schema import campaigns, events
 
 Clock = Callable[[], datetime]
@@ -47,8 +48,11 @@ class EventLog:
             rows = connection.execute(select(campaigns.c.name).order_by(campaigns.c.created, campaigns.c.name))
             return [row.name for row in rows]
 
-    def create(self, name: str, uid: str, first: Draft) -> None:
-        """Register a campaign together with its first event. CampaignExists if the name is taken."""
+    def create(self, name: str, uid: str, first: Draft, settings: Mapping[str, str] | None = None) -> None:
+        """Register a campaign together with its first event. CampaignExists if the name is taken.
+
+        settings: what the store is to remember of it from its beginning on (`discover.store.remembered`).
+        """
         written: list[Event] = []
         with self.database.writing(name, written=lambda again: self._holds(again, name, written)) as connection:
             if connection.execute(select(campaigns.c.name).where(campaigns.c.name == name)).first():
@@ -59,6 +63,8 @@ class EventLog:
             except DatabaseIntegrityError as error:  # somebody else made it at the same moment
                 raise CampaignExists(f"the store already has a campaign {name!r}; open it") from error
             written += self._append(connection, name, 0, [first])
+            for key, value in (settings or {}).items():
+                put(connection, name, key, value)
 
     def uid(self, name: str) -> str:
         """The campaign's short id. CampaignNotFound names the nearest campaign."""

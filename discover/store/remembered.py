@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from discover.store.database import Database
 from discover.store.schema import settings
@@ -19,5 +19,10 @@ def recall(database: Database, campaign: str, key: str) -> str | None:
 def remember(database: Database, campaign: str, key: str, value: str) -> None:
     """Set a setting of a campaign."""
     with database.writing(campaign) as connection:
-        connection.execute(delete(settings).where(settings.c.campaign == campaign, settings.c.key == key))
-        connection.execute(insert(settings).values(campaign=campaign, key=key, value=value))
+        put(connection, campaign, key, value)
+
+
+def put(connection: Connection, campaign: str, key: str, value: str) -> None:
+    """Set a setting of a campaign within a transaction that writes into it."""
+    connection.execute(delete(settings).where(settings.c.campaign == campaign, settings.c.key == key))
+    connection.execute(insert(settings).values(campaign=campaign, key=key, value=value))

@@ -9,7 +9,7 @@ import pytest
 from discover import Campaign, CandidatePool, Objective
 from discover.candidates.snapshot import Snapshot, stored
 from discover.definition import load
-from discover.errors import IntegrityError, InvalidDefinition
+from discover.errors import CampaignExists, DefinitionChanged, IntegrityError, InvalidDefinition
 from discover.store.log import EventLog
 from tests.candidates.webhdfs_server import WebHDFSServer
 
@@ -149,3 +149,24 @@ def test_the_place_and_nothing_secret_is_in_the_store(sqlite_url, pool, tmp_path
         log.database.close()
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"hunter2" not in path.read_bytes(), path
+
+
+def test_a_campaign_that_could_not_be_begun_moves_nothing_of_the_one_that_is_there(store_url, pool, frame, tmp_path):
+    first = Campaign.create(
+        "c", objective=YIELD, candidates=pool, policy="random", store=store_url, snapshots=tmp_path / "here"
+    )
+    less = CandidatePool.from_frame(frame.head(20), id="dye", features=["a", "b"])
+    for how, error in (("error", CampaignExists), ("open", DefinitionChanged)):
+        with pytest.raises(error):
+            Campaign.create(
+                "c", objective=YIELD, candidates=less, policy="random", store=store_url,
+                snapshots=tmp_path / "there", if_exists=how,
+            )  # fmt: skip
+    again = Campaign.open("c", store=store_url)
+    assert str(again.snapshots) == str(first.snapshots) == str(tmp_path / "here")
+    assert len(again.ask(2)) == 2
+    moved = Campaign.create(
+        "c", objective=YIELD, candidates=pool, policy="random", store=store_url,
+        snapshots=tmp_path / "there", if_exists="open",
+    )  # fmt: skip
+    assert str(moved.snapshots) == str(Campaign.open("c", store=store_url).snapshots) == str(tmp_path / "there")
