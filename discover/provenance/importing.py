@@ -66,8 +66,9 @@ def _verify(path: Path, manifest: Manifest, staged: Path) -> None:
         found += sequence.see(row)
         if sequence.event is not None:
             told = meaning.see(sequence.event)
-            found += told if meaning.broken else []
-            problems += _unsafe(sequence.event.payload, manifest, row["seq"])
+            found += told if meaning.broken or meaning.misshapen else []
+            if not meaning.misshapen:
+                problems += _unsafe(sequence.event.payload, manifest, row["seq"])
         if len(found) >= 20:
             break
     problems += [Problem(f"event {f.seq}: {f.what}" if f.seq else f.what) for f in found]

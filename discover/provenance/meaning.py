@@ -10,6 +10,7 @@ from discover.candidates.pool import CandidatePool
 from discover.candidates.pool import _version as version_of
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import PROPOSAL_ID, RESTORE
+from discover.provenance.shapes import misshapen
 from discover.store.canonical import digest
 from discover.store.events import Event, submission_key
 from discover.store.ledger import Ledger
@@ -25,6 +26,7 @@ class Meaning:
     """Folds one campaign's events, one at a time, and says what contradicts what came before.
 
     broken: whether an event could not be folded; what comes after it is judged without it.
+    misshapen: whether the payload of the last event is not one of its kind.
     """
 
     def __init__(self, name: str, uid: str, pools: Pools = lambda _: None):
@@ -32,6 +34,7 @@ class Meaning:
         self.uid = uid
         self.ledger = Ledger()
         self.broken = False
+        self.misshapen = False
         self._pools_of = pools
         self._pools: list[CandidatePool] = []
         self._ids: set[str] = set()
@@ -40,11 +43,17 @@ class Meaning:
 
     def see(self, event: Event) -> list[Finding]:
         """What is wrong with the next event."""
+        wrong = [
+            (f"the payload of {event.kind!r} is not what it must be: {told}", RESTORE) for told in misshapen(event)
+        ]
+        self.misshapen = bool(wrong)
         try:
-            found = [Finding("error", what, way_out, event.seq, self.name) for what, way_out in self._check(event)]
+            wrong += self._check(event)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            told = f"the payload of {event.kind!r} is not what it must be: {type(error).__name__}: {error}"
-            found = [Finding("error", told, RESTORE, event.seq, self.name)]
+            if not wrong:
+                told = f"the payload of {event.kind!r} is not what it must be: {type(error).__name__}: {error}"
+                wrong = [(told, RESTORE)]
+        found = [Finding("error", what, way_out, event.seq, self.name) for what, way_out in wrong]
         self._fold(event, found)
         return found
 

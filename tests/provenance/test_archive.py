@@ -369,3 +369,32 @@ def test_an_import_that_is_cut_off_leaves_no_campaign(archive, other, monkeypatc
     assert EventLog(other).names() == []
     monkeypatch.undo()
     assert audit(import_campaign(archive, other)).clean
+
+
+SHAPES = {
+    "a value that is text": ('"value":13.5', '"value":"=1+1"'),
+    "a deviation that is text": ('"std":null', '"std":"wide"'),
+    "a value beyond all numbers": ('"value":13.5', '"value":1e999'),
+    "a bound of another name": ('"bound":null', '"bound":1'),
+    "a reason that is a list": ('"reason":"enough for today"', '"reason":[]'),
+    "a note without a text": ('"text":"it', '"words":"it'),
+    "columns that are none": ('"columns":["a","b"]', '"columns":[{}]'),
+    "a prediction that is text": ('"predicted":{}', '"predicted":{"yield":{"mean":"x","std":1}}'),
+}
+
+
+@pytest.mark.parametrize("which", SHAPES)
+def test_a_payload_that_is_not_one_of_its_kind_is_refused_under_any_chain(rich_url, tmp_path, other, which):
+    campaign = Campaign.open("c", store=rich_url)
+    export_campaign(campaign, tmp_path / "c.zip")
+    before, after = SHAPES[which]
+
+    def alter(name, body):
+        return relinked(body, campaign, lambda text: text.replace(before, after)) if name == "events.jsonl" else body
+
+    bad = resealed(tmp_path / "c.zip", tmp_path / "bad.zip", alter)
+    with zipfile.ZipFile(bad) as found:
+        chain = json.loads(found.read("events.jsonl").splitlines()[-1])["chain"]
+    with pytest.raises(InvalidInput, match="is not what it must be"):
+        import_campaign(with_manifest(bad, tmp_path / "bad2.zip", chain=chain), other)
+    assert not (tmp_path / "other.db").exists()
