@@ -16,7 +16,7 @@ from prefect import flow, runtime  # noqa: E402
 from prefect.states import Completed, State  # noqa: E402
 
 from discover import Campaign  # noqa: E402
-from discover.campaign.iterating import advise, room, vacancies  # noqa: E402
+from discover.campaign.iterating import advise, room  # noqa: E402
 from discover.errors import LeaseHeld  # noqa: E402
 from discover.protocols import Experiment, OutsideExperiment  # noqa: E402
 from flows import outside, spread, steps  # noqa: E402
@@ -63,10 +63,10 @@ def once(
     else:
         steps.collect(campaign, mine, room(campaign, budget), wait)
     advice = advise(campaign, budget)
-    if campaign.by_workers and not advice.stop and not vacancies(campaign, budget):
+    number = None if advice.stop else steps.propose(campaign, budget)
+    if number is None and campaign.by_workers and not advice.stop:
         steps.announce("enough is proposed for the workers; this one proposes nothing")
         return True
-    number = None if advice.stop else steps.propose(campaign, budget)
     if number is None:
         if campaign.ledger.stopped is None:
             campaign.stop(advice.evidence)

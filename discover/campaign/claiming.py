@@ -50,8 +50,10 @@ def take(
     """
     taken: list[Lease] = []
     while len(taken) < n:
-        mine = {proposal_of(lease) for lease in taken}
-        wanted = [pid for pid in _ids(journal.refresh(), may_begin, only) if pid not in mine]
+        wanted = _ids(journal.refresh(), may_begin, only)
+        if wanted:  # who finds nothing does not wait for writers
+            hands = claimed(journal.log, journal.name)
+            wanted = [pid for pid in wanted if pid not in hands]
         got = claim(journal.log, journal.name, wanted, n - len(taken), worker=worker, seconds=seconds) if wanted else []
         if not got:
             break

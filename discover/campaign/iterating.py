@@ -74,14 +74,19 @@ def _values(campaign: Campaign) -> tuple[float, ...]:
 
 def vacancies(campaign: Campaign, budget: int | None = None) -> int:
     """How many proposals workers lack: a batch, less what nobody has begun yet, within the budget."""
-    queued = sum(1 for trial in campaign.ledger.pending() if trial.runnable or trial.state is State.PROPOSED)
-    left = room(campaign, budget)
-    return max(0, min(campaign.batch_size, campaign.batch_size if left is None else left) - queued)
+    ledger = campaign.ledger  # read once: a worker that begins in between must not be counted twice
+    queued = sum(1 for trial in ledger.pending() if trial.runnable or trial.state is State.PROPOSED)
+    limit = budget if budget is not None else campaign.budget
+    left = campaign.batch_size if limit is None else min(campaign.batch_size, limit - ledger.started)
+    return max(0, left - queued)
 
 
 def wait_for_vacancy(campaign: Campaign, budget: int | None = None, pause: float = 1.0) -> None:
-    """Return when workers need further proposals, or when they have finished everything."""
-    while campaign.ledger.pending() and not vacancies(campaign, budget):
+    """Return when workers need further proposals, or when there is nothing more that they could do."""
+    while not vacancies(campaign, budget):
+        pending = campaign.ledger.pending()
+        if not pending or (room(campaign, budget) == 0 and not any(trial.in_flight for trial in pending)):
+            return
         time.sleep(pause)
 
 

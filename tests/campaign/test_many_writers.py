@@ -13,6 +13,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 from discover import Campaign, CandidatePool, Objective
 from discover.campaign.iterating import propose_next, room, vacancies, wait_for_vacancy
@@ -22,6 +23,7 @@ from discover.errors import InvalidInput, StoreError
 from discover.experiment.callable import CallableExperiment
 from discover.provenance.audit import audit
 from discover.store.log import EventLog, utc_now
+from discover.store.schema import leases
 from tests.sleeper import either_place  # noqa: F401
 
 TIMEOUT = 60
@@ -189,22 +191,21 @@ SLEEPY = """
     import sys
     from discover.campaign.working import Worker
     from discover.definition import load
-from discover.errors import InvalidInput, StoreError
     definition = load({file!r})
     campaign = definition.open({store!r}, create=False)
-    Worker(campaign, definition.runner(campaign.files), sys.argv[1], seconds=1.0).work()
+    Worker(campaign, definition.runner(campaign.files), sys.argv[1], seconds=float(sys.argv[2])).work(wait=float(sys.argv[3]))
 """
 
 
 @pytest.fixture
 def sleepy(either_place):  # noqa: F811
-    """Starts workers whose leases last a second; the experiment's value is the process's number and a bit."""
+    """Starts workers; the experiment's value is the process's number and a bit."""
     either_place.write(by_process=True)
     running = []
 
-    def start(name):
+    def start(name, lease, wait):
         program = textwrap.dedent(SLEEPY).format(file=str(either_place.file), store=either_place.store)
-        process = subprocess.Popen([sys.executable, "-c", program, name], env=either_place.environment)
+        process = subprocess.Popen([sys.executable, "-c", program, name, lease, wait], env=either_place.environment)
         running.append(process)
         return process
 
@@ -214,21 +215,37 @@ def sleepy(either_place):  # noqa: F811
         process.wait()
 
 
+def put_to_sleep(process, url, monkeypatch):
+    """Stop a process, but not in the middle of a transaction: it would keep the others waiting for as long as it sleeps."""
+    monkeypatch.setenv("DISCOVER_BUSY_SECONDS", "0.5")
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.05)
+        try:
+            with EventLog(url, create=False).database.writing() as connection:
+                connection.execute(select(leases).with_for_update())
+            break
+        except StoreError:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.1)
+    monkeypatch.delenv("DISCOVER_BUSY_SECONDS")
+
+
 @pytest.mark.parametrize("ending", ["late", "early", "failed"])
-def test_a_worker_that_sleeps_through_its_lease(either_place, sleepy, ending):  # noqa: F811
+def test_a_worker_that_sleeps_through_its_lease(either_place, sleepy, ending, monkeypatch):  # noqa: F811
     """Another takes over and finishes; what the first brings when it wakes up is kept beside, and noted."""
     campaign = load(either_place.file).open(either_place.store)
     campaign.ask(1)
     hold = either_place.folder / "wait"
     hold.touch()
-    first = sleepy("first")
+    first = sleepy("first", "1", "0")
     until(lambda: len(either_place.lines("begin")) == 1)
-    first.send_signal(signal.SIGSTOP)
-    second = sleepy("second")
+    put_to_sleep(first, either_place.store, monkeypatch)
+    second = sleepy("second", "30", "4")
     until(lambda: len(either_place.lines("begin")) == 2)
     assert campaign.pending[["state", "worker"]].values.tolist() == [["submitted", "second"]]
     if ending == "early":
-        second.send_signal(signal.SIGSTOP)  # it keeps its lease: it was renewed just now
+        put_to_sleep(second, either_place.store, monkeypatch)
     hold.unlink()
     if ending != "early":
         assert second.wait(TIMEOUT) == 0
