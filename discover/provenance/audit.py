@@ -43,7 +43,8 @@ def audit(
     be there.
     """
     found = _examined(target, against)
-    if expected is None or expected in found.campaigns:
+    unseen = not found.campaigns and not found.clean  # there was no looking: the store could not be opened
+    if expected is None or expected in found.campaigns or unseen:
         return found
     missing = Finding("error", "the campaign is not in the store", RESTORE, campaign=expected)
     return replace(found, findings=(*found.findings, missing))
@@ -54,7 +55,7 @@ def _examined(target: Campaign | EventLog | str, against: Path | str | None) -> 
         try:
             log = EventLog(target, create=False)
         except DiscoverError as error:
-            return Audit(shown(target), (), 0, (Finding("error", str(error), RESTORE),))
+            return Audit(shown(target), (), 0, (Finding("error", str(error)),))  # it may only be locked, or away
         try:
             return _audit(log, None, against)
         finally:

@@ -31,6 +31,10 @@ def parse(url: str) -> URL:
         raise StoreError(f"a store on {parsed.drivername!r} is not supported; write {EXAMPLES}")
     if not parsed.database:
         raise StoreError(f"{shown(url)!r} names no database; write postgresql://user@host/database")
+    if "@" in (parsed.host or ""):
+        raise StoreError(
+            f"{shown(url)!r} has a second '@': write %40 for one in a password (better: PGPASSWORD or ~/.pgpass)"
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 
@@ -39,11 +43,18 @@ def shown(url: str) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(.*?//)?([^:@]*):.*@", r"\1\2:***@", url))
+        return _masked(url)
+    if "@" in (parsed.host or ""):  # a part of the password was taken for the host
+        return _masked(url)
     secret = {key: "***" for key in _SECRETS if key in parsed.query}
     if parsed.password is None and not secret:
         return url
     return parsed.update_query_dict(secret).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
+
+
+def _masked(url: str) -> str:
+    """A URL that cannot be taken apart, with everything left out that may be a password."""
+    return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(.*?//)?([^:@]*):.*@", r"\1\2:***@", url))
 
 
 def path_of(url: str) -> Path | None:

@@ -18,6 +18,8 @@ def said(url: str, done: str, error: DBAPIError, busy: float) -> str:
         return f"{place} is locked: another process has been writing for more than {busy:g} s; wait for it, or end it"
     if code in ("SQLITE_FULL", "53100"):
         return f"{place} cannot be {done}: the disk is full; make room, and go on"
+    if code.startswith("SQLITE_IOERR"):
+        return f"{place} cannot be {done}: {_original(url, error)}; the disk may be full: make room, and go on"
     if code.startswith("SQLITE_READONLY") or code == "25006":
         return f"{place} cannot be {done}: it is read-only ({_original(url, error)})"
     if code in ("SQLITE_NOTADB",) or code.startswith("SQLITE_CORRUPT"):

@@ -458,3 +458,10 @@ def test_a_store_that_came_from_an_archive_is_clean(campaign, tmp_path):
     url = f"sqlite:///{tmp_path / 'b.db'}"
     import_campaign(tmp_path / "c.zip", url)
     assert audit(url).findings == ()
+
+
+def test_a_server_that_is_away_is_no_reason_to_restore_anything():
+    found = audit("postgresql://nobody@127.0.0.1:1/campaigns", expected="c")
+    assert len(found.findings) == 1
+    assert "cannot be reached" in str(found)
+    assert "restore" not in str(found)

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from discover.errors import CampaignNotFound, StoreError
 from discover.store.database import Database, FateUnknown, exists, files_of, path_of, set_aside, shown
 from discover.store.events import Draft
 from discover.store.log import EventLog
+from discover.store.places import parse
+from discover.store.saying import said
 from tests.store.proxy import Proxy
 
 
@@ -249,6 +252,7 @@ def test_only_files_have_paths_and_can_be_set_aside(tmp_path):
         ("postgresql://u:pw@h:port/d", "postgresql://u:***@h:port/d"),
         ("postgresql://u:p:w/p@w@h:port/d", "postgresql://u:***@h:port/d"),
         ("postgres//u:pw@h/d", "postgres//u:***@h/d"),
+        ("postgresql://u:p@ss@h:1/d", "postgresql://u:***@h:1/d"),
         ("u:pw@h", "u:***@h"),
         ("postgresql://h:port/d?password=pw&x=y", "postgresql://h:port/d?password=***&x=y"),
     ],
@@ -256,6 +260,24 @@ def test_only_files_have_paths_and_can_be_set_aside(tmp_path):
 def test_a_url_is_shown_without_its_password(url, expected):
     assert shown(url) == expected
     assert shown(expected) == expected
+
+
+def test_an_at_sign_in_a_password_is_not_taken_for_the_host():
+    with pytest.raises(StoreError, match="write %40") as error:
+        parse("postgresql://u:half@other@h:1/d")
+    assert "half" not in str(error.value)
+    assert "other" not in str(error.value)
+    assert parse("postgresql://u%40corp:half%40other@h:1/d").password == "half@other"
+
+
+def test_an_error_of_the_disk_is_one_of_the_disk():
+    """A disk without room for SQLite's own index of its log is an error of the device to SQLite."""
+
+    class Original(Exception):
+        sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+
+    text = said("sqlite:///x.db", "read", DBAPIError("", {}, Original("disk I/O error")), 1.0)
+    assert text == "the store sqlite:///x.db cannot be read: disk I/O error; the disk may be full: make room, and go on"
 
 
 def test_the_password_is_in_no_message(postgres, postgres_url, monkeypatch):
