@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select, text, update
 
 from discover.errors import LeaseHeld, LeaseLost, StoreError
+from discover.store.engines import exclude_writers
 from discover.store.holders import described, gone, holder_name
 from discover.store.log import EventLog
 from discover.store.schema import leases
@@ -123,9 +124,13 @@ def locked(connection: Connection, campaign: str, names: Sequence[str], *, wait:
 
     wait: whether to wait for whoever has them locked; otherwise theirs are left out.
     """
-    for name in sorted(names):
-        connection.execute(_MAKE, {"campaign": campaign, "name": name})
     query = select(leases).where(leases.c.campaign == campaign, leases.c.name.in_(list(names))).order_by(leases.c.name)
+    there = {row.name for row in connection.execute(query)}
+    if absent := sorted(set(names) - there):
+        # one at a time: who makes some waits for the same of others, and two that make several would wait crosswise
+        exclude_writers(connection, f"leases of {campaign}")
+        for name in absent:
+            connection.execute(_MAKE, {"campaign": campaign, "name": name})
     return {row.name: row for row in connection.execute(query.with_for_update(skip_locked=not wait))}
 
 

@@ -1,14 +1,16 @@
 """Claims: each proposal goes to one worker; a dead or silent one's go to another, and its results are fenced."""
 
 import multiprocessing
+import random
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 
 import pytest
 
-from discover.errors import LeaseLost
+from discover.errors import LeaseLost, StoreError
 from discover.store.claims import beating, check, claim, claimed, proposal_of, release, renew
 from discover.store.events import Draft
 from discover.store.log import EventLog
@@ -120,3 +122,27 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", script, log.database._secret_url], check=False)
     assert [lease.token for lease in claim(log, "c", IDS, 3)] == [2, 2, 1]
+
+
+def test_claimers_who_make_rows_in_any_order_never_wait_crosswise(postgres_url):
+    """PostgreSQL ends one of two transactions that wait for each other; a claimer in a chunk of its own order would."""
+    log = EventLog(postgres_url)
+    log.create("c", "uid", Draft("noted", {"text": ""}))
+    errors: list[str] = []
+
+    def work(number):
+        mine, order = EventLog(postgres_url), random.Random(number)
+        try:
+            for start in range(60):
+                names = [f"p{start // 3}-{place}" for place in range(8)]
+                order.shuffle(names)
+                release(mine, *claim(mine, "c", names, order.randint(1, 7), worker=str(number)))
+        except StoreError as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
