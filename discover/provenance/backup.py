@@ -25,7 +25,7 @@ from typing import Any
 from discover.campaign.places import place_of
 from discover.candidates.place import Place
 from discover.errors import DiscoverError, InvalidInput, Problem, StoreError
-from discover.provenance.archive import file_hash, member, parts, write_archive
+from discover.provenance.archive import MANIFEST, file_hash, member, parts, write_archive
 from discover.provenance.audit import audit
 from discover.provenance.findings import Audit, Finding
 from discover.provenance.importing import check_free, import_campaign
@@ -124,7 +124,8 @@ def _copy(log: EventLog, target: Path) -> None:
                 there.execute("DELETE FROM settings WHERE key = 'snapshots'")  # the copy has its own
                 there.commit()
     except sqlite3.Error as error:
-        raise StoreError(f"the store {log.database.url} cannot be copied: {error}; see 'discover audit'") from error
+        told = f"the store {log.database.url} cannot be copied to {target.parent.parent}: {error}"
+        raise StoreError(f"{told}; see that there is room, and 'discover audit'") from error
     copy = EventLog(f"sqlite:///{target}")
     try:
         for name in copy.names():
@@ -233,6 +234,8 @@ def _from_folder(path: Path, folder: Path) -> None:
 def _from_zip(path: Path, folder: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: info for info in archive.infolist()}
+        if MANIFEST in members:
+            raise _refused(path, "it is the archive of one campaign", "bring it in with 'discover import'")
         if HEAD not in members or len(members) != len(archive.infolist()) or members[HEAD].file_size > _MOST:
             raise _refused(path, f"it has no {HEAD}, or files twice", "is it what 'discover backup' wrote?")
         files = _head(path, archive.read(HEAD))

@@ -33,6 +33,8 @@ class Sequence:
         self.event = None
         seq = row.get("seq")
         types = [name for name in _TEXTS if not isinstance(row.get(name), str)]
+        if not isinstance(row.get("identity"), str | None):
+            types.append("identity")
         if not isinstance(seq, int) or isinstance(seq, bool) or not isinstance(row.get("schema"), int) or types:
             told = ", ".join(types) or "seq or schema"
             yield self._error(f"an event's envelope is broken: {told}", RESTORE, seq if isinstance(seq, int) else None)

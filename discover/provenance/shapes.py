@@ -53,8 +53,12 @@ class _Redefined(_Shape):
     hash: str
 
 
+class _Environment(_Shape):
+    threads: int = 1
+
+
 class _Learned(_Shape):
-    environment: dict[str, Any] = {}
+    environment: _Environment = _Environment()
 
 
 class _Proposed(_Shape):

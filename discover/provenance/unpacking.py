@@ -90,6 +90,8 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     problems = []
     if len(archive.infolist()) > MEMBERS:
         raise _refused(path, f"it holds {len(archive.infolist()):,} files, more than a campaign has")
+    if "backup.json" in archive.namelist():
+        raise _refused(path, "it is the backup of a whole store", "bring it back with 'discover restore'")
     for member in archive.infolist():
         mode = member.external_attr >> 16
         if member.filename in found:

@@ -150,6 +150,7 @@ CHANGES = {
     "a newer schema": (lambda lines: lines[3].update(schema=99), "schema 99"),
     "a column more": (lambda lines: lines[3].update(campaign="other"), "columns of an event"),
     "a number as text": (lambda lines: lines[3].update(seq="4"), "envelope is broken"),
+    "an identity that is none": (lambda lines: lines[3].update(identity={}), "envelope is broken"),
     "a payload that is no JSON": (lambda lines: lines[3].update(payload="{"), "cannot be read"),
     "a payload that is a list": (lambda lines: lines[3].update(payload="[]"), "cannot be read"),
 }

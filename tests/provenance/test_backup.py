@@ -11,8 +11,10 @@ import pytest
 
 from discover import Campaign, Objective
 from discover.errors import CampaignExists, InvalidInput, StoreError
+from discover.provenance.archive import export_campaign
 from discover.provenance.audit import audit
 from discover.provenance.backup import backup, restore
+from discover.provenance.importing import import_campaign
 from discover.provenance.rows import stored_rows
 from discover.store.log import EventLog
 from tests.provenance.conftest import make_pool, rich
@@ -188,4 +190,14 @@ def test_a_packed_backup_with_any_byte_altered_is_refused_in_words(rich_url, tmp
         (tmp_path / "x.zip").write_bytes(damage)
         with pytest.raises(InvalidInput, match="backup"):
             restore(tmp_path / "x.zip", f"sqlite:///{tmp_path / 'back.db'}")
+    assert not (tmp_path / "back.db").exists()
+
+
+def test_an_archive_and_a_backup_are_told_apart(rich_url, tmp_path):
+    backup(rich_url, tmp_path / "b.zip")
+    export_campaign(Campaign.open("c", store=rich_url), tmp_path / "c.zip")
+    with pytest.raises(InvalidInput, match="discover restore"):
+        import_campaign(tmp_path / "b.zip", f"sqlite:///{tmp_path / 'back.db'}")
+    with pytest.raises(InvalidInput, match="discover import"):
+        restore(tmp_path / "c.zip", f"sqlite:///{tmp_path / 'back.db'}")
     assert not (tmp_path / "back.db").exists()
