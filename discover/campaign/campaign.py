@@ -211,7 +211,7 @@ class Campaign(Reader):
 
     def expire(self) -> Sequence[str]:
         """Close the proposals whose deadline has passed; their ids. `ask` does so too."""
-        return transitions.expire(self._journal, self._journal.log.clock())
+        return transitions.expire(self._journal, self._journal.log.now())
 
     def update_candidates(
         self, candidates: Snapshot | CandidatePool, *, reason: str = "", progress: Progress | None = None

@@ -97,7 +97,7 @@ def _commit(
 
 def _deadline(terms: Terms, journal: Journal) -> str | None:
     days = terms.deadline_days
-    return None if days is None else (journal.log.clock() + timedelta(days=days)).isoformat()
+    return None if days is None else (journal.log.now() + timedelta(days=days)).isoformat()
 
 
 def choose_by_hand(journal: Journal, find: Find, ids: str | Sequence[str], reason: str) -> Iteration:

@@ -156,6 +156,22 @@ def lease_findings(log: EventLog, campaign: str, ledger: Ledger) -> Iterator[Fin
             yield Finding("note", what, way_out, campaign=campaign)
 
 
+def _origins(place: Place, hashes: set[str]) -> set[str]:
+    """Snapshots that these were made of, as their manifests say, and those that they were made of."""
+    found: set[str] = set()
+    left = list(hashes)
+    while left:
+        try:
+            manifest = Snapshot.open(left.pop(), place).manifest
+        except DiscoverError:
+            continue  # said elsewhere
+        named = [manifest.get("parent"), *(manifest.get("parents") or ())]
+        origins = {str(one["hash"] if isinstance(one, dict) else one) for one in named if one}
+        left += origins - found
+        found |= origins
+    return found
+
+
 def file_findings(place: Place, referred: set[str]) -> Iterator[Finding]:
     """Files among the snapshots that belong to nothing."""
     try:
@@ -168,7 +184,7 @@ def file_findings(place: Place, referred: set[str]) -> Iterator[Finding]:
         yield Finding("note", f"{place}/{digest}.parquet has no manifest", "a pull was cut off; it may be removed")
     for digest in sorted(manifests - tables - referred):
         yield Finding("warning", f"{place}/{digest}.json has no table", "restore it from a backup, or pull again")
-    if others := sorted((tables & manifests) - referred):
+    if others := sorted((tables & manifests) - referred - _origins(place, referred & tables & manifests)):
         told = f"{len(others)} snapshot{'s' if len(others) != 1 else ''} that no campaign refers to in {place}"
         yield Finding("note", told, "pulls that no campaign began with; they may be kept or removed")
     half = sorted(place.local.glob(".*.new")) if place.local is not None else []

@@ -42,6 +42,11 @@ class EventLog:
         self.actor = actor or default_actor()
         self.clock = clock
 
+    def now(self) -> datetime:
+        """The time by which deadlines pass: the database server's on PostgreSQL, the clock's elsewhere."""
+        with self.database.reading() as connection:
+            return self.database.now(connection)
+
     def names(self) -> list[str]:
         """Names of all campaigns, oldest first."""
         with self.database.reading() as connection:
