@@ -23,7 +23,7 @@ from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.database import path_of
 from discover.store.ledger import Ledger
-from discover.store.life import State
+from discover.store.life import PENDING, State
 from discover.store.log import EventLog
 from discover.store.schema import events, folds
 from discover.store.trials import Failure, Iteration, Load, Trial
@@ -59,6 +59,8 @@ def _no_collector() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # together: what there is now counts as looked through, without a look
+        gc.unfreeze()
         if on:
             gc.enable()
 
@@ -130,19 +132,21 @@ def loaded(body: dict[str, Any], load: Load | None) -> Ledger:
     ledger.notes = [(seq, time, text) for seq, time, text in body["notes"]]
     ledger.targets = tuple(body["targets"])
     for item in body["trials"]:
-        trial = Trial(**item, _load=load)
+        trial = _made(Trial, item | {"_load": load, "values": {}, "failures": [], "state": STATES[item["state"]]})
         ledger.trials[trial.proposal_id] = trial
         ledger.by_candidate[trial.candidate_id].append(trial)
+        if trial.state in PENDING:
+            ledger.open[trial.proposal_id] = trial
     for pid, failure in body["failures"]:
         ledger.trials[pid].failures.append(Failure(**failure))
     ledger.elsewhere = [Failure(**failure) for failure in body["elsewhere"]]
     for key, item in body["observations"]:
-        observation = Observation(**item)
+        observation = _made(Observation, item)
         ledger.observations[key] = observation
         ledger.found[observation.candidate_id][key] = observation
-        if observation.proposal_id in ledger.trials:
-            values = ledger.trials[observation.proposal_id].values
-            values.setdefault(observation.target, {})[key] = observation
+        owner = ledger.trials.get(observation.proposal_id or "")
+        if owner is not None:
+            owner.values.setdefault(observation.target, {})[key] = observation
     for key, known in body["retracted"]:
         ledger.retracted[key] = [(Observation(**item), why) for item, why in known]
     for item in body["iterations"]:
@@ -150,16 +154,20 @@ def loaded(body: dict[str, Any], load: Load | None) -> Ledger:
         ledger.iterations.append(iteration)
         if iteration.key is not None:
             ledger.keys[iteration.key] = iteration
-    for trial in ledger.trials.values():
-        trial.state = State(trial.state)
-        if trial.state.pending:
-            ledger.open[trial.proposal_id] = trial
     return ledger
+
+
+def _made(cls: Any, item: dict[str, Any]) -> Any:
+    """A value of a dataclass, without the checks of its making: a hundred thousand are made when a long campaign opens."""
+    value = cls.__new__(cls)
+    value.__dict__.update(_defaults(cls), **item)
+    return value
 
 
 PLAIN = (
     *("seq", "tip", "definition", "definition_hash", "pool", "pools", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed", "ended"),
 )  # fmt: skip
+STATES = {state.value: state for state in State}
 TRIAL = tuple(f.name for f in fields(Trial) if f.name not in ("values", "failures", "_load", "_proposal"))
 ITERATION = tuple(f.name for f in fields(Iteration) if not f.name.startswith("_"))
 
@@ -180,7 +188,7 @@ def _sparse(value: Any, names: tuple[str, ...] | None = None) -> dict[str, Any]:
     """The fields that differ from their defaults."""
     defaults = _defaults(value.__class__)
     found = {name: getattr(value, name) for name in names or defaults}
-    return {name: item for name, item in found.items() if defaults[name] is MISSING or item != defaults[name]}
+    return {n: item for n, item in found.items() if n == "state" or defaults[n] is MISSING or item != defaults[n]}
 
 
 def same(one: Ledger, other: Ledger) -> bool:
