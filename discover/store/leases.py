@@ -125,11 +125,11 @@ def locked(connection: Connection, campaign: str, names: Sequence[str], *, wait:
     wait: whether to wait for whoever has them locked; otherwise theirs are left out.
     """
     query = select(leases).where(leases.c.campaign == campaign, leases.c.name.in_(list(names))).order_by(leases.c.name)
-    there = {row.name for row in connection.execute(query)}
-    if absent := sorted(set(names) - there):
-        # one at a time: who makes some waits for the same of others, and two that make several would wait crosswise
+    if set(names) - {row.name for row in connection.execute(query)}:
+        # one at a time: who makes some waits for the same of others, and two that make several would wait crosswise.
+        # Looked up again: a row that was made meanwhile may be changing, and an insertion would wait for that
         exclude_writers(connection, f"leases of {campaign}")
-        for name in absent:
+        for name in sorted(set(names) - {row.name for row in connection.execute(query)}):
             connection.execute(_MAKE, {"campaign": campaign, "name": name})
     return {row.name: row for row in connection.execute(query.with_for_update(skip_locked=not wait))}
 
