@@ -1,5 +1,6 @@
 """One real Prefect server for all tests of the flows."""
 
+import logging
 import os
 
 import pytest
@@ -24,3 +25,13 @@ def prefect_server(tmp_path_factory):
 def user_environment(prefect_server):
     """The environment of a user who has a Prefect server."""
     return {**os.environ, "PREFECT_API_URL": prefect_server, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="package", autouse=True)
+def logging_is_given_back():
+    """Prefect's handlers write to streams that pytest has closed by the time that other tests log."""
+    yield
+    for logger in (logging.getLogger(), *map(logging.getLogger, list(logging.root.manager.loggerDict))):
+        for handler in [h for h in logger.handlers if type(h).__module__.startswith("prefect")]:
+            logger.removeHandler(handler)
+    logging.getLogger().setLevel(logging.WARNING)
