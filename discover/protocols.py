@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from discover.limits import Limits
 from discover.objective import Objective
 
 if TYPE_CHECKING:
@@ -194,6 +195,8 @@ class View:
     ids: [N]. features: [N, d]. training: by target. blocked: [N], candidates that must not be proposed (pending,
     finished or excluded). pending: [p], rows under trial. infeasible: rows that were tried and cannot give a number.
     iteration: batches proposed so far. seen: hash of the data in canonical order. memory: what the last fit left.
+    limits: what holds within one batch, and what candidates cost. remaining: experiments that may still be started beyond
+    those under trial; None where the campaign has no such budget.
     """
 
     objective: Objective
@@ -206,6 +209,8 @@ class View:
     iteration: int = 0
     seen: str = ""
     memory: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    remaining: int | None = None
 
 
 @dataclass(frozen=True)
@@ -288,7 +293,10 @@ class Policy(Protocol):
     """What to try next. A frozen dataclass; its fields are the keys under `policy:`."""
 
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
-        """Deterministic in (view, n, generator); at most n; never a blocked candidate, never one twice."""
+        """Deterministic in (view, n, generator); at most n; never a blocked candidate, never one twice.
+
+        A policy that does not look at the view's limits may be cut short by them.
+        """
         ...
 
 

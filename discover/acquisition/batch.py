@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from discover.surrogate.gaussian_process import GaussianPosterior
+
+Allowed = Callable[[Sequence[int]], "Tensor"]
+"""Positions that were picked, to the positions [m] of a short list that may still join them, as booleans."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,16 @@ def greedy_batch(
     *,
     draws: int,
     seed: int,
+    allowed: Allowed | None = None,
+    log_costs: Tensor | None = None,
 ) -> list[Pick]:
     """At most n different rows of a short list [m, d], each adding most to what the earlier ones promise.
 
     baseline: [b, d], observed and pending rows, whose true values are as uncertain as the model says. The value of each
     step is incremental qLogNEI: the log expected improvement over the best of baseline and rows already picked, in
     joint posterior draws. Wilson et al., NeurIPS 2018 (greedy batches); Balandat et al., NeurIPS 2020; Ament et al.,
-    NeurIPS 2023.
+    NeurIPS 2023. allowed: which rows may join those picked; the batch ends where none may. log_costs: [m], by which the
+    values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012).
     """
     utilities, kept, softly = _joint_draws(goal, posteriors, torch.cat([shortlist, baseline]), draws, seed)
     m = len(shortlist)
@@ -50,9 +56,14 @@ def greedy_batch(
     picks: list[Pick] = []
     free = torch.ones(m, dtype=torch.bool)
     for _ in range(min(n, m)):
+        open_ = free if allowed is None else free & allowed([pick.position for pick in picks])
+        if not bool(open_.any()):
+            break
         gains = fat_log_improvement(utilities[:, :m], best[:, None]) + softly[:, :m]
         values = torch.logsumexp(gains, dim=0) - math.log(draws)
-        position = int(torch.where(free, values, -math.inf).argmax())
+        if log_costs is not None:
+            values = values - log_costs
+        position = int(torch.where(open_, values, -math.inf).argmax())
         picks.append(Pick(position, float(values[position])))
         free[position] = False
         best = torch.maximum(best, _best(utilities[:, [position]], kept[:, [position]], worst))

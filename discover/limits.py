@@ -1,0 +1,133 @@
+"""What the candidates of one batch may have in common, and what they may cost together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+ROUNDING = 1e-9
+"""By which share a sum of costs may pass the funds: ten times 0.1 is 1."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Rules that hold within one batch, over rows of a pool of N candidates.
+
+    at_most: by column, how often one of its values may occur in a batch. same: columns in which a whole batch agrees.
+    codes: [N] by column, equal where values are equal. costs: [N] > 0, what each candidate is known to cost. funds: what
+    the batch may cost. chosen: rows that are in the batch already.
+    """
+
+    at_most: Mapping[str, int] = field(default_factory=dict)
+    same: tuple[str, ...] = ()
+    codes: Mapping[str, IntArray] = field(default_factory=dict)
+    costs: FloatArray | None = None
+    funds: float = math.inf
+    chosen: tuple[int, ...] = ()
+
+    @property
+    def binding(self) -> bool:
+        """Whether one choice may stand in the way of another."""
+        return bool(self.at_most or self.same or (self.costs is not None and math.isfinite(self.funds)))
+
+    def allowed(self, rows: IntArray, chosen: Sequence[int] = ()) -> BoolArray:
+        """Which of some rows [m] may join the batch, besides `chosen` rows that have joined it; [m].
+
+        Whether a row is free, and in the batch only once, is not asked here.
+        """
+        fine = np.ones(len(rows), dtype=bool)
+        if not self.binding:
+            return fine
+        taken = np.array([*self.chosen, *chosen], dtype=np.int64)
+        for column, most in self.at_most.items():
+            values, counts = np.unique(self.codes[column][taken], return_counts=True)
+            full = values[counts >= most]
+            if len(full):
+                fine &= ~np.isin(self.codes[column][rows], full)
+        if len(taken):
+            for column in self.same:
+                fine &= self.codes[column][rows] == self.codes[column][taken[0]]
+        if self.costs is not None and math.isfinite(self.funds):
+            fine &= self.costs[rows] <= self.funds * (1.0 + ROUNDING) - float(self.costs[taken].sum())
+        return fine
+
+    def joined(self, rows: Sequence[int] | IntArray) -> Limits:
+        """The limits once further rows are in the batch."""
+        return replace(self, chosen=(*self.chosen, *(int(row) for row in rows)))
+
+    def walk(self, rows: IntArray, n: int) -> list[int]:
+        """Places of at most n of some rows, which stand in order of preference: each the first that may still join."""
+        if not self.binding:
+            return list(range(min(n, len(rows))))
+        left, places = np.ones(len(rows), dtype=bool), list[int]()
+        while len(places) < n:
+            fine = left & self.allowed(rows, rows[places].tolist())
+            if not fine.any():
+                break
+            places.append(int(fine.argmax()))
+            left[places[-1]] = False
+        return places
+
+    def spread(self, rows: IntArray, k: int, n: int) -> IntArray:
+        """Places of at most k of some rows, which stand in order of preference, among which n can be found.
+
+        Rows whose values stand before them more often than a batch of n has use for come last.
+        """
+        if not self.at_most or len(rows) <= k:
+            return np.arange(min(k, len(rows)), dtype=np.int64)
+        useful = np.ones(len(rows), dtype=bool)
+        for column, most in self.at_most.items():
+            useful &= _occurrence(self.codes[column][rows]) < max(8 * most, math.ceil(2 * k * most / n))
+        order = np.concatenate([np.flatnonzero(useful), np.flatnonzero(~useful)])
+        return np.sort(order[:k])
+
+    def groups(self, rows: IntArray, n: int) -> IntArray:
+        """Which batch each row [m] belongs to where all of a batch agree: [m]; -1 where a larger batch is to be had.
+
+        A row is in -1 where its like are too few to fill n, or fewer than others are.
+        """
+        if not self.same or not len(rows):
+            return np.zeros(len(rows), dtype=np.int64)
+        values = np.stack([self.codes[column][rows] for column in self.same])
+        found = np.unique(values, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        room = np.array([self._room(rows[found == group], n) for group in range(int(found.max()) + 1)])
+        return np.where((room == room.max())[found], found, -1)
+
+    def _room(self, rows: IntArray, n: int) -> int:
+        """How many of some rows a batch of n may hold, at most."""
+        room = min(n, len(rows))
+        for column, most in self.at_most.items():
+            counts = np.unique(self.codes[column][rows], return_counts=True)[1]
+            room = min(room, int(np.minimum(counts, most).sum()))
+        if self.costs is not None and math.isfinite(self.funds):
+            spent = np.cumsum(np.sort(self.costs[rows]))
+            room = min(room, int(np.searchsorted(spent, self.funds * (1.0 + ROUNDING), side="right")))
+        return room
+
+    @property
+    def words(self) -> str:
+        """The limits, for a sentence that says why a batch is small."""
+        parts = [f"at most {most} of the same {column}" for column, most in self.at_most.items()]
+        parts += [f"the same {column} in all of a batch" for column in self.same]
+        if self.costs is not None and math.isfinite(self.funds):
+            parts.append(f"{max(self.funds, 0.0):g} left of the budget in cost")
+        return ", ".join(parts)
+
+
+def _occurrence(codes: IntArray) -> IntArray:
+    """How many equal codes stand before each: [m]."""
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    first = np.r_[0, np.flatnonzero(np.diff(ordered)) + 1]
+    counted = np.arange(len(codes)) - np.repeat(first, np.diff(np.r_[first, len(codes)]))
+    found = np.empty(len(codes), dtype=np.int64)
+    found[order] = counted
+    return found
