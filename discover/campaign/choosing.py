@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from discover import __version__, threads
@@ -18,7 +18,7 @@ from discover.errors import Conflict, Problem, UnknownCandidate
 from discover.objective import Objective
 from discover.protocols import Policy, Proposal
 from discover.store.events import Draft
-from discover.store.journal import Journal
+from discover.store.journal import Decide, Journal
 from discover.store.ledger import Ledger
 from discover.store.trials import Iteration
 
@@ -34,14 +34,14 @@ class FewerProposals(UserWarning):
 def choose(journal: Journal, objective: Objective, find: Find, policy: Policy, n: int, key: str | None) -> Iteration:
     """The committed batch for this request; the one from before if its key was used before. find: the candidates of now."""
     for _ in range(TRIES):
-        ledger = journal.refresh()
-        if key is not None and key in ledger.keys:
-            return _asked_before(ledger.keys[key], n)
-        basis = ledger.seq
-        candidates = find(ledger)
-        view = view_of(ledger, objective, candidates.pool, candidates.features)
-        with threads.using(_threads_of(ledger)):
-            decision = decide(view, ledger.definition, policy, n, key)
+        with journal.steady() as ledger:
+            if key is not None and key in ledger.keys:
+                return _asked_before(ledger.keys[key], n)
+            basis, definition, many = ledger.seq, ledger.definition, _threads_of(ledger)
+            candidates = find(ledger)
+            view = view_of(ledger, objective, candidates.pool, candidates.features)
+        with threads.using(many):
+            decision = decide(view, definition, policy, n, key)
             now = environment() | {"threads": threads.count(), "discover": __version__}
         try:
             return _commit(journal, candidates, decision, n, key, basis, now)
@@ -75,6 +75,7 @@ def _commit(
     batch = decision.batch
     made = {"environment": now, "features": candidates.features.hash, "seed": str(decision.seed)}
     learned = {**batch.learned, **made}
+    today = journal.log.now()
 
     def drafts(ledger: Ledger) -> Iterator[Draft]:
         check_still(ledger, candidates)
@@ -88,16 +89,21 @@ def _commit(
         yield batch_event(
             ledger, journal.uid, candidates.pool, batch.proposals, n=n, key=key, learned=learned,
             shortage=batch.shortage, seen=decision.seen, policy=str(ledger.definition["policy"]["kind"]), basis=basis,
-            approval=terms.require_approval, deadline=_deadline(terms, journal),
+            approval=terms.require_approval, deadline=_deadline(terms, today),
         )  # fmt: skip
 
-    journal.transact(drafts)
-    return journal.ledger.iterations[-1]
+    return _committed(journal, drafts)
 
 
-def _deadline(terms: Terms, journal: Journal) -> str | None:
+def _committed(journal: Journal, drafts: Decide) -> Iteration:
+    """Append a batch; the iteration that it became, whatever other threads append meanwhile."""
+    batch = next(event for event in journal.transact(drafts) if event.kind == "proposed")
+    return journal.ledger.iterations[int(batch.payload["iteration"]) - 1]
+
+
+def _deadline(terms: Terms, today: datetime) -> str | None:
     days = terms.deadline_days
-    return None if days is None else (journal.log.now() + timedelta(days=days)).isoformat()
+    return None if days is None else (today + timedelta(days=days)).isoformat()
 
 
 def choose_by_hand(journal: Journal, find: Find, ids: str | Sequence[str], reason: str) -> Iteration:
@@ -122,8 +128,7 @@ def _commit_by_hand(journal: Journal, candidates: Candidates, ids: Sequence[str]
             policy=BY_HAND, basis=ledger.seq,
         )  # fmt: skip
 
-    journal.transact(drafts)
-    return journal.ledger.iterations[-1]
+    return _committed(journal, drafts)
 
 
 def _not_to_propose(ledger: Ledger, candidate: str) -> Iterator[Problem]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
@@ -43,8 +44,14 @@ class Journal:
         with self._lock:
             return self.ledger.apply(self.log.read(self.name, after=self.ledger.seq))
 
-    def transact(self, decide: Decide, *, fence: Lease | None = None) -> None:
-        """Append the drafts that `decide` makes of the newest ledger; nobody else can write in between.
+    @contextmanager
+    def steady(self) -> Iterator[Ledger]:
+        """The newest ledger, which no other thread moves on while this is entered."""
+        with self._lock:
+            yield self.refresh()
+
+    def transact(self, decide: Decide, *, fence: Lease | None = None) -> Sequence[Event]:
+        """Append the drafts that `decide` makes of the newest ledger, and return them as events; nobody else can write in between.
 
         fence: write only while this lease is not somebody else's. LeaseLost otherwise. An exception of `decide` leaves the
         store as it was.
@@ -56,8 +63,10 @@ class Journal:
 
         with self._lock:
             events = self.log.transact(self.name, self.ledger.seq, decide_now, _checking(fence))
-            self.ledger.apply([event for event in events if event.seq > self.ledger.seq])
+            appended = [event for event in events if event.seq > self.ledger.seq]
+            self.ledger.apply(appended)
             self._kept = self._keep(self._kept)
+        return appended
 
     def append(self, *drafts: Draft) -> None:
         """Append drafts that depend on nothing."""
