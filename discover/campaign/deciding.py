@@ -10,6 +10,7 @@ import numpy as np
 
 from discover.campaign.asking import check_batch, seed_of
 from discover.campaign.terms import Terms
+from discover.policy.choice import beginners, with_chosen
 from discover.protocols import Batch, Policy, Proposal, View
 
 
@@ -36,30 +37,44 @@ def decide(view: View, definition: Mapping[str, Any], policy: Policy, n: int, ke
     chosen = policy.propose(rest, left, np.random.default_rng(seed)) if left else Batch((), {"policy": "explore"})
     batch = replace(chosen, proposals=_ranked((*chosen.proposals, *explored))) if explored else chosen
     check_batch(batch, view, n)
-    return Decision(batch, seed, view.seen)
+    return Decision(_within(batch, view, n) if view.limits.binding else batch, seed, view.seen)
 
 
 def _explored(view: View, n: int, share: float, generator: np.random.Generator) -> tuple[Proposal, ...]:
     """Free candidates drawn at random before the policy chooses: on average `share` of n, none twice."""
-    free = np.flatnonzero(~view.blocked)
+    free = beginners(view, n)
     wanted = share * n
     size = min(int(wanted) + int(generator.random() < wanted % 1), len(free))
     if not size:
         return ()
-    chance = min(1.0, wanted / len(free))
+    chance = min(1.0, wanted / len(free)) if size == 1 or not view.limits.binding else None
     reason = (
         f"drawn at random from {len(free):,} free candidates: {share:.0%} of the campaign's choices are, as a check"
     )
     rows = generator.choice(free, size=size, replace=False)
+    if view.limits.binding and size > 1:
+        order = np.concatenate([rows, generator.permutation(np.setdiff1d(free, rows))])
+        rows = order[view.limits.walk(order, size)]
     return tuple(Proposal(str(view.ids[row]), "explore", reason, probability=chance) for row in rows)
 
 
 def _without(view: View, explored: tuple[Proposal, ...]) -> View:
     """The view as the policy sees it once these are under trial."""
     rows = np.searchsorted(view.ids, [proposal.candidate_id for proposal in explored])
-    blocked = view.blocked.copy()
-    blocked[rows] = True
-    return replace(view, blocked=blocked, pending=np.union1d(view.pending, rows).astype(np.int64))
+    return with_chosen(view, rows.astype(np.int64))
+
+
+def _within(batch: Batch, view: View, n: int) -> Batch:
+    """What of a batch its limits let pass, in its order: all of it, where the policy looked at them."""
+    rows = np.searchsorted(view.ids, [proposal.candidate_id for proposal in batch]).astype(np.int64)
+    places = view.limits.walk(rows, len(rows))
+    if len(places) == len(rows):
+        return batch
+    kept = tuple(batch.proposals[place] for place in places)
+    why = (
+        f"{len(rows) - len(kept)} of the {len(rows)} that the policy chose may not be in one batch: {view.limits.words}"
+    )
+    return replace(batch, proposals=kept, shortage=f"{len(kept)} of {n} proposed: {why}")
 
 
 def _ranked(proposals: tuple[Proposal, ...]) -> tuple[Proposal, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem, Unsupported
 from discover.objective import Objective
-from discover.policy.choice import checked_count, free_rows, nothing_left, shortage
+from discover.policy.choice import checked_count, free_rows, nothing_left, shortage, with_chosen
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Batch, FloatArray, Proposal, View
 
@@ -146,12 +146,4 @@ def usable_observations(view: View) -> int:
 
 def blocked_too(view: View, batch: Batch) -> View:
     """The view as it will be once a batch is pending."""
-    from dataclasses import replace
-
-    if not len(batch):
-        return view
-    ids = {p.candidate_id for p in batch}
-    rows = np.array([row for row in free_rows(view) if str(view.ids[row]) in ids], dtype=np.int64)
-    blocked = view.blocked.copy()
-    blocked[rows] = True
-    return replace(view, blocked=blocked, pending=np.union1d(view.pending, rows).astype(np.int64))
+    return with_chosen(view, np.searchsorted(view.ids, [p.candidate_id for p in batch]).astype(np.int64))

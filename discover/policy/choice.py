@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
@@ -16,8 +18,25 @@ def checked_count(n: int) -> int:
 
 
 def free_rows(view: View) -> IntArray:
-    """Rows that may be proposed, ascending."""
-    return np.flatnonzero(~view.blocked).astype(np.int64)
+    """Rows that may be proposed, ascending: neither blocked nor at odds with what is in the batch already."""
+    free = np.flatnonzero(~view.blocked).astype(np.int64)
+    return free[view.limits.allowed(free)] if view.limits.binding else free
+
+
+def beginners(view: View, n: int) -> IntArray:
+    """Free rows that a batch of n may begin with: where all of a batch agree, those with the most that agree with them."""
+    free = free_rows(view)
+    return free[view.limits.groups(free, n) >= 0] if view.limits.same else free
+
+
+def with_chosen(view: View, rows: IntArray) -> View:
+    """The view as it is once some rows are in the batch: blocked, under trial, and counted by its limits."""
+    if not len(rows):
+        return view
+    blocked = view.blocked.copy()
+    blocked[rows] = True
+    pending = np.union1d(view.pending, rows).astype(np.int64)
+    return replace(view, blocked=blocked, pending=pending, limits=view.limits.joined(rows))
 
 
 def touched_rows(view: View) -> IntArray:
@@ -31,6 +50,9 @@ def shortage(view: View, n: int, proposals: tuple[Proposal, ...]) -> str:
     if len(proposals) >= n:
         return ""
     total, blocked = len(view.ids), int(view.blocked.sum())
+    if view.limits.binding and total - blocked > len(proposals):
+        count = f"{len(proposals)} of {n} proposed" if proposals else "none proposed"
+        return f"{count}: no further free candidate may be in the batch: {view.limits.words}"
     left = (
         "no candidate is"
         if not proposals
@@ -42,5 +64,7 @@ def shortage(view: View, n: int, proposals: tuple[Proposal, ...]) -> str:
 
 
 def nothing_left(view: View, n: int) -> Batch:
-    """The batch of an exhausted pool."""
-    return Batch((), {"verdict": "every candidate is pending, finished or excluded"}, shortage(view, n, ()))
+    """The batch of a pool that is exhausted, or of which nothing may be taken."""
+    all_gone = bool(view.blocked.all())
+    verdict = "every candidate is pending, finished or excluded" if all_gone else "the limits of a batch leave nothing"
+    return Batch((), {"verdict": verdict}, shortage(view, n, ()))

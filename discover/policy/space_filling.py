@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from discover.policy.choice import checked_count, free_rows, shortage, touched_rows
+from discover.limits import Limits
+from discover.policy.choice import beginners, checked_count, shortage, touched_rows
 from discover.protocols import Batch, FloatArray, IntArray, Proposal, View
 from discover.surrogate.scaling import Scaling
 
@@ -34,10 +35,10 @@ class SpaceFilling:
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         n = checked_count(n)
-        free, touched = free_rows(view), touched_rows(view)
+        free, touched = beginners(view, n), touched_rows(view)
         scaled = Scaling.over(view.features.values).apply(view.features.values) if len(view.ids) else np.zeros((0, 1))
         choose = _farthest if self.method == "farthest" else _medoids
-        chosen = choose(scaled, free, touched, min(n, len(free)), generator)
+        chosen = choose(scaled, free, touched, min(n, len(free)), generator, view.limits)
         proposals = tuple(
             Proposal(
                 str(view.ids[row]),
@@ -56,7 +57,9 @@ Chosen = tuple[int, str, "float | None", dict[str, float]]
 """Row, reason, probability where the choice was random, numbers."""
 
 
-def _farthest(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator) -> list[Chosen]:
+def _farthest(
+    X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator, limits: Limits
+) -> list[Chosen]:
     """Farthest-point traversal over free rows."""
     chosen: list[Chosen] = []
     if not n:
@@ -69,7 +72,10 @@ def _farthest(X: FloatArray, free: IntArray, touched: IntArray, n: int, generato
         nearest = _distances(X[free], X[free[first]])
         nearest[first] = -1.0
     while len(chosen) < n:
-        place = int(nearest.argmax())
+        open_places = limits.allowed(free, [row for row, *_ in chosen]) & (nearest >= 0)
+        if not open_places.any():
+            break
+        place = int(np.where(open_places, nearest, -1.0).argmax())
         gap = float(nearest[place])
         reason = f"space-filling: farthest in features from everything tried so far (distance {gap:.3g})"
         chosen.append((int(free[place]), reason, None, {"distance": gap}))
@@ -78,23 +84,28 @@ def _farthest(X: FloatArray, free: IntArray, touched: IntArray, n: int, generato
     return chosen
 
 
-def _medoids(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator) -> list[Chosen]:
+def _medoids(
+    X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator, limits: Limits
+) -> list[Chosen]:
     """Greedy k-medoids over free rows; where nothing was touched the first row is random."""
     chosen: list[Chosen] = []
     if not n:
         return chosen
     crowd = X if len(X) <= SAMPLE else X[np.sort(generator.choice(len(X), SAMPLE, replace=False))]
     near = _nearest(crowd, X[touched])
-    offered = free if len(free) <= max(SAMPLE, n) else np.sort(generator.choice(free, max(SAMPLE, n), replace=False))
+    offered = free if len(free) <= max(SAMPLE, n) else _some(free, max(SAMPLE, n), n, generator, limits)
     open_places = np.ones(len(offered), dtype=bool)
     apart = _all_distances(X[offered], crowd)
     while len(chosen) < n:
+        may = open_places & limits.allowed(offered, [row for row, *_ in chosen])
+        if not may.any():
+            break
         if not np.isfinite(near).any():
             place, chance = int(generator.integers(len(offered))), 1 / len(free)
             reason, details = "space-filling: the first candidate is drawn at random", {}
         else:
             left = np.minimum(apart, near).mean(axis=1)
-            place, chance = int(np.where(open_places, left, np.inf).argmin()), None
+            place, chance = int(np.where(may, left, np.inf).argmin()), None
             details = {"distance_before": float(near.mean()), "distance_after": float(left[place])}
             reason = (
                 "space-filling: brings the pool nearest to what was tried "
@@ -104,6 +115,14 @@ def _medoids(X: FloatArray, free: IntArray, touched: IntArray, n: int, generator
         open_places[place] = False
         near = np.minimum(near, apart[place])
     return chosen
+
+
+def _some(free: IntArray, size: int, n: int, generator: np.random.Generator, limits: Limits) -> IntArray:
+    """A random part of the free rows, ascending; where values may occur only so often, one that has enough of them."""
+    if not limits.at_most:
+        return np.sort(generator.choice(free, size, replace=False))
+    order = generator.permutation(free)
+    return np.sort(order[limits.spread(order, size, n)])
 
 
 def _nearest(X: FloatArray, points: FloatArray) -> FloatArray:
