@@ -159,13 +159,35 @@ class Observation:
     seq: int = 0
 
 
+BlockKind = Literal["numbers", "categories", "descriptors", "composition", "structure", "fingerprint", "embedding"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Features `start` to `stop` (not included) that belong together, for they encode one thing.
+
+    kind: numbers as they stand; categories, the one-hot columns of one column; descriptors of one column; of a formula its
+    composition, of crystals their structure; a fingerprint of bits or counts; an embedding. name: the column that they
+    were made from. Where two blocks have one name, they are two encodings of the same, and either may be the better.
+    """
+
+    name: str
+    kind: BlockKind
+    start: int
+    stop: int
+
+
 @dataclass(frozen=True)
 class FeatureTable:
-    """Rows as numbers: `values` [N, d] float64, finite, one name a column. `hash` is over names and values."""
+    """Rows as numbers: `values` [N, d] float64, finite, one name a column. `hash` is over names and values.
+
+    blocks: which features belong together, from the first to the last; () where that is not known.
+    """
 
     names: tuple[str, ...]
     values: FloatArray
     hash: str
+    blocks: tuple[Block, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from discover.errors import Unsupported
 from discover.protocols import IntArray
 from discover.surrogate import fitting
-from discover.surrogate.kernels import correlation, squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,11 +43,13 @@ class Paths:
         """Some draws, decided by the generator."""
         assert posterior.found is not None
         assert posterior.state is not None
-        d = posterior.X.shape[1]
-        normal = generator.standard_normal((FEATURES, d))
-        if posterior.found.kernel == "matern":
+        if posterior.covariance.stationary is None:
+            raise Unsupported("functions are drawn from stationary covariances only, by their spectral densities")
+        kernel, lengths = posterior.covariance.stationary
+        normal = generator.standard_normal((FEATURES, posterior.X.shape[1]))
+        if kernel == "matern":
             normal *= np.sqrt(5.0 / generator.chisquare(5.0, size=(FEATURES, 1)))
-        frequencies = torch.from_numpy(normal / np.asarray(posterior.found.lengths))
+        frequencies = torch.from_numpy(normal / np.asarray(lengths))
         phases = torch.from_numpy(generator.uniform(0.0, 2.0 * math.pi, FEATURES))
         prior = torch.from_numpy(generator.standard_normal((FEATURES, draws)))
         noise = fitting.noise_diagonal(posterior.noise, posterior.found.noise) + posterior.state.jitter
@@ -60,10 +62,8 @@ class Paths:
     def __call__(self, X: Tensor) -> Tensor:
         """X [m, d] to values [draws, m]."""
         posterior = self.posterior
-        assert posterior.found is not None
         assert posterior.state is not None
-        lengths = torch.tensor(posterior.found.lengths, dtype=torch.float64)
-        across = correlation(posterior.found.kernel, squared_distances(X / lengths, posterior.X / lengths))
+        across = posterior.covariance.across(X, posterior.X)
         values = _features(X, self.frequencies, self.phases) @ self.prior + across @ self.update
         standard = posterior.standard
         return (standard.shift + standard.scale * (posterior.state.mean + values)).T

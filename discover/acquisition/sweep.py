@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from discover.surrogate.covariance import Covariance
     from discover.surrogate.gaussian_process import GaussianPosterior
 
 SUBSET = 128
@@ -104,14 +105,14 @@ class _Search:
         subset: int,
         chunk: int,
     ):
-        assert posterior.found is not None
         assert posterior.state is not None
         self.posterior, self.features, self.count = posterior, features, count
         self.incumbent, self.sign, self.chunk = incumbent, sign, chunk
-        self.kernel = posterior.found.kernel
-        self.lengths = torch.tensor(posterior.found.lengths, dtype=torch.float64)
+        self.stationary = posterior.covariance.stationary
+        lengths = self.stationary[1] if self.stationary else (1.0,) * posterior.X.shape[1]
+        self.lengths = torch.tensor(lengths, dtype=torch.float64)
         data = posterior.X / self.lengths
-        self.centre = data.mean(dim=0)
+        self.centre = data.mean(dim=0) if self.stationary else torch.zeros_like(self.lengths)
         self.data = data - self.centre
         order = pivots(posterior, min(subset, len(data)))
         self.data = torch.cat([self.data[order.chosen], self.data[order.rest]])
@@ -187,10 +188,11 @@ class _Search:
 class _Parts:
     """What a sweep multiplies with, in one precision; the m observations of the bound stand first among the n.
 
-    data: [n, d] centred. lengths: squared norms [n]. weights: [n]. inverse: [m, m], of the subset's lower factor.
+    kernel: of a stationary covariance, else None, and data are not centred. data: [n, d]. norms: squared, [n]. weights: [n]. inverse: [m, m], of the subset's lower factor.
     """
 
-    kernel: str
+    kernel: str | None
+    covariance: Covariance
     scale: Tensor
     centre: Tensor
     data: Tensor
@@ -203,14 +205,17 @@ class _Parts:
     def of(cls, search: _Search, dtype: torch.dtype) -> _Parts:
         data = search.data.to(dtype)
         return cls(
-            search.kernel, (1.0 / search.lengths).to(dtype), search.centre.to(dtype), data, data.square().sum(dim=1),
+            search.stationary[0] if search.stationary else None, search.posterior.covariance, (1.0 / search.lengths).to(dtype), search.centre.to(dtype), data, data.square().sum(dim=1),
             search.weights.to(dtype), search.inverse.to(dtype), search.mean0,
         )  # fmt: skip
 
     def bound(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised mean [m] and variance given the subset alone [m], of scaled features [m, d]."""
         X = X.to(self.data.dtype).mul(self.scale).sub_(self.centre)
-        squared = torch.addmm(X.square().sum(dim=1, keepdim=True) + self.norms, X, self.data.T, alpha=-2.0)
-        across = correlate_(self.kernel, squared)
+        if self.kernel is None:
+            across, prior = self.covariance.across(X, self.data), self.covariance.diagonal(X)
+        else:
+            squared = torch.addmm(X.square().sum(dim=1, keepdim=True) + self.norms, X, self.data.T, alpha=-2.0)
+            across, prior = correlate_(self.kernel, squared), X.new_ones(())
         solved = across[:, : len(self.inverse)] @ self.inverse.T
-        return self.mean + across @ self.weights, 1.0 - solved.square_().sum(dim=1)
+        return self.mean + across @ self.weights, prior - solved.square_().sum(dim=1)

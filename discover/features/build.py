@@ -7,15 +7,15 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.encoding import Described, Numeric, OneHot, categories_of
-from discover.protocols import FeatureTable, Featurizer, FloatArray, IntArray, Progress
+from discover.protocols import Block, BlockKind, FeatureTable, Featurizer, FloatArray, IntArray, Progress
 from discover.registry import load
 
 if TYPE_CHECKING:
@@ -108,6 +108,17 @@ class Features:
         return tuple(dict.fromkeys(name for part in self.parts for name in part.requires))
 
     @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Which features each part made, of what kind: the part's own `kind`, else descriptors."""
+        found, start = [], 0
+        for part in self.parts:
+            stop = start + len(part.names)
+            if stop > start:
+                found.append(Block(str(getattr(part, "column", "numbers")), _kind(part), start, stop))
+            start = stop
+        return tuple(found)
+
+    @property
     def fingerprint(self) -> str:
         """What the numbers depend on besides the rows: versions, settings and names of the parts."""
         told = [[type(part).__name__, str(getattr(part, "fingerprint", "")), list(part.names)] for part in self.parts]
@@ -130,6 +141,12 @@ class Features:
         if problems:
             raise InvalidInput("features", problems)
         return np.ascontiguousarray(np.hstack(tables))
+
+
+def _kind(part: Featurizer) -> BlockKind:
+    told = getattr(part, "kind", "descriptors")
+    kinds: tuple[BlockKind, ...] = get_args(BlockKind)
+    return next((kind for kind in kinds if kind == told), "descriptors")
 
 
 @dataclass(frozen=True)
@@ -158,7 +175,7 @@ def feature_table(
             _write(cache, key, kept)
     elif progress:
         progress(len(pool), len(pool))
-    return kept
+    return replace(kept, blocks=features.blocks)
 
 
 def _transform(pool: Pool, features: Features, progress: Progress | None, known: Known | None) -> FloatArray:

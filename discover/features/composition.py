@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.elements import LAST, element_table
-from discover.protocols import FloatArray, IntArray
+from discover.protocols import BlockKind, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,7 @@ _SHOWN = 50
 class CompositionFeatures:
     """Kind `composition`: a column of formulas to named statistics. One formula's numbers do not depend on other rows."""
 
+    kind: ClassVar[BlockKind] = "composition"
     column: str = "formula"
     version: str = field(default="1", init=False)
 

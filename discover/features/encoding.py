@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from discover.errors import InvalidInput, Problem, nearest
-from discover.protocols import FloatArray
+from discover.protocols import BlockKind, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +21,7 @@ _SHOWN = 50
 class Numeric:
     """Numeric columns as themselves, unscaled."""
 
+    kind: ClassVar[BlockKind] = "numbers"
     columns: tuple[str, ...]
 
     @property
@@ -54,6 +55,7 @@ class Numeric:
 class OneHot:
     """One column of 0 and 1 for each category: `solvent=DMF`. The categories are fixed, those of the whole pool."""
 
+    kind: ClassVar[BlockKind] = "categories"
     column: str
     categories: tuple[str, ...]
 
@@ -84,6 +86,7 @@ class OneHot:
 class Described:
     """A column of categories as their descriptors: `solvent:polarity`. values: [categories, descriptors]."""
 
+    kind: ClassVar[BlockKind] = "descriptors"
     column: str
     categories: tuple[str, ...]
     descriptors: tuple[str, ...]

@@ -44,13 +44,13 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.elements import LAST, element_table
-from discover.protocols import FloatArray, IntArray
+from discover.protocols import BlockKind, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,7 @@ _GRAMS = 1.66053907  # u/Å³ in g/cm³
 class StructureFeatures:
     """Kind `structure`: a column of structures (canonical text, `as_dict()` or pymatgen's) to named numbers."""
 
+    kind: ClassVar[BlockKind] = "structure"
     column: str = "structure"
     version: str = field(default="1", init=False)
 

@@ -18,6 +18,7 @@ from discover.policy.other_choice import other_choice
 from discover.policy.ranking import Ranking
 from discover.protocols import Batch, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
+from discover.surrogate.gaussian_process import GaussianPosterior
 from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _rank(view: View, held: Belief, goal: Goal, best: float | None, seed: int, k
     target = goal.single
     if target is not None and best is not None and target.direction != "match" and not goal.objective.constraints:
         posterior = held.posteriors[target.name]
-        if posterior.state is not None and len(free) * len(posterior.y) >= LARGE:
+        bounded = isinstance(posterior, GaussianPosterior) and posterior.state is not None
+        if bounded and len(free) * len(posterior.y) >= LARGE:
             return _swept(view, held, goal, best, free, k, chunk)
     predicted = held.predict(view.features.values[free])
     scores = score(goal, to_tensors(predicted), best, seed)
@@ -79,8 +81,10 @@ def _rank(view: View, held: Belief, goal: Goal, best: float | None, seed: int, k
 def _swept(view: View, held: Belief, goal: Goal, best: float, free: IntArray, k: int, chunk: int) -> Ranking:
     target = goal.single
     assert target is not None
+    posterior = held.posteriors[target.name]
+    assert isinstance(posterior, GaussianPosterior)
     found = best_by_improvement(
-        held.posteriors[target.name],
+        posterior,
         lambda places: held.scaled(view.features.values[free[places]]),
         len(free),
         k,

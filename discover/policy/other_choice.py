@@ -54,11 +54,10 @@ def _together(
 ) -> Chosen:
     """At most n of the short list, each as if the earlier ones and what is under trial had been observed."""
     posterior = held.posteriors[name]
-    assert posterior.found is not None
     short = ranking.rows[: policy.shortlist]
     pending = np.setdiff1d(view.pending, held.observed)
     mean, covariance = posterior.joint(held.scaled(view.features.values[np.concatenate([short, pending])]))
-    noise = posterior.found.noise * posterior.standard.scale**2
+    noise = posterior.noise_variance
     found: Chosen = [*greedy(score, sign * mean, covariance, noise, n, under_trial=len(pending))]
     return found + [(place, None) for place in range(len(short), len(short) + n - len(found))]
 

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from discover.protocols import FloatArray
-from discover.surrogate.kernels import Kernel, correlation, squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from discover.surrogate.forms import Form, Prepared
 
 NOISE_PRIOR = (-4.0, 1.0)
 """Mean and deviation of the logarithm of the noise variance, in units of the target's variance."""
@@ -27,6 +28,11 @@ NOISE_BOUNDS = (1e-4, 10.0)
 SMALLEST_NOISE = 1e-6
 """Noise that the user states is held above this (relative variance), so that replicates do not make the matrix singular."""
 LENGTH_BOUNDS = (2.5e-2, 1e4)
+LOGIT_PRIOR = (0.0, 1.0)
+"""Mean and deviation of the logits of shares."""
+LOGIT_BOUND = 6.0
+ENOUGH = 1e-7
+"""A search ends where a step gains less than this share of the log posterior density per observation."""
 JITTERS = (0.0, 1e-8, 1e-6, 1e-4, 1e-2)
 
 
@@ -36,17 +42,20 @@ class NotDefinite(ArithmeticError):
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """lengths: [1] or [d], in scaled features. noise: variance of values whose deviation is not known,
-    relative to the variance of the target. objective: log posterior density reached."""
+    """kernel: name of the form. lengths: its length-scales in scaled features ([1] or [d] for a form that is one kernel).
+    noise: variance of values whose deviation is not known, relative to the variance of the target. shares: of the terms
+    of sums, summing to one in each. objective: log posterior density reached."""
 
-    kernel: Kernel
+    kernel: str
     lengths: tuple[float, ...]
     noise: float
     objective: float = math.nan
+    shares: tuple[float, ...] = ()
 
     def memory(self) -> dict[str, Any]:
         """Plain JSON from which the next fit may start; exact."""
-        return {"kernel": self.kernel, "lengths": list(self.lengths), "noise": self.noise}
+        body: dict[str, Any] = {"kernel": self.kernel, "lengths": list(self.lengths), "noise": self.noise}
+        return {**body, "shares": list(self.shares)} if self.shares else body
 
 
 def length_prior(d: int) -> tuple[float, float]:
@@ -70,25 +79,43 @@ def generalised_mean(factor: Tensor, y: Tensor) -> Tensor:
     return (ones @ y) / ones.sum()
 
 
-def log_posterior(
-    kernel: Kernel, squared: Tensor, lengths: Tensor, noise: Tensor, diagonal: Tensor, y: Tensor, d: int
-) -> Tensor:
-    """Log marginal likelihood of y [n] plus log priors; the constant mean is at its best value.
+def log_posterior(prepared: Prepared, form: Form, theta: Tensor, known: Tensor, y: Tensor) -> tuple[float, Tensor]:
+    """Log marginal likelihood of y [n] plus log priors, and its gradient [p + q + 1]; the constant mean is at its best value.
 
-    squared: [n, n], distances in units of the length-scales. lengths: [1] or [d]. noise: scalar. diagonal: [n], noise
-    variance of each value.
+    theta: p log lengths, q logits of shares, log noise. known: [n], noise variances, NaN where the fitted one holds.
     """
-    factor, _ = cholesky(correlation(kernel, squared) + torch.diag(diagonal))
-    residual = y - generalised_mean(factor, y)
-    whitened = torch.linalg.solve_triangular(factor, residual[:, None], upper=False)[:, 0]
-    likelihood = -0.5 * whitened.square().sum() - factor.diagonal().log().sum() - 0.5 * len(y) * math.log(2 * math.pi)
-    return likelihood + _log_normal(lengths, *length_prior(d)).sum() + _log_normal(noise, *NOISE_PRIOR)
+    p = len(form.dimensions)
+    lengths, noise = theta[:p].exp(), theta[-1].exp()
+    K = prepared.value(lengths, shares_of(form, theta[p:-1]))
+    factor, _ = cholesky(K + torch.diag(noise_diagonal(known, noise)))
+    precision = torch.cholesky_inverse(factor)
+    onto_mean = precision.sum(dim=1)
+    residual = y - (onto_mean @ y) / onto_mean.sum()
+    weights = precision @ residual
+    value = -0.5 * residual @ weights - factor.diagonal().log().sum() - 0.5 * len(y) * math.log(2 * math.pi)
+    worth = 0.5 * (torch.outer(weights, weights) - precision)
+    by_length, by_logit = prepared.slope(worth)
+    by_noise = worth.diagonal()[~known.isfinite()].sum() * noise
+    prior, prior_slope = _log_prior(form, theta)
+    return float(value + prior), torch.cat([by_length, by_logit, by_noise[None]]) + prior_slope
 
 
-def _log_normal(x: Tensor, mean: float, deviation: float) -> Tensor:
-    """Log density of the log-normal distribution at x."""
-    log = x.log()
-    return -log - 0.5 * ((log - mean) / deviation) ** 2 - math.log(deviation * math.sqrt(2 * math.pi))
+def _log_prior(form: Form, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Log density of the hyperparameters and its gradient: log-normal lengths and noise, normal logits."""
+    told = [length_prior(d) for d in form.dimensions] + [LOGIT_PRIOR] * form.shares + [NOISE_PRIOR]
+    means, deviations = torch.tensor(told, dtype=theta.dtype).T
+    natural = torch.ones_like(theta)  # densities of lengths and noise are of the numbers, not of their logarithms
+    natural[len(form.dimensions) : -1] = 0.0
+    far = (theta - means) / deviations
+    value = -0.5 * far.square() - deviations.log() - 0.5 * math.log(2 * math.pi) - natural * theta
+    return value.sum(), -far / deviations - natural
+
+
+def shares_of(form: Form, logits: Tensor) -> Tensor:
+    """Shares [q], summing to one in every sum of the form, from their logits."""
+    if not len(logits):
+        return logits
+    return torch.cat([part.softmax(dim=0) for part in logits.split(form.sums)])
 
 
 def noise_diagonal(known: Tensor, noise: Tensor | float) -> Tensor:
@@ -98,30 +125,27 @@ def noise_diagonal(known: Tensor, noise: Tensor | float) -> Tensor:
 
 
 def optimise(
-    kernel: Kernel, X: Tensor, y: Tensor, known: Tensor, *, each: bool, start: Hyperparameters, evaluations: int
+    form: Form, X: Tensor, y: Tensor, known: Tensor, *, start: Hyperparameters, evaluations: int, kernel: str = ""
 ) -> Hyperparameters:
-    """The most probable hyperparameters reached from a start within so many evaluations.
+    """The most probable hyperparameters reached from a start within so many evaluations, or where it gains no more.
 
-    X: [n, d] scaled. y: [n] standardised. known: [n] relative noise variances, NaN where unknown.
-    each: one length-scale per feature instead of one for all. NotDefinite or ValueError when nothing finite was reached.
+    X: [n, d] scaled. y: [n] standardised. known: [n] relative noise variances, NaN where unknown. kernel: what the result
+    calls the form, else as the start does. NotDefinite or ValueError when nothing finite was reached.
     """
     from scipy.optimize import minimize
 
-    n, d = X.shape
-    unscaled = None if each else squared_distances(X, X)
+    n, p, q = len(y), len(form.dimensions), form.shares
+    prepared = form.prepared(X)
 
     def negative(parameters: FloatArray) -> tuple[float, FloatArray]:
-        theta = torch.tensor(parameters, dtype=torch.float64, requires_grad=True)
-        lengths, noise = theta[:-1].exp(), theta[-1].exp()
-        squared = squared_distances(X / lengths, X / lengths) if unscaled is None else unscaled / lengths.square()
-        value = -log_posterior(kernel, squared, lengths, noise, noise_diagonal(known, noise), y, d) / n
-        (slope,) = torch.autograd.grad(value, theta)
-        return float(value.detach()), slope.numpy()
+        value, slope = log_posterior(prepared, form, torch.from_numpy(parameters), known, y)
+        return -value / n, -slope.numpy() / n
 
-    count = d if each else 1
-    lengths = start.lengths if len(start.lengths) == count else start.lengths[:1] * count
-    first = np.log([*lengths, start.noise])
-    bounds = [tuple(np.log(LENGTH_BOUNDS))] * count + [tuple(np.log(NOISE_BOUNDS))]
+    lengths = start.lengths if len(start.lengths) == p else (start.lengths[:1] * p if start.lengths else ())
+    shares = start.shares if len(start.shares) == q else tuple(1.0 / s for s in form.sums for _ in range(s))
+    logits = np.log(np.clip(shares, math.exp(-LOGIT_BOUND), None))
+    first = np.concatenate([np.log(lengths), logits, [math.log(start.noise)]])
+    bounds = [tuple(np.log(LENGTH_BOUNDS))] * p + [(-LOGIT_BOUND, LOGIT_BOUND)] * q + [tuple(np.log(NOISE_BOUNDS))]
     first = np.clip(first, [low for low, _ in bounds], [high for _, high in bounds])
     found = minimize(
         negative,
@@ -129,36 +153,40 @@ def optimise(
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxfun": evaluations, "maxiter": evaluations},
+        options={"maxfun": evaluations, "maxiter": evaluations, "ftol": ENOUGH},
     )
     if not (np.isfinite(found.x).all() and math.isfinite(found.fun)):
         raise ValueError("the optimiser reached no finite value")
-    best = [float(v) for v in np.exp(found.x)]
-    return Hyperparameters(kernel, tuple(best[:-1]), best[-1], -float(found.fun) * n)
+    best = np.exp(found.x)
+    reached = tuple(shares_of(form, torch.from_numpy(found.x[p:-1])).tolist())
+    return Hyperparameters(
+        kernel or start.kernel, tuple(best[:p].tolist()), float(best[-1]), -float(found.fun) * n, reached
+    )
 
 
-def prior_starts(kernel: Kernel, d: int) -> list[Hyperparameters]:
-    """Where a fit starts that knows nothing, one length-scale for all: the prior's mode, and its median.
+def prior_starts(kernel: str, form: Form) -> list[Hyperparameters]:
+    """Where a fit starts that knows nothing: the mode of the priors on lengths and noise, and their medians; equal shares.
 
     From the mode alone, where distant rows know nothing of each other, many a fit never moves.
     """
-    mean, deviation = length_prior(d)
     noise_mean, noise_deviation = NOISE_PRIOR
-    low, middle = math.exp(noise_mean - noise_deviation**2), math.exp(noise_mean)
+    priors = [length_prior(d) for d in form.dimensions]
+    equal = tuple(1.0 / count for count in form.sums for _ in range(count))
+    modes, medians = tuple(math.exp(m - s * s) for m, s in priors), tuple(math.exp(m) for m, _ in priors)
     return [
-        Hyperparameters(kernel, (math.exp(mean - deviation**2),), low),
-        Hyperparameters(kernel, (math.exp(mean),), middle),
+        Hyperparameters(kernel, modes, math.exp(noise_mean - noise_deviation**2), shares=equal),
+        Hyperparameters(kernel, medians, math.exp(noise_mean), shares=equal),
     ]
 
 
-def remembered(memory: Mapping[str, Any] | None, kernel: Kernel, d: int, *, each: bool) -> Hyperparameters | None:
-    """The start that an earlier fit left, if it fits this one."""
+def remembered(memory: Mapping[str, Any] | None, kernel: str, lengths: int, shares: int = 0) -> Hyperparameters | None:
+    """The start that an earlier fit left, if it fits one of so many lengths and shares."""
     if not memory or memory.get("kernel") != kernel:
         return None
-    lengths = tuple(float(v) for v in memory.get("lengths", ()))
+    left, parts = (tuple(float(v) for v in memory.get(key, ())) for key in ("lengths", "shares"))
     noise = float(memory.get("noise", math.nan))
-    usable = len(lengths) == (d if each else 1) and all(v > 0 and math.isfinite(v) for v in (*lengths, noise))
-    return Hyperparameters(kernel, lengths, noise) if usable else None
+    usable = len(left) == lengths and len(parts) == shares and all(v > 0 and math.isfinite(v) for v in (*left, noise))
+    return Hyperparameters(kernel, left, noise, shares=parts) if usable else None
 
 
 def climb(attempts: Sequence[tuple[str, Callable[[], Any]]]) -> tuple[Any, list[str]]:

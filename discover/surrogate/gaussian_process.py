@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,8 +19,10 @@ import torch
 from discover.errors import InvalidInput, Problem
 from discover.protocols import FloatArray
 from discover.surrogate import fitting
+from discover.surrogate.covariance import Covariance
 from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.kernels import Kernel, correlation, squared_distances
+from discover.surrogate.forms import Form, Radial
+from discover.surrogate.kernels import Kernel
 from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class GaussianProcess:
     Where few features matter, or many tell the same, a length-scale for each finds that out; the priors keep those that
     tell nothing long.
 
+    form: another shape of the covariance than such a kernel over all features, and its `name`.
+
     chunk: rows that a posterior looks at together.
     """
 
@@ -74,10 +78,14 @@ class GaussianProcess:
     starts: int = 2
     rows: int = 300
     chunk: int = 2048
+    form: Form | None = None
+    name: str = ""
 
     @property
     def title(self) -> str:
         """The model in words."""
+        if self.form is not None:
+            return self.form.title
         return f"{self.kernel} kernel with one length-scale{' a feature' if self.lengths == 'each' else ''}"
 
     def fit(
@@ -91,7 +99,8 @@ class GaussianProcess:
         X, y, noise = _checked(X, y, noise)
         standard = Standard.of(y)
         target, known = standard.apply(y), noise / standard.scale / standard.scale
-        ladder = [self, replace(self, lengths="one"), replace(self, lengths="one", kernel="matern")]
+        plain = replace(self, form=None, name="", lengths="one")
+        ladder = [self, plain, replace(plain, kernel="matern")]
         attempts: list[tuple[str, Callable[[], _Fit]]] = [
             (step.title, partial(step._found, X, target, known, memory)) for step in dict.fromkeys(ladder)
         ]
@@ -104,21 +113,22 @@ class GaussianProcess:
             notes.append(f"hyperparameters from {self.rows} of {len(y)} observations")
         if not standard.known:
             notes.append("the values do not tell their spread; their size was taken for it")
-        return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes))
+        form = self.form if found is not None and found.kernel == self.name else None
+        return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes), form)
 
     def _found(self, X: Tensor, y: Tensor, known: Tensor, memory: Mapping[str, Any] | None) -> _Fit:
         """The best fit over all starts, and its factors."""
-        d, kernel, each = X.shape[1], self.kernel, self.lengths == "each"
-        starts = fitting.prior_starts(kernel, d)[: self.starts]
-        if (left := fitting.remembered(memory, kernel, d, each=each)) is not None:
+        form, name = (
+            self.form or Radial.whole(self.kernel, X.shape[1], each=self.lengths == "each"),
+            self.name or self.kernel,
+        )
+        starts = fitting.prior_starts(name, form)[: self.starts]
+        if (left := fitting.remembered(memory, name, len(form.dimensions), form.shares)) is not None:
             starts.append(left)
         some = torch.from_numpy(np.linspace(0, len(y) - 1, min(len(y), self.rows)).round().astype(np.int64))
-        search = partial(
-            fitting.optimise, kernel, X[some], y[some], known[some], each=each, evaluations=self.evaluations
-        )
-        tried = [search(start=start) for start in starts]
-        best = max(tried, key=lambda found: found.objective)
-        return best, State.of(X, y, known, best)
+        search = partial(fitting.optimise, form, X[some], y[some], known[some], evaluations=self.evaluations)
+        best = max((search(start=start) for start in starts), key=lambda found: found.objective)
+        return best, State.of(X, y, known, best, self.form)
 
 
 @dataclass(frozen=True)
@@ -131,15 +141,22 @@ class State:
     jitter: float
 
     @classmethod
-    def of(cls, X: Tensor, y: Tensor, known: Tensor, found: Hyperparameters) -> State:
-        scaled = X / torch.tensor(found.lengths, dtype=X.dtype)
-        K = correlation(found.kernel, squared_distances(scaled, scaled))
+    def of(cls, X: Tensor, y: Tensor, known: Tensor, found: Hyperparameters, form: Form | None = None) -> State:
+        """Over observations X [n, d], y [n], known [n] noise variances; form: as for `covariance_of`."""
+        K = covariance_of(found, X.shape[1], form).across(X, X)
         factor, jitter = fitting.cholesky(K + torch.diag(fitting.noise_diagonal(known, found.noise)))
         mean = fitting.generalised_mean(factor, y)
         weights = torch.cholesky_solve((y - mean)[:, None], factor)[:, 0]
         if not bool(torch.isfinite(weights).all()):
             raise fitting.NotDefinite("the weights of the observations are not finite")
         return cls(factor, weights, float(mean), jitter)
+
+
+def covariance_of(found: Hyperparameters, d: int, form: Form | None = None) -> Covariance:
+    """The prior covariance at some hyperparameters; without a form that of one kernel over all of d features."""
+    if form is None:
+        form = Radial.whole(found.kernel, d, each=len(found.lengths) > 1)  # type: ignore[arg-type]
+    return Covariance(form, found.lengths, found.shares)
 
 
 _Fit = tuple[Hyperparameters | None, State | None]
@@ -149,7 +166,8 @@ _Fit = tuple[Hyperparameters | None, State | None]
 class GaussianPosterior:
     """The belief about one target after n observations. Float64; means and variances in the target's unit.
 
-    found is None where nothing but the mean of the observations was left to believe in.
+    found is None where nothing but the mean of the observations was left to believe in. form: of the covariance, None for
+    one kernel over all features.
     """
 
     X: Tensor
@@ -160,11 +178,34 @@ class GaussianPosterior:
     state: State | None
     chunk: int
     notes: tuple[str, ...] = ()
+    form: Form | None = None
+
+    @property
+    def components(self) -> tuple[GaussianPosterior, ...]:
+        """Itself: a belief may be a mixture of such ones."""
+        return (self,)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """One."""
+        return (1.0,)
+
+    @property
+    def noise_variance(self) -> float:
+        """Variance of a further observation about the noiseless target, in its unit squared; where there is no model, all of it."""
+        return (self.found.noise if self.found else 1.0) * self.standard.scale * self.standard.scale
+
+    @cached_property
+    def covariance(self) -> Covariance:
+        """The prior covariance of the standardised target between rows of scaled features. InvalidInput without a model."""
+        if self.found is None:
+            raise InvalidInput("model", [Problem("there is no Gaussian process, only a mean")])
+        return covariance_of(self.found, self.X.shape[1], self.form)
 
     def state_with(self, found: Hyperparameters) -> State | None:
         """Factors over the same observations under other hyperparameters; None where they do not hold."""
         try:
-            return State.of(self.X, self.standard.apply(self.y), self.noise, found)
+            return State.of(self.X, self.standard.apply(self.y), self.noise, found, self.form)
         except fitting.NotDefinite:
             return None
 
@@ -211,6 +252,8 @@ class GaussianPosterior:
                 "constant_mean": self.standard.shift + self.standard.scale * self.state.mean,
                 "objective": self.found.objective,
             }
+            if self.form is not None:
+                body |= {"form": self.form.title, "shares": list(self.found.shares)}
         if self.notes:
             body["notes"] = list(self.notes)
         return body
@@ -223,6 +266,8 @@ class GaussianPosterior:
 
         if self.found is None or self.state is None:
             raise InvalidInput("model", [Problem("there is no Gaussian process, only a mean")])
+        if self.form is not None:
+            raise InvalidInput("model", [Problem(f"BoTorch is not told of this covariance: {self.form.title}")])
         lengths = torch.tensor([self.found.lengths], dtype=torch.float64)
         width = lengths.shape[1] if lengths.shape[1] > 1 else None
         kernel = (
@@ -257,7 +302,7 @@ class GaussianPosterior:
             n = len(self.y)
             return torch.zeros(len(X), dtype=torch.float64), torch.full((len(X),), 1.0 + 1.0 / n, dtype=torch.float64)
         across, solved = self._across(X)
-        variance = (1.0 - solved.square().sum(dim=0)).clamp_min(SMALLEST_VARIANCE)
+        variance = (self.covariance.diagonal(X) - solved.square().sum(dim=0)).clamp_min(SMALLEST_VARIANCE)
         return self.state.mean + across @ self.state.weights, variance
 
     def _joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -266,8 +311,7 @@ class GaussianPosterior:
             mean, variance = self._marginal(X)
             return mean, torch.diag(variance)
         across, solved = self._across(X)
-        scaled = self._scaled(X)
-        covariance = correlation(self.found.kernel, squared_distances(scaled, scaled)) - solved.T @ solved
+        covariance = self.covariance.across(X, X) - solved.T @ solved
         covariance = 0.5 * (covariance + covariance.T)
         covariance.diagonal().clamp_(min=SMALLEST_VARIANCE)
         return self.state.mean + across @ self.state.weights, covariance
@@ -275,13 +319,8 @@ class GaussianPosterior:
     def _across(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Prior covariance with the observations [m, n], and the same solved against the factor [n, m]."""
         assert self.state is not None
-        assert self.found is not None
-        across = correlation(self.found.kernel, squared_distances(self._scaled(X), self._scaled(self.X)))
+        across = self.covariance.across(X, self.X)
         return across, torch.linalg.solve_triangular(self.state.factor, across.T, upper=False)
-
-    def _scaled(self, X: Tensor) -> Tensor:
-        assert self.found is not None
-        return X / torch.tensor(self.found.lengths, dtype=torch.float64)
 
     def _unit(self, mean: Tensor) -> Tensor:
         return self.standard.shift + self.standard.scale * mean

@@ -42,3 +42,11 @@ def correlate_(kernel: str, squared: Tensor) -> Tensor:
     scaled = squared.clamp_min_(0.0).mul_(5.0).sqrt_()
     polynomial = scaled.mul(1.0 / 3.0).add_(1.0).mul_(scaled).add_(1.0)
     return polynomial.mul_(scaled.neg_().exp_())
+
+
+def slope(kernel: Kernel, squared: Tensor) -> Tensor:
+    """Derivative of `correlation` by the squared distance, of the same shape."""
+    if kernel == "rbf":
+        return torch.exp(-0.5 * squared).mul_(-0.5)
+    scaled = squared.mul(5.0).sqrt_()
+    return (1.0 + scaled).mul_(scaled.neg_().exp_()).mul_(-5.0 / 6.0)

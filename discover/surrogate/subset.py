@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from discover.surrogate import fitting
-from discover.surrogate.kernels import correlation, squared_distances
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from discover.surrogate.covariance import Covariance
     from discover.surrogate.gaussian_process import GaussianPosterior
 
 
@@ -36,27 +36,27 @@ def pivots(posterior: GaussianPosterior, m: int) -> Pivots:
     """
     assert posterior.found is not None
     assert posterior.state is not None
-    data = posterior.X / torch.tensor(posterior.found.lengths, dtype=torch.float64)
+    data = posterior.X
     noise = fitting.noise_diagonal(posterior.noise, posterior.found.noise) + posterior.state.jitter
-    chosen = _greedy(posterior.found.kernel, data, m)
+    chosen = _greedy(posterior.covariance, data, m)
     near = data[chosen]
-    K = correlation(posterior.found.kernel, squared_distances(near, near)) + torch.diag(noise[chosen])
+    K = posterior.covariance.across(near, near) + torch.diag(noise[chosen])
     factor, _ = fitting.cholesky(K)
     inverse = torch.linalg.solve_triangular(factor, torch.eye(m, dtype=torch.float64), upper=False)
     rest = torch.from_numpy(np.setdiff1d(np.arange(len(data)), chosen.numpy()))
     return Pivots(chosen, rest, inverse)
 
 
-def _greedy(kernel: str, data: Tensor, m: int) -> Tensor:
+def _greedy(covariance: Covariance, data: Tensor, m: int) -> Tensor:
     """The order in which the largest remaining prior variance is taken, m of n."""
     n = len(data)
-    left = torch.ones(n, dtype=torch.float64)
+    left = covariance.diagonal(data)
     rows = torch.zeros(m, n, dtype=torch.float64)
     chosen = []
     for step in range(m):
         place = int(left.argmax())
         chosen.append(place)
-        column = correlation(kernel, squared_distances(data, data[place : place + 1]))[:, 0]  # type: ignore[arg-type]
+        column = covariance.across(data, data[place : place + 1])[:, 0]
         if step:
             column = column - rows[:step].T @ rows[:step, place]
         rows[step] = column / left[place].clamp_min(1e-12).sqrt()

@@ -18,7 +18,7 @@ from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec
 from discover.errors import InvalidInput, UnknownKind
 from discover.features.build import Features, Known, feature_table
-from discover.protocols import Featurizer
+from discover.protocols import Block, Featurizer
 
 SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
 
@@ -69,6 +69,17 @@ def test_columns_become_named_numbers() -> None:
         [80, 1, 0, 1, 0, 90, 140],
     ]
     assert not table.values.flags.writeable
+
+
+def test_features_that_belong_together_are_known_as_blocks(tmp_path: Path) -> None:
+    expected = (
+        Block("numbers", "numbers", 0, 2),
+        Block("solvent", "categories", 2, 5),
+        Block("ligand", "descriptors", 5, 7),
+    )
+    assert feature_table(pool()).blocks == expected
+    assert feature_table(pool(), tmp_path).blocks == feature_table(pool(), tmp_path).blocks == expected
+    assert [block.kind for block in feature_table(shipped(3)).blocks] == ["composition", "structure"]
 
 
 def test_categories_are_those_of_the_whole_pool() -> None:

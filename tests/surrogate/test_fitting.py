@@ -10,7 +10,7 @@ import torch
 
 from discover.surrogate import fitting
 from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.kernels import squared_distances
+from discover.surrogate.forms import Radial
 
 
 def data(n: int = 20, d: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -21,9 +21,9 @@ def data(n: int = 20, d: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Te
 
 
 def ours(kernel: str, X: torch.Tensor, y: torch.Tensor, lengths: torch.Tensor, noise: float) -> float:
-    s2 = torch.tensor(noise, dtype=torch.float64)
-    squared = squared_distances(X / lengths, X / lengths)
-    return float(fitting.log_posterior(kernel, squared, lengths, s2, s2.expand(len(y)), y, X.shape[1]))  # type: ignore[arg-type]
+    form = Radial.whole(kernel, X.shape[1], each=len(lengths) > 1)  # type: ignore[arg-type]
+    theta = torch.cat([lengths.log(), torch.tensor([math.log(noise)], dtype=torch.float64)])
+    return fitting.log_posterior(form.prepared(X), form, theta, torch.full_like(y, math.nan), y)[0]
 
 
 @pytest.mark.parametrize("kernel", ["matern", "rbf"])
@@ -53,8 +53,9 @@ def test_the_objective_is_that_of_botorchs_default_model(kernel: str) -> None:
 def test_a_fit_ends_where_no_step_inside_the_bounds_is_better(each: bool) -> None:
     X, y = data(30)
     known = torch.full_like(y, math.nan)
-    start = fitting.prior_starts("matern", 4)[1]
-    found = fitting.optimise("matern", X, y, known, each=each, start=start, evaluations=200)
+    form = Radial.whole("matern", 4, each=each)
+    start = fitting.prior_starts("matern", form)[1]
+    found = fitting.optimise(form, X, y, known, start=start, evaluations=200)
     lengths = torch.tensor(found.lengths, dtype=torch.float64)
     assert len(lengths) == (4 if each else 1)
     best = ours("matern", X, y, lengths, found.noise)
@@ -68,7 +69,8 @@ def test_a_fit_ends_where_no_step_inside_the_bounds_is_better(each: bool) -> Non
 def test_hyperparameters_stay_inside_their_bounds_and_evaluations_are_counted() -> None:
     X, y = data(8)
     start = Hyperparameters("rbf", (1e9,), 1e9)
-    found = fitting.optimise("rbf", X, y, torch.full_like(y, math.nan), each=False, start=start, evaluations=3)
+    form = Radial.whole("rbf", 4, each=False)
+    found = fitting.optimise(form, X, y, torch.full_like(y, math.nan), start=start, evaluations=3)
     assert fitting.LENGTH_BOUNDS[0] * 0.999 <= found.lengths[0] <= fitting.LENGTH_BOUNDS[1] * 1.001
     assert fitting.NOISE_BOUNDS[0] * 0.999 <= found.noise <= fitting.NOISE_BOUNDS[1] * 1.001
 
@@ -78,13 +80,13 @@ def test_memory_is_exact_and_only_taken_where_it_fits() -> None:
 
     kept = Hyperparameters("matern", (0.1 + 0.2, 1 / 3), 2 / 7)
     memory = json.loads(json.dumps(kept.memory()))
-    again = fitting.remembered(memory, "matern", 2, each=True)
+    again = fitting.remembered(memory, "matern", 2)
     assert again is not None
     assert (again.lengths, again.noise) == (kept.lengths, kept.noise)
-    assert fitting.remembered(memory, "rbf", 2, each=True) is None
-    assert fitting.remembered(memory, "matern", 3, each=True) is None
-    assert fitting.remembered({**memory, "noise": -1.0}, "matern", 2, each=True) is None
-    assert fitting.remembered({}, "matern", 2, each=True) is None
+    assert fitting.remembered(memory, "rbf", 2) is None
+    assert fitting.remembered(memory, "matern", 3) is None
+    assert fitting.remembered({**memory, "noise": -1.0}, "matern", 2) is None
+    assert fitting.remembered({}, "matern", 2) is None
 
 
 def test_a_singular_covariance_takes_jitter_and_a_hopeless_one_says_so() -> None:

@@ -1,0 +1,48 @@
+"""The prior covariance that a fit arrived at: a form and its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from discover.surrogate.forms import Form, Radial
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from discover.surrogate.kernels import Kernel
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Prior covariance of the standardised target between rows of scaled features. lengths, shares: as `form` has them."""
+
+    form: Form
+    lengths: tuple[float, ...]
+    shares: tuple[float, ...] = ()
+
+    def across(self, A: Tensor, B: Tensor) -> Tensor:
+        """A [m, d], B [n, d] to [m, n], in the precision of A."""
+        return self.form.across(*self._numbers(A), A, B)
+
+    def diagonal(self, A: Tensor) -> Tensor:
+        """Variances [m] of A [m, d]; one for all rows where the form is stationary."""
+        return self.form.diagonal(*self._numbers(A), A)
+
+    @property
+    def stationary(self) -> tuple[Kernel, tuple[float, ...]] | None:
+        """Kernel and a length-scale for each of the d features, infinite where a feature has no say; None for other forms.
+
+        Then `across` is `correlation(kernel, squared_distances(A / lengths, B / lengths))`.
+        """
+        if not isinstance(self.form, Radial):
+            return None
+        factor = self.form.scaling(torch.tensor(self.lengths, dtype=torch.float64))
+        whole = torch.full((max(self.form.width, max(self.form.columns) + 1),), float("inf"), dtype=torch.float64)
+        whole[list(self.form.columns)] = 1.0 / factor
+        return self.form.kernel, tuple(whole.tolist())
+
+    def _numbers(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.tensor(self.lengths, dtype=like.dtype), torch.tensor(self.shares, dtype=like.dtype)
