@@ -1,7 +1,7 @@
 """A thousand kills: the core loop is SIGKILLed before and after every commit and at random instants, and resumed.
 
     OMP_NUM_THREADS=1 python benchmarks/faults.py                       # 1,000 instants, on both engines
-    OMP_NUM_THREADS=1 python benchmarks/faults.py --instants 50 --json /tmp/faults.json
+    OMP_NUM_THREADS=1 python benchmarks/faults.py --instants 50 --json faults.json
 
 After every kill and resume it is checked that nothing committed was lost or calculated again, that nothing was doubled and
 no candidate proposed twice, that the audit is clean, and that the finished campaign and its next batch are those of a run

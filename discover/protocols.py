@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -322,9 +322,8 @@ class Policy(Protocol):
         ...
 
 
-@runtime_checkable
-class Experiment(Protocol):
-    """Who finds out. A frozen dataclass; its fields are the keys under `experiment:`.
+class Measures(Protocol):
+    """What every experiment says of itself. A frozen dataclass; its fields are the keys under `experiment:`.
 
     requires: candidate columns that it reads. targets: what it measures, with units. deterministic: the same candidate
     gives the same answer, so a failure is final at once.
@@ -339,7 +338,7 @@ class Experiment(Protocol):
     @property
     def deterministic(self) -> bool: ...
 
-    def located(self, base: Path, files: Path) -> Experiment:
+    def located(self, base: Path, files: Path) -> Self:
         """The same experiment, bound to places: relative paths start at `base`, caches are kept under `files`."""
         ...
 
@@ -347,39 +346,27 @@ class Experiment(Protocol):
         """JSON for provenance: method in words, versions, settings, weights hash, citations."""
         ...
 
+
+@runtime_checkable
+class Experiment(Measures, Protocol):
+    """Who finds out, while one waits."""
+
     def run(self, proposal: Proposal) -> Result:
         """Raises ExperimentFailed, or returns a result with its status; never invents a value."""
         ...
 
 
 @runtime_checkable
-class OutsideExperiment(Protocol):
+class OutsideExperiment(Measures, Protocol):
     """Somebody else finds out, in their own time: a batch queue, a laboratory. Handing over and collecting are separate.
 
-    A frozen dataclass, as an `Experiment` is. A key names one attempt at one proposal, for ever. The campaign commits the
-    key before it hands anything over; after a crash it asks `find` whether the outside has it, and hands over only what it
-    has not. together: a batch is handed over as one, such as a sheet, and not proposal by proposal.
+    A key names one attempt at one proposal, for ever. The campaign commits the key before it hands anything over; after a
+    crash it asks `find` whether the outside has it, and hands over only what it has not. together: a batch is handed over
+    as one, such as a sheet, and not proposal by proposal.
     """
 
     @property
-    def requires(self) -> tuple[str, ...]: ...
-
-    @property
-    def targets(self) -> Mapping[str, str]: ...
-
-    @property
-    def deterministic(self) -> bool: ...
-
-    @property
     def together(self) -> bool: ...
-
-    def located(self, base: Path, files: Path) -> OutsideExperiment:
-        """The same experiment, bound to places."""
-        ...
-
-    def describe(self) -> Mapping[str, Any]:
-        """JSON for provenance."""
-        ...
 
     def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Handle]:
         """Hand over proposals by key; a handle (JSON) for each. Raises ExperimentFailed if nothing of it was handed over."""

@@ -1,7 +1,7 @@
 """Tables and pictures from the runs that there are, for one set, into benchmarks/results/efficiency/.
 
     python benchmarks/efficiency/table.py --set development
-    python benchmarks/efficiency/table.py --set development --peers ours,ours:lengths=one,random --out /tmp/look
+    python benchmarks/efficiency/table.py --set development --peers ours,ours:lengths=one,random --out elsewhere/
 
 For each q and encoding: what was found overall (mean ranks, paired differences to the reference with their errors, tests
 corrected after Holm), each pool in full, and the mean curves. Only seeds that every peer on a pool has played enter, so all

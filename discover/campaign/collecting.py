@@ -68,7 +68,7 @@ def dispatch(campaign: Campaign, experiment: OutsideExperiment, limit: int | Non
     limit: how many attempts may be begun. NotHandedOver if the outside did not take some; those keep their keys, and the
     next dispatch hands them over.
     """
-    check_experiment(experiment, campaign.objective, campaign.pool)  # type: ignore[arg-type]
+    check_experiment(experiment, campaign.objective, campaign.pool)
     campaign.expire()
     return dispatch_outside(campaign._journal, campaign.objective, experiment, limit)
 

@@ -14,7 +14,7 @@ from discover.campaign.recording import Attempt, record
 from discover.candidates.pool import CandidatePool
 from discover.errors import ExperimentFailed, InvalidInput, LeaseLost, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import Experiment, Proposal, Result
+from discover.protocols import Experiment, Measures, Proposal, Result
 from discover.store.canonical import canonical
 from discover.store.claims import proposal_of
 from discover.store.events import Draft, submission_key
@@ -30,7 +30,7 @@ Watch = Callable[[Trial, "Result | None"], Any]
 """Called before an experiment (result None) and after it."""
 
 
-def check_experiment(experiment: Experiment, objective: Objective, pool: CandidatePool) -> None:
+def check_experiment(experiment: Measures, objective: Objective, pool: CandidatePool) -> None:
     """InvalidInput if the experiment cannot serve this campaign: columns, targets, units."""
     columns = {pool.id, *pool.columns, *([pool.structure] if pool.structure else [])}
     problems = [
@@ -39,13 +39,14 @@ def check_experiment(experiment: Experiment, objective: Objective, pool: Candida
         if c not in columns
     ]
     measured = experiment.targets
-    for target in objective.targets:
-        if target.name not in measured:
-            hint = nearest(target.name, measured)
-            problems.append(Problem("the experiment does not measure this target", value=target.name, way_out=hint))
-        elif target.unit and measured[target.name] and target.unit != measured[target.name]:
-            message = f"the objective says {target.unit!r}, the experiment measures in {measured[target.name]!r}"
-            problems.append(Problem(message, column=target.name))
+    for name, unit in objective.units.items():
+        if name not in measured:
+            what = "outcome" if name in objective.outcomes else "target"
+            hint = nearest(name, measured)
+            problems.append(Problem(f"the experiment does not measure this {what}", value=name, way_out=hint))
+        elif unit and measured[name] and unit != measured[name]:
+            message = f"the objective says {unit!r}, the experiment measures in {measured[name]!r}"
+            problems.append(Problem(message, column=name))
     if problems:
         raise InvalidInput("experiment", problems)
 

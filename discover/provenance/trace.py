@@ -15,7 +15,7 @@ from discover.provenance.rows import event_of, stored_rows
 from discover.store.canonical import plain
 from discover.store.events import Event
 from discover.store.ledger import Ledger
-from discover.store.trials import Failure, Iteration, Trial
+from discover.store.trials import Iteration, Trial
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
@@ -252,6 +252,5 @@ def _told(event: Event) -> Iterator[str]:
         yield f"{found['target']} {side}{found['value']!r}{spread} {found['unit']}".rstrip()
     if event.kind == "repooled":
         yield f"the candidates of {body['pool']['snapshot'][:12]}… take the place of those of {body['before'][:12]}…"
-    failure: Mapping[str, Any] | Failure | None = body.get("failure")
-    if failure:
-        yield f"{failure['status']}: {failure['reason']}"  # type: ignore[index]
+    if failed := body.get("failure"):
+        yield f"{failed['status']}: {failed['reason']}"

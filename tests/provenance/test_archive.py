@@ -260,7 +260,7 @@ def test_a_manifest_that_does_not_fit_is_refused(archive, other, tmp_path, chang
     "name",
     [
         "../evil",
-        "/tmp/evil",
+        "/elsewhere/evil",
         "snapshots/../../evil.parquet",
         "snapshots/x.parquet",
         "a.py",
