@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
+from types import MappingProxyType
 from typing import Any, Literal
 
 from discover.errors import InvalidInput, Problem, nearest
@@ -23,6 +25,10 @@ _SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+
+
+ALIKE = 0.8
+"""From which likeness on (difflib's, 1 for equal) the name in a constraint is taken for a mistyped one."""
 
 
 def _is_number(value: Any) -> bool:
@@ -103,7 +109,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A condition on an outcome, from text: `e_above_hull <= 0.05` or `band_gap in [1.1, 1.6]`."""
+    """A condition on an outcome, from text: `e_above_hull <= 0.05` or `band_gap in [1.1, 1.6]`.
+
+    target: the measured quantity that it is about, whether or not that is one of the targets.
+    """
 
     text: str
     target: str
@@ -138,17 +147,61 @@ class Constraint:
         return self.low <= value <= self.high
 
 
+def constraint_problems(
+    constraints: Sequence[Constraint], targets: Sequence[str], outcomes: Mapping[str, str]
+) -> list[Problem]:
+    """What is wrong with the names in constraints: a target that was mistyped, an outcome that nothing is asked of."""
+    problems = [
+        Problem("must be text", column=f"outcomes.{name}", value=unit)
+        for name, unit in outcomes.items()
+        if not isinstance(unit, str)
+    ]
+    for c in constraints:
+        known = [*targets, *outcomes]
+        if c.target not in known and (close := difflib.get_close_matches(c.target, known, n=1, cutoff=ALIKE)):
+            hint = f"did you mean {close[0]!r}? An outcome of its own is declared: outcomes: {{{c.target}: its unit}}"
+            problems.append(Problem("constrains something that is not a target", value=c.text, way_out=hint))
+    constrained = {c.target for c in constraints}
+    for name in outcomes:
+        if name in targets:
+            hint = "its unit stands with the target"
+            problems.append(Problem("is a target already", column="outcomes", value=name, way_out=hint))
+        elif name not in constrained:
+            hint = f"constrain it, such as '{name} <= 1', or make it a target"
+            problems.append(Problem("no constraint is about this outcome", column="outcomes", value=name, way_out=hint))
+    return problems
+
+
+def _with_units(outcomes: Any) -> dict[str, str]:
+    """Outcomes as given, with units. InvalidInput for anything else."""
+    if isinstance(outcomes, Mapping):
+        return dict(outcomes)
+    if isinstance(outcomes, (list, tuple)) and all(isinstance(name, str) for name in outcomes):
+        return dict.fromkeys(outcomes, "")
+    hint = 'write outcomes={"e_above_hull": "eV/atom"}'
+    raise InvalidInput("objective", [Problem("not outcomes with units", value=outcomes, way_out=hint)])
+
+
+def units_of(body: Mapping[str, Any]) -> dict[str, str]:
+    """Units by name of all that an objective measures, from its `to_dict`."""
+    return {t["name"]: t.get("unit", "") for t in body["targets"]} | dict(body.get("outcomes", {}))
+
+
 class Objective:
     """What a campaign seeks.
 
     Objective("yield", "maximize", unit="%") is short for Objective([Target("yield", "maximize", unit="%")]).
-    constraints are texts on measured targets, such as "e_above_hull <= 0.05".
+    constraints are texts on measured quantities, such as "e_above_hull <= 0.05", of targets and of others. outcomes: names of
+    the latter, with their units; one that a constraint names need not be among them where it has none.
+
+    targets: what is optimised. names: all that is measured, the targets first.
     """
 
-    __slots__ = ("constraints", "targets")
+    __slots__ = ("constraints", "outcomes", "targets")
 
     targets: tuple[Target, ...]
     constraints: tuple[Constraint, ...]
+    outcomes: Mapping[str, str]
 
     def __init__(
         self,
@@ -159,6 +212,7 @@ class Objective:
         band: tuple[float, float] | None = None,
         unit: str = "",
         constraints: Sequence[str] = (),
+        outcomes: Mapping[str, str] | Sequence[str] = (),
     ):
         if isinstance(targets, str):
             targets = Target(targets, direction, value=value, band=band, unit=unit)
@@ -169,21 +223,20 @@ class Objective:
         texts = [constraints] if isinstance(constraints, str) else constraints
         parsed = tuple(Constraint.parse(str(text)) for text in texts)
         names = [target.name for target in given]
+        told = _with_units(outcomes)
         problems = [
             Problem("named twice", column="targets", value=name)
             for name in sorted({n for n in names if names.count(n) > 1})
         ]
-        problems += [
-            Problem("constrains something that is not a target", value=c.text, way_out=nearest(c.target, names))
-            for c in parsed
-            if c.target not in names
-        ]
+        problems += constraint_problems(parsed, names, told)
         if not names:
             problems.append(Problem("an objective needs at least one target", column="targets"))
         if problems:
             raise InvalidInput("objective", problems)
         object.__setattr__(self, "targets", tuple(given))
         object.__setattr__(self, "constraints", parsed)
+        others = dict.fromkeys(c.target for c in parsed if c.target not in names)
+        object.__setattr__(self, "outcomes", MappingProxyType({name: told.get(name, "") for name in others}))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"an Objective is immutable; make a new one instead of setting {name!r}")
@@ -193,8 +246,13 @@ class Objective:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the targets."""
-        return tuple(target.name for target in self.targets)
+        """Names of all that is measured: the targets, then what is constrained besides."""
+        return (*(target.name for target in self.targets), *self.outcomes)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Units of all that is measured, by name; "" where none was given."""
+        return {target.name: target.unit for target in self.targets} | dict(self.outcomes)
 
     def target(self, name: str) -> Target:
         """The target of that name."""
@@ -209,6 +267,8 @@ class Objective:
         body: dict[str, Any] = {"targets": [target.to_dict() for target in self.targets]}
         if self.constraints:
             body["constraints"] = [c.text for c in self.constraints]
+        if self.outcomes:
+            body["outcomes"] = dict(self.outcomes)
         return body
 
     @classmethod
@@ -224,7 +284,7 @@ class Objective:
             )
             for t in body["targets"]
         ]
-        return cls(targets, constraints=body.get("constraints", ()))
+        return cls(targets, constraints=body.get("constraints", ()), outcomes=body.get("outcomes", ()))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Objective) and self.to_dict() == other.to_dict()

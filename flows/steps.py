@@ -137,7 +137,7 @@ def short(campaign: Campaign) -> pd.DataFrame:
     )
     lists = [c for c in best if best[c].map(lambda cell: isinstance(cell, (list, dict))).any()]
     long = [c for c in best if str(c).endswith(("_hash", "_bound"))]
-    units = {t.name: f"{t.name} [{t.unit}]" for t in campaign.objective.targets if t.unit}
+    units = {name: f"{name} [{unit}]" for name, unit in campaign.objective.units.items() if unit}
     return best.drop(columns=[*lists, *long, *(c for c in hidden if c in best)]).rename(columns=units)
 
 

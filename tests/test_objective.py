@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from discover import Objective, Target
 from discover.errors import InvalidInput
-from discover.objective import Constraint
+from discover.objective import Constraint, units_of
 
 names = st.text("abc_", min_size=1, max_size=5)
 finite = st.floats(-1e6, 1e6)
@@ -65,6 +65,36 @@ def test_constraints_from_text(text, low, high, inside, outside):
 def test_what_is_no_constraint(text):
     with pytest.raises(InvalidInput):
         Objective("y", constraints=[text])
+
+
+def test_what_is_constrained_need_not_be_a_target():
+    limits = ["e_above_hull <= 0.05", "gap in [1, 2]", "y > 3"]
+    objective = Objective("y", constraints=limits, outcomes={"e_above_hull": "eV/atom"})
+    assert objective.names == ("y", "e_above_hull", "gap")
+    assert [target.name for target in objective.targets] == ["y"]
+    assert objective.units == {"y": "", "e_above_hull": "eV/atom", "gap": ""}
+    assert units_of(objective.to_dict()) == objective.units
+    assert Objective.from_dict(objective.to_dict()) == objective
+    assert pickle.loads(pickle.dumps(objective)) == objective  # noqa: S301
+    assert objective.feasible({"y": 4.0, "e_above_hull": 0.01, "gap": 1.5})
+    assert not objective.feasible({"y": 4.0, "e_above_hull": 0.06, "gap": 1.5})
+    assert not objective.feasible({"y": 4.0, "gap": 1.5})
+
+
+def test_an_objective_whose_constraints_are_on_targets_is_stored_as_before():
+    assert "outcomes" not in Objective("y", constraints=["y <= 3"]).to_dict()
+
+
+def test_outcomes_that_make_no_sense_are_refused():
+    with pytest.raises(InvalidInput, match="no constraint is about this outcome"):
+        Objective("y", outcomes={"gap": "eV"})
+    with pytest.raises(InvalidInput, match="is a target already"):
+        Objective("y", constraints=["y < 3"], outcomes={"y": "eV"})
+    with pytest.raises(InvalidInput, match="must be text"):
+        Objective("y", constraints=["gap < 3"], outcomes={"gap": 3})
+    with pytest.raises(InvalidInput, match="not outcomes with units"):
+        Objective("y", constraints=["gap < 3"], outcomes=3)
+    assert Objective("yield", constraints=["yeild <= 3"], outcomes=["yeild"]).names == ("yield", "yeild")
 
 
 def test_all_that_is_wrong_is_said():

@@ -55,10 +55,13 @@ class Answers:
 
 
 def single_target(objective: Objective) -> Target:
-    """The one target of an objective. Unsupported for several: best-so-far is then a front, not a number."""
+    """The one target of an objective, all that is measured. Unsupported for several: best-so-far is then a front, not a number."""
     if len(objective.targets) != 1:
         names = ", ".join(objective.names)
         raise Unsupported(f"a backtest follows one target, and this objective has {len(objective.targets)} ({names})")
+    if objective.outcomes:
+        names = ", ".join(objective.outcomes)
+        raise Unsupported(f"a backtest follows one target and what constrains it; {names} would have to be known, too")
     return objective.targets[0]
 
 

@@ -325,7 +325,7 @@ class Campaign(Reader):
         else:
             from discover.experiment.callable import CallableExperiment
 
-            runner = CallableExperiment(experiment, {t.name: t.unit for t in self.objective.targets})
+            runner = CallableExperiment(experiment, self.objective.units)
         check_experiment(runner, self.objective, self.pool)
         return runner
 

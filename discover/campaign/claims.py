@@ -154,7 +154,7 @@ class Claims:
         }  # fmt: skip
         if row.status in ("failed", "infeasible"):
             return [Failure(status=row.status, reason=row.note or row.status, cost=row.cost, **common)]
-        unit = {target.name: target.unit for target in self._campaign.objective.targets}
+        unit = self._campaign.objective.units
         found: list[Observation | Failure] = []
         for name, (value, std, bound) in row.values.items():
             cost = None if found else row.cost

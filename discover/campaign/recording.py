@@ -148,7 +148,7 @@ def _found(objective: Objective, attempt: Attempt, result: Result) -> list[Obser
     return [
         Observation(
             target=target, value=result.values[target].value, std=result.values[target].std,
-            bound=result.values[target].bound, unit=objective.target(target).unit,
+            bound=result.values[target].bound, unit=objective.units[target],
             cost=result.cost if place == 0 else None, note=result.reason, **common,
         )
         for place, target in enumerate(targets)

@@ -70,6 +70,13 @@ def refuse(problems: Sequence[Problem], what: str) -> None:
         raise InvalidInput(what, problems)
 
 
+DROP = "drop the column: results are told with tell(…), and a known table is an experiment of kind 'table'"
+FILTER = (
+    "what is known of every candidate is a filter, not a constraint on outcomes: keep the rows of the frame that satisfy it "
+    "before making the pool, and leave the constraint out; if it is to be measured anew, drop or rename the column"
+)
+
+
 def check_names(name: str, objective: Objective, pool: CandidatePool) -> None:
     """Refuse names that would collide with, or leave, the store's own. All problems at once."""
     wrong = [
@@ -90,8 +97,10 @@ def check_names(name: str, objective: Objective, pool: CandidatePool) -> None:
     for target in objective.names:
         own = {target, f"{target}_std", f"{target}_bound"}
         for column in sorted(own & columns):
-            hint = "drop the column: results are told with tell(…), and a known table is an experiment of kind 'table'"
-            problems.append(Problem("a column of the candidates has the name of a target", column=column, way_out=hint))
+            what, hint = "a target", DROP
+            if target in objective.outcomes:
+                what, hint = "a constrained outcome", FILTER
+            problems.append(Problem(f"a column of the candidates has the name of {what}", column=column, way_out=hint))
         if target in RESERVED_RESULTS or target.startswith(RESERVED_PREFIXES):
             hint = "tables of results have a column of this name; choose another"
             problems.append(Problem("the name is reserved", column="target", value=target, way_out=hint))

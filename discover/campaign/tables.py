@@ -16,10 +16,10 @@ from discover.store.trials import Trial
 
 
 def predicted_columns(objective: Objective) -> list[tuple[str, str, str]]:
-    """(target, its mean column, its deviation column)."""
-    if len(objective.targets) == 1:
-        return [(objective.names[0], "predicted_mean", "predicted_std")]
-    return [(name, f"predicted_mean_{name}", f"predicted_std_{name}") for name in objective.names]
+    """(what is measured, its mean column, its deviation column); those of a single target carry no name."""
+    alone = objective.names[0] if len(objective.targets) == 1 else None
+    suffixes = {name: "" if name == alone else f"_{name}" for name in objective.names}
+    return [(name, f"predicted_mean{suffix}", f"predicted_std{suffix}") for name, suffix in suffixes.items()]
 
 
 def batch_frame(

@@ -195,7 +195,7 @@ class Teller:
         value, std, bound = row.values[target]
         observation = Observation(
             candidate_id=candidate, target=target, value=value, std=std, bound=bound,  # type: ignore[arg-type]
-            unit=self.objective.target(target).unit, replicate=row.replicate, fidelity=row.fidelity,
+            unit=self.objective.units[target], replicate=row.replicate, fidelity=row.fidelity,
             context=row.context, cost=row.cost if first else None, source=row.source, measured_at=row.measured_at,
             note=row.note, proposal_id=pid, extra=row.extra, raw=row.raw,
         )  # fmt: skip

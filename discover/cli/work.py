@@ -76,7 +76,7 @@ class _Lines:
     """A line for each experiment."""
 
     def __init__(self, campaign: Campaign):
-        self._units = {target.name: target.unit for target in campaign.objective.targets}
+        self._units = campaign.objective.units
         self._begun = 0.0
 
     def __call__(self, trial: Trial, result: Result | None) -> None:

@@ -15,7 +15,7 @@ from discover.definition.model import CampaignModel, ObjectiveModel, TargetModel
 from discover.definition.wording import place_of, worded
 from discover.definition.yaml_lines import Path, line_of, read_yaml
 from discover.errors import InvalidDefinition, InvalidInput, Problem, UnknownKind, Unsupported, nearest
-from discover.objective import Constraint, Objective, Target
+from discover.objective import Constraint, Objective, Target, constraint_problems
 
 
 class Checker:
@@ -109,18 +109,26 @@ class Checker:
             with self._reporting(path):
                 band = (t.band[0], t.band[1]) if t.band else None
                 targets.append(Target(t.name, t.direction, t.value, band, t.unit))
-        names = [item.name for item in items]
-        for place, text in enumerate(model.constraints):
-            path = ("objective", "constraints", place)
-            with self._reporting(path):
-                constraint = Constraint.parse(text)
-                if constraint.target not in names:
-                    message = "constrains something that is not a target"
-                    self.add(message, path, text, nearest(constraint.target, names))
+        self._constraints(model, [item.name for item in items])
         if len(self.problems) == before:
             with self._reporting(("objective",)):
-                return Objective(targets, constraints=model.constraints)
+                return Objective(targets, constraints=model.constraints, outcomes=model.outcomes)
         return None
+
+    def _constraints(self, model: ObjectiveModel, names: list[str]) -> None:
+        """Note what is wrong in constraints and outcomes, at their lines."""
+        parsed = []
+        for place, text in enumerate(model.constraints):
+            with self._reporting(("objective", "constraints", place)):
+                parsed.append(Constraint.parse(text))
+                for problem in constraint_problems(parsed[-1:], names, dict.fromkeys(model.outcomes, "")):
+                    if problem.column is None:
+                        self.add(problem.message, ("objective", "constraints", place), problem.value, problem.way_out)
+        if len(parsed) == len(model.constraints):
+            for problem in constraint_problems(parsed, names, model.outcomes):
+                if problem.column is not None:
+                    path = ("objective", "outcomes", str(problem.value))
+                    self.add(problem.message, path, problem.value, problem.way_out)
 
     @contextmanager
     def _reporting(self, path: Path) -> Iterator[None]:

@@ -160,6 +160,11 @@ class Definition:
                 self.path.name,
                 [Problem("a feature would tell the answer", column=c, way_out="leave it out") for c in used],
             )
+        measured = self.experiment.targets if self.experiment is not None else {}
+        if known := [c for c in snapshot.columns if c in self.objective.outcomes and c not in measured]:
+            message = "a column of the candidates has the name of a constrained outcome"
+            hint = "what is known of every candidate is a filter: ask the source only for those that satisfy it"
+            raise InvalidDefinition(self.path.name, [Problem(message, column=c, way_out=hint) for c in known])
         return CandidatePool.from_snapshot(snapshot, spec, drop=drop)
 
     def begun(self, store: str | None = None) -> bool:
@@ -315,13 +320,12 @@ def _check_together(checker: Checker, model: CampaignModel, objective: Objective
     if experiment is None:
         return
     measured = experiment.targets
-    for target in objective.targets:
-        if target.name not in measured:
-            checker.add(
-                "the experiment does not measure this", ("objective",), target.name, nearest(target.name, measured)
-            )
-        elif target.unit and measured[target.name] not in ("", target.unit):
-            checker.add(f"the experiment measures in {measured[target.name]!r}", ("objective", "unit"), target.unit)
+    for name, unit in objective.units.items():
+        key = "outcomes" if name in objective.outcomes else "unit"
+        if name not in measured:
+            checker.add("the experiment does not measure this", ("objective",), name, nearest(name, measured))
+        elif unit and measured[name] not in ("", unit):
+            checker.add(f"the experiment measures in {measured[name]!r}", ("objective", key), unit)
 
 
 def _snapshots(checker: Checker, base: Path, where: str | None) -> Place | None:

@@ -34,6 +34,7 @@ class ObjectiveModel(_Strict):
     unit: str | None = None
     targets: Annotated[list[TargetModel], Field(min_length=1)] | None = None
     constraints: list[str] = []
+    outcomes: dict[str, str] = Field({}, description="units of what is constrained without being a target")
 
     @model_validator(mode="after")
     def _one_form(self) -> ObjectiveModel:

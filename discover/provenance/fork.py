@@ -138,7 +138,7 @@ class _Gathered:
 
     def __init__(self, old: Campaign, ledger: Ledger, new: Campaign):
         self.old, self.ledger, self.pool = old, ledger, new.pool
-        self.units = {target.name: target.unit for target in new.objective.targets}
+        self.units = new.objective.units
         self.told = {e.seq: e for e in old._journal.log.read(old.name, until=ledger.seq)}
         self.drafts: list[Draft] = []
         self.left: list[Left] = []

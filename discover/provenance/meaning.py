@@ -8,6 +8,7 @@ from typing import Any
 
 from discover.candidates.pool import CandidatePool
 from discover.candidates.pool import _version as version_of
+from discover.objective import units_of
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import PROPOSAL_ID, RESTORE
 from discover.provenance.shapes import misshapen
@@ -100,7 +101,7 @@ class Meaning:
     def _created(self, event: Event) -> Wrong:
         if self.ledger.definition:
             yield "the campaign is created a second time", RESTORE
-        self._units = {t["name"]: t.get("unit", "") for t in event.payload["definition"]["objective"]["targets"]}
+        self._units = units_of(event.payload["definition"]["objective"])
         self._pooled(event)
         yield from self._redefined(event)
 

@@ -60,6 +60,9 @@ def known_answers(
     """
     if len(campaign.objective.targets) != 1:
         return Known(None, "The objective has several targets, so there is no single line of the best so far.")
+    if campaign.objective.outcomes:
+        others = ", ".join(campaign.objective.outcomes)
+        return Known(None, f"What is constrained besides the target ({others}) is not known of the other candidates.")
     if given is None:
         if experiment is not None and about.get("kind") == "table":
             found = ask_everything(campaign.pool, campaign.objective, experiment)

@@ -63,7 +63,7 @@ def beliefs(campaign: Any, target: str | None = None) -> Beliefs:
     """Every proposal of a campaign that had a prediction and was then measured, in the order of proposal."""
     objective = campaign.objective
     name = target or objective.names[0]
-    suffix = "" if len(objective.targets) == 1 else f"_{name}"
+    suffix = "" if len(objective.targets) == 1 and name == objective.names[0] else f"_{name}"
     proposals = campaign.proposals
     observed = campaign.observations
     measured = observed[(observed["status"] == "measured") & observed["proposal_id"].notna() & observed[name].notna()]
@@ -71,7 +71,7 @@ def beliefs(campaign: Any, target: str | None = None) -> Beliefs:
     both = proposals[proposals[f"predicted_mean{suffix}"].notna() & proposals["proposal_id"].isin(found.index)]
     return Beliefs(
         name,
-        objective.target(name).unit,
+        objective.units[name],
         tuple(both[campaign.pool.id].astype(str)),
         both["iteration"].to_numpy(dtype=np.int64),
         both[f"predicted_mean{suffix}"].to_numpy(dtype=np.float64),

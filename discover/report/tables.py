@@ -25,7 +25,7 @@ def best_table(campaign: Any, n: int = 10) -> pd.DataFrame:
     proposals = campaign.proposals.set_index("proposal_id")
     ids = found["proposal_id"] if "proposal_id" in found else pd.Series([None] * len(found))
     for name in objective.names:
-        suffix = "" if len(objective.names) == 1 else f"_{name}"
+        suffix = "" if len(objective.targets) == 1 and name == objective.names[0] else f"_{name}"
         table[name] = found[name].astype(float)
         if f"{name}_std" in found and found[f"{name}_std"].notna().any():
             table[f"{name}_std"] = found[f"{name}_std"].astype(float)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from discover.errors import StoreError
+from discover.objective import units_of
 from discover.protocols import Observation, Spending
 from discover.store.events import Event
 from discover.store.life import State
@@ -108,7 +109,7 @@ class Ledger:
     def _created(self, event: Event) -> None:
         self._pooled(event.payload.get("pool", {}))
         self._define(event)
-        self.targets = tuple(target["name"] for target in self.definition["objective"]["targets"])
+        self.targets = tuple(units_of(self.definition["objective"]))
 
     def _redefined(self, event: Event) -> None:
         self._define(event)

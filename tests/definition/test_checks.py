@@ -155,13 +155,13 @@ def test_each_bad_constraint_and_target_has_its_own_line(folder):  # noqa: F811
     text = GOOD.split("experiment:")[0].replace(
         'objective: {target: yield, direction: maximize, unit: "%"}',
         "objective:\n  targets:\n    - {name: yield}\n    - name: ee\n      direction: match\n"
-        "  constraints:\n    - 'ee > 0.2'\n    - 'ee about 3'\n    - 'e < 2'",
+        "  constraints:\n    - 'ee > 0.2'\n    - 'ee about 3'\n    - 'yeild < 2'",
     )
     told = problems(folder, text)
     assert [line.split(":")[0] for line in told] == [
         "line 6, key 'objective.targets.1.direction'",
         "line 9, key 'objective.constraints.1', value 'ee about 3'",
-        "line 10, key 'objective.constraints.2', value 'e < 2'",
+        "line 10, key 'objective.constraints.2', value 'yeild < 2'",
     ]
 
 

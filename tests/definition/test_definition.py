@@ -177,7 +177,26 @@ def test_several_targets_and_constraints(folder):
     objective = load(folder / "x.yaml").objective
     assert objective.names == ("yield", "ee")
     assert objective.constraints[0].holds(0.3)
-    assert "cannot be" not in "".join(problems(folder, text.replace("ee > 0.2", "e > 0.2")))
+    assert "did you mean 'yield'?" in problems(folder, text.replace("ee > 0.2", "yeild > 0.2"))[0]
+
+
+def test_what_is_constrained_beside_the_targets_has_its_unit(folder):
+    text = GOOD.replace('unit: "%"}', 'unit: "%", constraints: [ee > 0.2], outcomes: {ee: "%"}}', 1)
+    told = problems(folder, text)
+    assert len(told) == 1
+    assert "value 'ee': the experiment does not measure this" in told[0]
+    (folder / "x.yaml").write_text(text.replace("target: yield, units", "columns: {yield: yield, ee: ee}, units"))
+    assert load(folder / "x.yaml").objective.units == {"yield": "%", "ee": "%"}
+    said = problems(folder, text.replace('ee: "%"', 'ee: "%", cost: EUR').split("experiment:")[0])
+    assert any("outcomes.cost" in line and "no constraint is about this outcome" in line for line in said)
+
+
+def test_what_the_candidates_tell_of_themselves_is_a_filter(folder):
+    text = GOOD.replace('unit: "%"}', 'unit: "%", constraints: [b > 0.2]}', 1).split("experiment:")[0]
+    (folder / "x.yaml").write_text(text.replace("features: [a, b", "features: [a"))
+    definition = load(folder / "x.yaml")
+    with pytest.raises(InvalidDefinition, match="is a filter"):
+        definition.pool(definition.source.located(folder, folder).pull())
 
 
 def test_a_relative_store_starts_at_the_file(folder):
