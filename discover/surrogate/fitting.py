@@ -96,11 +96,11 @@ def log_posterior(prepared: Prepared, form: Form, theta: Tensor, known: Tensor, 
     worth = 0.5 * (torch.outer(weights, weights) - precision)
     by_length, by_logit = prepared.slope(worth)
     by_noise = worth.diagonal()[~known.isfinite()].sum() * noise
-    prior, prior_slope = _log_prior(form, theta)
+    prior, prior_slope = log_prior(form, theta)
     return float(value + prior), torch.cat([by_length, by_logit, by_noise[None]]) + prior_slope
 
 
-def _log_prior(form: Form, theta: Tensor) -> tuple[Tensor, Tensor]:
+def log_prior(form: Form, theta: Tensor) -> tuple[Tensor, Tensor]:
     """Log density of the hyperparameters and its gradient: log-normal lengths and noise, normal logits."""
     told = [length_prior(d) for d in form.dimensions] + [LOGIT_PRIOR] * form.shares + [NOISE_PRIOR]
     means, deviations = torch.tensor(told, dtype=theta.dtype).T

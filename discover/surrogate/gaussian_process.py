@@ -62,7 +62,7 @@ class Standard:
 class GaussianProcess:
     """How to fit: the kernel; one length-scale for all features or one for each; at most so many evaluations
     from each of so many starts (see `fitting.prior_starts`). Hyperparameters come from at most `rows` observations, evenly
-    taken; the belief is exact on all.
+    taken; the belief is exact on all, up to `exact` observations: beyond that see `local`.
 
     Where few features matter, or many tell the same, a length-scale for each finds that out; the priors keep those that
     tell nothing long.
@@ -80,6 +80,7 @@ class GaussianProcess:
     chunk: int = 2048
     form: Form | None = None
     name: str = ""
+    exact: int = 4000
 
     @property
     def title(self) -> str:
@@ -99,6 +100,10 @@ class GaussianProcess:
         X, y, noise = _checked(X, y, noise)
         standard = Standard.of(y)
         target, known = standard.apply(y), noise / standard.scale / standard.scale
+        if len(y) > self.exact:
+            from discover.surrogate import local_fit
+
+            return local_fit.fit(self, X, y, standard, known, memory)
         plain = replace(self, form=None, name="", lengths="one")
         ladder = [self, plain, replace(plain, kernel="matern")]
         attempts: list[tuple[str, Callable[[], _Fit]]] = [
