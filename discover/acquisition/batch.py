@@ -15,7 +15,7 @@ from discover.acquisition.sampling import fat_log_improvement, normal_draws
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.posterior import TargetPosterior
 
 Allowed = Callable[[Sequence[int]], "Tensor"]
 """Positions that were picked, to the positions [m] of a short list that may still join them, as booleans."""
@@ -31,7 +31,7 @@ class Pick:
 
 def greedy_batch(
     goal: Goal,
-    posteriors: Mapping[str, GaussianPosterior],
+    posteriors: Mapping[str, TargetPosterior],
     shortlist: Tensor,
     baseline: Tensor,
     n: int,
@@ -71,7 +71,7 @@ def greedy_batch(
 
 
 def _joint_draws(
-    goal: Goal, posteriors: Mapping[str, GaussianPosterior], X: Tensor, draws: int, seed: int
+    goal: Goal, posteriors: Mapping[str, TargetPosterior], X: Tensor, draws: int, seed: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Utilities, whether constraints are kept, and the log of the latter softened: [draws, m] each. X: [m, d]."""
     names: Sequence[str] = goal.objective.names

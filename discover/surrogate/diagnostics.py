@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,13 @@ from discover.protocols import FloatArray, IntArray
 from discover.surrogate import fitting
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, State
 from discover.surrogate.threads import one_thread
+from discover.surrogate.weighted import Weighted, moments
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 INTERVAL = 0.9
-HALF_WIDTH = 1.6448536269514722
-"""Deviations on either side of the mean that hold 90 % of a normal distribution."""
-ONE_SIDED = HALF_WIDTH
+ONE_SIDED = 1.6448536269514722
 """Deviations that chance exceeds in one of twenty cases; Spearman's coefficient of n has deviation 1/√(n - 1)."""
 FOLDS = 5
 """Groups of candidates that the hyperparameters do without in turn."""
@@ -76,27 +75,57 @@ class LeaveOneOut:
         return {**clean, "candidates": self.candidates, "verdict": self.verdict}
 
 
-def leave_one_out(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess | None = None) -> LeaveOneOut:
+def leave_one_out(
+    posterior: GaussianPosterior | Weighted, rows: IntArray, model: GaussianProcess | None = None
+) -> LeaveOneOut:
     """Every candidate predicted from all others, in closed form, with hyperparameters that have not seen it.
 
     rows: [n], the candidate of each observation; replicates of one candidate are left out together. model: how to fit
     the hyperparameters again without each of FOLDS groups of candidates; without it those of the posterior are held
-    fixed, which flatters a model of many hyperparameters, even on noise.
+    fixed, which flatters a model of many hyperparameters, even on noise. With no starts of its own it starts from the
+    posterior's hyperparameters. A mixture is judged by its mixed predictions.
     Rasmussen and Williams (2006), section 5.4.2; for groups Ginsbourger and Schärer, JCGS 2024.
     """
+    groups = groups_of(rows)
+    told = [held_out(part, groups, model) for part in posterior.components]
+    return judged(posterior, groups, told, posterior.weights)
+
+
+def groups_of(rows: IntArray) -> list[IntArray]:
+    """The observations of each candidate, rows [n]."""
+    return [np.flatnonzero(rows == row) for row in np.unique(rows)]
+
+
+def held_out(
+    posterior: GaussianPosterior, groups: list[IntArray], model: GaussianProcess | None, folds: int = FOLDS
+) -> tuple[Tensor, Tensor]:
+    """Standardised mean [n] and variance [n] of each value from the other candidates alone; see `leave_one_out`."""
     y = posterior.standard.apply(posterior.y)
-    groups = [np.flatnonzero(rows == row) for row in np.unique(rows)]
-    plain_mean, plain_variance = _without_model(y, groups)
-    mean, variance = plain_mean.clone(), plain_variance.clone()
+    mean, variance = _without_model(y, groups)
     with one_thread():
-        for judge, judged in _judges(posterior, groups, model):
+        for judge, those in _judges(posterior, groups, model, folds):
             if judge is not None:
-                told = torch.from_numpy(np.concatenate(judged))
-                held_mean, held_variance = _with_model(judge, y, judged)
+                told = torch.from_numpy(np.concatenate(those))
+                held_mean, held_variance = _with_model(judge, y, those)
                 mean[told], variance[told] = held_mean[told], held_variance[told]
-    gains = (_log_density(y, mean, variance) - _log_density(y, plain_mean, plain_variance)).numpy()
-    deviation = variance.sqrt()
-    inside = ((y - mean).abs() <= HALF_WIDTH * deviation).double()
+    return mean, variance
+
+
+def judged(
+    posterior: GaussianPosterior | Weighted,
+    groups: list[IntArray],
+    told: Sequence[tuple[Tensor, Tensor]],
+    weights: Sequence[float],
+) -> LeaveOneOut:
+    """What predictions of the components of a mixture, as `held_out` gives them, are worth together."""
+    y = posterior.standard.apply(posterior.y)
+    plain_mean, plain_variance = _without_model(y, groups)
+    share = torch.tensor(list(weights), dtype=torch.float64)[:, None]
+    means, variances = torch.stack([m for m, _ in told]), torch.stack([v for _, v in told])
+    density = torch.logsumexp(log_density(y, means, variances) + share.log(), dim=0)
+    gains = (density - log_density(y, plain_mean, plain_variance)).numpy()
+    below = (share * torch.special.ndtr((y - means) / variances.sqrt())).sum(dim=0)
+    mean, deviation = moments(means, variances.sqrt(), share[:, 0])
     n = len(gains)
     scale = posterior.standard.scale
     return LeaveOneOut(
@@ -106,13 +135,13 @@ def leave_one_out(posterior: GaussianPosterior, rows: IntArray, model: GaussianP
         candidates=len(groups),
         density_gain=float(gains.mean()),
         density_gain_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
-        coverage=float(inside.mean()),
+        coverage=float(((below - 0.5).abs() <= INTERVAL / 2).double().mean()),
         rank_correlation=_spearman(y.numpy(), mean.numpy()),
     )
 
 
 def _judges(
-    posterior: GaussianPosterior, groups: list[IntArray], model: GaussianProcess | None
+    posterior: GaussianPosterior, groups: list[IntArray], model: GaussianProcess | None, folds: int
 ) -> Iterator[tuple[State | None, list[IntArray]]]:
     """Factors over all observations, and the groups that may be predicted with them; None where only the mean is left."""
     if posterior.found is None or len(groups) < 2:
@@ -121,13 +150,16 @@ def _judges(
     if model is None:
         yield posterior.state, groups
         return
-    quick = replace(model, starts=1)
-    for fold in range(min(FOLDS, len(groups))):
-        judged = groups[fold :: min(FOLDS, len(groups))]
-        keep = np.setdiff1d(np.arange(len(posterior.y)), np.concatenate(judged))
+    folds = min(folds, len(groups))
+    memory = posterior.memory() if not model.starts else None
+    quick = replace(model, starts=min(model.starts, 1))
+    for fold in range(folds):
+        those = groups[fold::folds]
+        keep = np.setdiff1d(np.arange(len(posterior.y)), np.concatenate(those))
         noise = posterior.noise * posterior.standard.scale * posterior.standard.scale
-        found = quick.fit(posterior.X[keep], posterior.y[keep], noise[keep]).found
-        yield (None if found is None else posterior.state_with(found)), judged
+        found = quick.fit(posterior.X[keep], posterior.y[keep], noise[keep], memory=memory).found
+        simpler = found is not None and posterior.form is not None and found.kernel != model.name
+        yield (None if found is None or simpler else posterior.state_with(found)), those
 
 
 def _with_model(state: State, y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
@@ -166,7 +198,8 @@ def _without_model(y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
-def _log_density(y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+def log_density(y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Of values under normal distributions, element by element."""
     return -0.5 * ((y - mean).square() / variance + variance.log() + math.log(2 * math.pi))
 
 

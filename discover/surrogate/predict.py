@@ -9,11 +9,12 @@ import numpy as np
 from discover.protocols import FloatArray, View
 
 if TYPE_CHECKING:
+    from discover.surrogate.evidence import Evidence
     from discover.surrogate.gaussian_process import GaussianProcess
 
 
 def predict(
-    view: View, X: FloatArray, model: GaussianProcess | None = None
+    view: View, X: FloatArray, model: GaussianProcess | Evidence | None = None
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Fit on the view's observations and predict rows of raw features X [m, d].
 

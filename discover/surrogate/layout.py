@@ -1,0 +1,73 @@
+"""Which scaled features belong together, and how raw ones come back from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from discover.protocols import Block, BlockKind, FloatArray
+from discover.surrogate.scaling import SPAN, Scaling
+
+ENCODINGS: tuple[BlockKind, ...] = ("categories", "descriptors", "composition", "structure", "fingerprint", "embedding")
+"""Kinds of blocks that may stand for one another; numbers stand for themselves."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The scaled features of a block. raw = spread·scaled + centre; constant: sum of squares of raw columns left out."""
+
+    name: str
+    kind: BlockKind
+    columns: tuple[int, ...]
+    spread: tuple[float, ...]
+    centre: tuple[float, ...]
+    constant: float = 0.0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The blocks of `width` scaled features, those that tell candidates apart."""
+
+    width: int
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, scaling: Scaling, blocks: Sequence[Block], row: FloatArray) -> Layout:
+        """Of the features that a scaling kept; without blocks all of them are numbers. row: [d], any raw one."""
+        total = len(scaling.kept)
+        place = np.cumsum(scaling.kept) - 1
+        parts = []
+        for block in blocks or (Block("features", "numbers", 0, total),):
+            columns = place[block.start : block.stop][scaling.kept[block.start : block.stop]]
+            if len(columns):
+                spread, centre = SPAN * scaling.spread[columns], scaling.centre[columns]
+                told = tuple(columns.tolist()), tuple(spread.tolist()), tuple(centre.tolist())
+                same = row[block.start : block.stop][~scaling.kept[block.start : block.stop]]
+                parts.append(Part(block.name, block.kind, *told, float(np.square(same).sum())))
+        return cls(scaling.width, tuple(parts)) if parts else cls.plain(scaling.width)
+
+    @classmethod
+    def plain(cls, width: int) -> Layout:
+        """So many numbers of which nothing is known."""
+        return cls(width, (Part("features", "numbers", tuple(range(width)), (1.0,) * width, (0.0,) * width),))
+
+    def columns(self, *kinds: BlockKind) -> tuple[int, ...]:
+        """Positions of the features of some kinds, ascending."""
+        return tuple(sorted(c for part in self.parts if part.kind in kinds for c in part.columns))
+
+    @property
+    def doubled(self) -> tuple[BlockKind, ...]:
+        """Kinds of encoding among which there is a choice, for some column is encoded in two of them."""
+        names = [part.name for part in self.parts]
+        twice = {name for name in names if names.count(name) > 1}
+        return tuple(k for k in ENCODINGS if any(part.kind == k and part.name in twice for part in self.parts))
+
+    def preferring(self, kind: BlockKind) -> Layout:
+        """Each column that is encoded more than once in this kind, if it has it, and else in its first."""
+        chosen: dict[str, Part] = {}
+        for part in self.parts:
+            if part.name not in chosen or (part.kind == kind != chosen[part.name].kind):
+                chosen[part.name] = part
+        return Layout(self.width, tuple(part for part in self.parts if chosen[part.name] is part))
