@@ -9,12 +9,26 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from discover.acquisition.batch import Allowed
+from discover.acquisition.improvement import log_expected_improvement, log_probability_between
+from discover.acquisition.lookahead import SMALLEST, observe
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["upper-confidence", "probability-of-improvement", "max-value-entropy", "uncertainty", "straddle", "hits"]
-THRESHOLDED = ("straddle", "hits")
-"""Scores that need a threshold of the target."""
+Kind = Literal[
+    "upper-confidence",
+    "probability-of-improvement",
+    "max-value-entropy",
+    "top",
+    "uncertainty",
+    "straddle",
+    "hits",
+]
+LOGARITHMIC = ("probability-of-improvement", "top", "hits")
+"""Scores that are logarithms: a cost is taken off them as a logarithm."""
+SIGNED = ("upper-confidence", "straddle")
+"""Scores that have no natural zero: they cannot be divided by a cost."""
 MAXIMA = 32
 """Values of the pool's maximum that max-value entropy is averaged over."""
 
@@ -24,13 +38,15 @@ class Marginal:
     """A score and what it needs, in the target's unit and turned so that large is good.
 
     beta: how many variances upper confidence adds, as in mean + √beta·deviation. incumbent: the best posterior mean of
-    those observed. threshold: of a level set, or of hits. maxima: [s] plausible values of the pool's maximum.
+    those observed, for `top` the k-th best. threshold: of a level set, or from which on a candidate is a hit; upper: up to
+    which, for hits in a band. maxima: [s] plausible values of the pool's maximum.
     """
 
     kind: Kind
     incumbent: float
     beta: float = 4.0
     threshold: float = math.nan
+    upper: float = math.inf
     maxima: Tensor | None = None
 
     def __call__(self, mean: Tensor, deviation: Tensor) -> Tensor:
@@ -70,13 +86,23 @@ def _uncertainty(s: Marginal, mean: Tensor, deviation: Tensor) -> Tensor:
     return deviation
 
 
+def _top(s: Marginal, mean: Tensor, deviation: Tensor) -> Tensor:
+    """Logarithm of the expected improvement over the k-th best: of the rise of the sum of the k best."""
+    return log_expected_improvement(mean, deviation, s.incumbent)
+
+
 def _straddle(s: Marginal, mean: Tensor, deviation: Tensor) -> Tensor:
-    """Where it is least clear on which side of the threshold a candidate lies (Bryan et al., NeurIPS 2005)."""
-    return 1.96 * deviation - (mean - s.threshold).abs()
+    """Where it is least clear on which side of the threshold, or of the nearer end of a band, a candidate lies.
+
+    Bryan et al., NeurIPS 2005.
+    """
+    return 1.96 * deviation - torch.minimum((mean - s.threshold).abs(), (mean - s.upper).abs())
 
 
 def _hits(s: Marginal, mean: Tensor, deviation: Tensor) -> Tensor:
     """Logarithm of the probability of reaching the threshold: the greedy search for all hits (Garnett et al., ICML 2012)."""
+    if math.isfinite(s.upper):
+        return log_probability_between(mean, deviation, s.threshold, s.upper)
     return torch.special.log_ndtr((mean - s.threshold) / deviation)
 
 
@@ -84,6 +110,7 @@ _SCORES: dict[str, Callable[[Marginal, Tensor, Tensor], Tensor]] = {
     "upper-confidence": _upper_confidence,
     "probability-of-improvement": _probability,
     "max-value-entropy": _entropy,
+    "top": _top,
     "uncertainty": _uncertainty,
     "straddle": _straddle,
     "hits": _hits,
@@ -92,9 +119,10 @@ _WORDS = {
     "upper-confidence": "upper confidence limit",
     "probability-of-improvement": "log probability of improvement",
     "max-value-entropy": "information about the maximum",
+    "top": "log expected improvement over the last of the best",
     "uncertainty": "uncertainty",
     "straddle": "doubt on which side of the threshold",
-    "hits": "log probability of reaching the threshold",
+    "hits": "log probability of a hit",
 }
 
 
@@ -124,6 +152,13 @@ def _quantile(mean: Tensor, deviation: Tensor, p: float, low: float, high: float
     return 0.5 * (low + high)
 
 
+def per_cost(kind: str, scores: Tensor, costs: Tensor | None) -> Tensor:
+    """Scores [m] per cost [m] > 0: divided by it, or as logarithms lowered by its logarithm (Snoek et al., NeurIPS 2012)."""
+    if costs is None:
+        return scores
+    return scores - costs.log() if kind in LOGARITHMIC else scores / costs
+
+
 def greedy(
     score: Callable[[Tensor, Tensor], Tensor],
     mean: Tensor,
@@ -131,30 +166,29 @@ def greedy(
     noise: float,
     n: int,
     under_trial: int = 0,
+    *,
+    allowed: Allowed | None = None,
 ) -> list[tuple[int, float]]:
     """At most n different candidates of m, one after the other, as if each had been observed at its mean: (place, score).
 
     mean [m + p], covariance [m + p, m + p], of which the last p = under_trial are under trial already and count as
-    observed. noise: variance of an observation. The means stay, the deviations shrink where the earlier ones will tell:
-    Desautels et al., J. Mach. Learn. Res. 15, 3873 (2014).
+    observed. noise: variance of an observation. allowed: which may join those chosen. The means stay, the deviations shrink
+    where the earlier ones will tell: Desautels et al., J. Mach. Learn. Res. 15, 3873 (2014).
     """
     left = covariance.clone()
     m = len(mean) - under_trial
     for place in range(m, len(mean)):
-        _observe(left, place, noise)
+        observe(left, place, noise)
     free = torch.ones(m, dtype=torch.bool)
     found: list[tuple[int, float]] = []
     for _ in range(min(n, m)):
-        deviation = left.diagonal()[:m].clamp_min(1e-18).sqrt()
-        values = torch.where(free, score(mean[:m], deviation), -math.inf)
+        may = free if allowed is None else free & allowed([place for place, _ in found])
+        if not bool(may.any()):
+            break
+        deviation = left.diagonal()[:m].clamp_min(SMALLEST).sqrt()
+        values = torch.where(may, score(mean[:m], deviation), -math.inf)
         place = int(values.argmax())
         found.append((place, float(values[place])))
         free[place] = False
-        _observe(left, place, noise)
+        observe(left, place, noise)
     return found
-
-
-def _observe(covariance: Tensor, place: int, noise: float) -> None:
-    """The covariance after an observation at a place, in its stead."""
-    column = covariance[:, place].clone()
-    covariance -= torch.outer(column, column) / (column[place] + noise).clamp_min(1e-18)

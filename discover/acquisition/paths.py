@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from discover.errors import Unsupported
-from discover.protocols import IntArray
+from discover.protocols import FloatArray, IntArray
 from discover.surrogate import fitting
 
 if TYPE_CHECKING:
@@ -68,12 +68,17 @@ class Paths:
         standard = posterior.standard
         return (standard.shift + standard.scale * (posterior.state.mean + values)).T
 
-    def best(
-        self, features: Callable[[IntArray | slice], Tensor], count: int, sign: float, *, chunk: int = CHUNK
-    ) -> list[tuple[int, float]]:
-        """For each draw the best of `count` candidates that no earlier draw has taken, and its value in the draw."""
+    def leaders(
+        self,
+        features: Callable[[IntArray | slice], Tensor],
+        count: int,
+        sign: float,
+        keep: int,
+        *,
+        chunk: int = CHUNK,
+    ) -> tuple[IntArray, FloatArray]:
+        """For each draw the best `keep` of `count` candidates [draws, keep], best first, and their values in the draw."""
         draws = self.prior.shape[1]
-        keep = min(draws, count)
         places, values = torch.empty(draws, 0, dtype=torch.int64), torch.empty(draws, 0, dtype=torch.float64)
         for start in range(0, count, chunk):
             some = sign * self(features(slice(start, min(start + chunk, count))))
@@ -81,10 +86,18 @@ class Paths:
             places = torch.cat([places, torch.arange(start, start + some.shape[1]).expand(draws, -1)], dim=1)
             values, order = values.topk(min(keep, values.shape[1]), dim=1)
             places = places.gather(1, order)
+        return places.numpy(), (sign * values).numpy()
+
+    def best(
+        self, features: Callable[[IntArray | slice], Tensor], count: int, sign: float, *, chunk: int = CHUNK
+    ) -> list[tuple[int, float]]:
+        """For each draw the best of `count` candidates that no earlier draw has taken, and its value in the draw."""
+        draws = self.prior.shape[1]
         found: dict[int, float] = {}
-        for draw in range(keep):
-            place = next(int(p) for p in places[draw] if int(p) not in found)
-            found[place] = sign * float(values[draw][places[draw] == place][0])
+        for places, values in zip(*self.leaders(features, count, sign, draws, chunk=chunk), strict=True):
+            fresh = (i for i, place in enumerate(places.tolist()) if place not in found)
+            if (i := next(fresh, None)) is not None:
+                found[int(places[i])] = float(values[i])
         return list(found.items())
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from discover.errors import InvalidInput, Problem, Unsupported
+from discover.errors import InvalidInput, Problem
 from discover.objective import Objective
+from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
 from discover.policy.choice import checked_count, free_rows, nothing_left, shortage, with_chosen
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Batch, FloatArray, Proposal, View
 
 if TYPE_CHECKING:
+    from discover.surrogate.evidence import Evidence
     from discover.surrogate.gaussian_process import GaussianProcess
 
 
@@ -22,38 +23,42 @@ if TYPE_CHECKING:
 class Bayesian:
     """Space-filling until `start` candidates have been observed in every target, then noisy expected improvement.
 
-    A Gaussian process is fitted to each target: kernel; one length-scale for all features, or one for `each`. Log
+    A Gaussian process is fitted to each target: kernel; one length-scale for all features, or one for `each`. With model
+    `evidence` a few of them that suit the features are fitted (one length-scale, one a feature, one a block; linear and
+    smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen. Log
     expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
     chosen by sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they
     may bring. Directions, several targets and constraints: see `discover.acquisition.pool.score`. filling: how the
     start is spread, see `SpaceFilling`.
 
-    acquisition: what is wanted of a candidate, where it is not the expected improvement: its upper confidence limit with
-    `beta` variances, its probability of improvement, what it tells about the maximum, to be the best in one function drawn
-    from the belief (thompson), to be uncertain, to be in doubt on which side of `threshold` it lies (straddle), or to
-    reach the threshold (hits, to find all that do). They need one target that is maximized or minimized, and no
-    constraints; a batch is chosen as if the earlier of it had been observed at their means.
+    acquisition: what is wanted of a candidate, where it is not the expected improvement. To find the best: its upper
+    confidence limit with `beta` variances, its probability of improvement, what it tells about the maximum, to be the best in
+    one function drawn from the belief (thompson), or the rise of the best mean that its observation promises
+    (knowledge-gradient). To find the `top` best: its expected improvement over the last of them (top). To learn the whole:
+    to be uncertain, or to take most variance from a `reference` of so many candidates, or of a share of them
+    (integrated-variance). To learn a level: to be in doubt on which side of `threshold` it lies (straddle). To find all hits,
+    which reach the threshold or lie in the objective's band: to be one (hits), or the number of hits that are expected
+    with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). All of these need one
+    target and no constraints; a batch is chosen as if the earlier of it had been observed at their means.
+
+    per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
     """
 
     start: int = 10
+    model: Literal["single", "evidence"] = "single"
     kernel: Literal["matern", "rbf"] = "matern"
     lengths: Literal["one", "each"] = "each"
     filling: Literal["farthest", "medoids"] = "farthest"
     shortlist: int = 300
     draws: int = 256
     chunk: int = 2048
-    acquisition: Literal[
-        "expected-improvement",
-        "upper-confidence",
-        "probability-of-improvement",
-        "max-value-entropy",
-        "thompson",
-        "uncertainty",
-        "straddle",
-        "hits",
-    ] = "expected-improvement"
+    acquisition: Acquisition = "expected-improvement"
     beta: float = 4.0
     threshold: float | None = None
+    top: int = 10
+    reference: int | float = 500
+    horizon: int = 50
+    per_cost: bool = True
 
     def __post_init__(self) -> None:
         least = {"start": 1, "shortlist": 1, "draws": 2, "chunk": 1}
@@ -62,32 +67,26 @@ class Bayesian:
             for name, low in least.items()
             if getattr(self, name) < low
         ]
-        thresholded = self.acquisition in ("straddle", "hits")
-        if thresholded != (self.threshold is not None):
-            message = "is needed" if thresholded else "has no meaning"
-            hint = "" if thresholded else "it belongs to straddle and hits"
-            problems.append(Problem(f"{message} for {self.acquisition}", column="threshold", way_out=hint))
-        if not self.beta > 0 or not math.isfinite(self.beta):
-            problems.append(Problem("must be a number above 0", column="beta", value=self.beta))
-        if self.threshold is not None and not math.isfinite(self.threshold):
-            problems.append(Problem("must be a finite number", column="threshold", value=self.threshold))
+        if self.model == "evidence" and (self.kernel, self.lengths) != ("matern", "each"):
+            hint = "leave out kernel and lengths, or write model: single"
+            problems.append(
+                Problem("decides on kernel and lengths itself", column="model", value="evidence", way_out=hint)
+            )
+        problems += option_problems(self)
         if problems:
             raise InvalidInput("policy 'bayesian'", problems)
 
     def check(self, objective: Objective) -> None:
         """Raise Unsupported for an objective that this policy cannot pursue."""
-        plain = len(objective.targets) == 1 and objective.targets[0].direction != "match" and not objective.constraints
-        if self.acquisition != "expected-improvement" and not plain:
-            raise Unsupported(
-                f"acquisition {self.acquisition!r} needs one target that is maximized or minimized, and no constraints; "
-                "expected-improvement takes every objective"
-            )
+        check_objective(self, objective)
 
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         from discover.policy.bayesian_batch import propose
 
         n = checked_count(n)
+        if view.limits.costs is not None:
+            check_costs(self)
         if not len(free_rows(view)):
             return nothing_left(view, n)
         usable = usable_observations(view)
@@ -107,12 +106,15 @@ class Bayesian:
         """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
         from discover.surrogate.predict import predict
 
-        return predict(view, X, self.model())
+        return predict(view, X, self.surrogate())
 
-    def model(self) -> GaussianProcess:
+    def surrogate(self) -> GaussianProcess | Evidence:
         """The surrogate as this policy fits it."""
+        from discover.surrogate.evidence import Evidence
         from discover.surrogate.gaussian_process import GaussianProcess
 
+        if self.model == "evidence":
+            return Evidence(chunk=self.chunk)
         return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk)
 
     def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:

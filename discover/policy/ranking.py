@@ -7,6 +7,9 @@ from typing import Any
 
 from discover.protocols import FloatArray, IntArray
 
+Chosen = list[tuple[int, float | None]]
+"""Places in a ranking, with the score that each had when it was chosen."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -25,3 +28,8 @@ class Ranking:
     sweep: dict[str, Any]
     batch: str = "best scores"
     probability: FloatArray | None = None
+
+
+def room(shortlist: int, n: int) -> int:
+    """How many candidates compete for a batch of n: the short list, and at least two for each place."""
+    return max(shortlist, 2 * n)
