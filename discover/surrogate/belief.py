@@ -11,10 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from discover.protocols import FloatArray, IntArray, Training, View
+from discover.surrogate import fitting
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, fit_arrays
 from discover.surrogate.layout import Layout
+from discover.surrogate.local import LocalPosterior
+from discover.surrogate.local_diagnostics import leave_some_out
+from discover.surrogate.local_fit import TOLD
 from discover.surrogate.posterior import TargetPosterior
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.weighted import Weighted
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MANY = 1000
+"""Observations up to which each candidate is predicted from all others; beyond, some candidates from their neighbours."""
 TELLING = 5
 """Features with the shortest length-scales, along which the target changes fastest, that a record names."""
 
@@ -87,6 +93,8 @@ def _fitted(
     model: GaussianProcess | Evidence, X: FloatArray, training: Training, memory: Mapping[str, Any] | None, judge: bool
 ) -> tuple[GaussianPosterior | Weighted, LeaveOneOut | None]:
     """The posterior of one target, X [n, k] scaled, and what it is worth, if that is asked for."""
+    if isinstance(model, Evidence) and len(training) > GaussianProcess.exact:
+        model = GaussianProcess(evaluations=model.evaluations, starts=model.starts, rows=model.rows, chunk=model.chunk)
     if isinstance(model, Evidence):
         x, y, noise = (
             torch.from_numpy(np.ascontiguousarray(a, dtype=np.float64))
@@ -95,7 +103,15 @@ def _fitted(
         mixture, worth = model.compare(x, y, noise, training.rows, memory)
         return mixture, (worth or leave_one_out(mixture, training.rows)) if judge else None
     posterior = fit_arrays(model, X, training.values, training.stds, memory)
-    return posterior, leave_one_out(posterior, training.rows, model) if judge else None
+    return posterior, _worth(posterior, training.rows, model) if judge else None
+
+
+def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess) -> LeaveOneOut:
+    """Leave-one-out diagnostics; of some candidates alone where all of them would take longer than the fit."""
+    if posterior.found is None or posterior.form is not None or len(rows) <= MANY:
+        return leave_one_out(posterior, rows, model)
+    seen = TOLD if isinstance(posterior, LocalPosterior) else model.rows
+    return leave_some_out(posterior, rows, fitting.evenly(len(rows), seen))
 
 
 def _learned(posterior: GaussianPosterior | Weighted, training: Training, names: NDArray[np.str_]) -> dict[str, Any]:

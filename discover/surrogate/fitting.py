@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray
+from discover.protocols import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,6 +116,11 @@ def shares_of(form: Form, logits: Tensor) -> Tensor:
     if not len(logits):
         return logits
     return torch.cat([part.softmax(dim=0) for part in logits.split(form.sums)])
+
+
+def evenly(n: int, most: int) -> IntArray:
+    """Positions of at most so many of n, evenly taken."""
+    return np.linspace(0, n - 1, min(n, most)).round().astype(np.int64)
 
 
 def noise_diagonal(known: Tensor, noise: Tensor | float) -> Tensor:

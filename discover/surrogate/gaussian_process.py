@@ -130,7 +130,7 @@ class GaussianProcess:
         starts = fitting.prior_starts(name, form)[: self.starts]
         if (left := fitting.remembered(memory, name, len(form.dimensions), form.shares)) is not None:
             starts.append(left)
-        some = torch.from_numpy(np.linspace(0, len(y) - 1, min(len(y), self.rows)).round().astype(np.int64))
+        some = torch.from_numpy(fitting.evenly(len(y), self.rows))
         search = partial(fitting.optimise, form, X[some], y[some], known[some], evaluations=self.evaluations)
         best = max((search(start=start) for start in starts), key=lambda found: found.objective)
         return best, State.of(X, y, known, best, self.form)

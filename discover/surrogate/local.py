@@ -103,7 +103,7 @@ class LocalPosterior(GaussianPosterior):
         places = nearest(rows, data, k, own, groups)
         for part in chunks(len(X), k, X.shape[1]):
             some = places[part]
-            told = conditional(self._kernel, rows[part], data[some], self._diagonal[some])
+            told = conditional(self._kernel, rows[part], data[some], self.relative_noise[some])
             yield part, some, told.weights, told.variance
 
     def _joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,7 +123,7 @@ class LocalPosterior(GaussianPosterior):
             seen, some, real = places[part], before[part], there[part]
             near = torch.cat([data[seen], rows[some]], dim=1)
             noise = torch.cat(
-                [self._diagonal[seen], torch.full(some.shape, fitting.SMALLEST_NOISE, dtype=torch.float64)], dim=1
+                [self.relative_noise[seen], torch.full(some.shape, fitting.SMALLEST_NOISE, dtype=torch.float64)], dim=1
             )
             exists = torch.cat([torch.ones_like(seen, dtype=torch.bool), real], dim=1)
             told = conditional(self._kernel, rows[part], near, noise, exists)
@@ -157,6 +157,7 @@ class LocalPosterior(GaussianPosterior):
         return self.standard.apply(self.y) - self.constant
 
     @cached_property
-    def _diagonal(self) -> Tensor:
+    def relative_noise(self) -> Tensor:
+        """Noise variances [n] of the observations, relative to the target's."""
         assert self.found is not None
         return fitting.noise_diagonal(self.noise, self.found.noise)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray, IntArray
+from discover.protocols import FloatArray
 from discover.surrogate import fitting
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Radial
@@ -68,11 +68,6 @@ def fit(
     )
 
 
-def told_rows(n: int) -> IntArray:
-    """Positions of the observations that the search is told by, evenly taken of n."""
-    return np.linspace(0, n - 1, min(n, TOLD)).round().astype(np.int64)
-
-
 def _form(model: GaussianProcess, d: int) -> tuple[Radial, list[str]]:
     """One stationary kernel over all features, and what is said where another form was asked for."""
     form = Radial.whole(model.kernel, d, each=model.lengths == "each")
@@ -87,7 +82,7 @@ def _first(
     """What an earlier fit left, or the exact model's on observations evenly taken."""
     if (left := fitting.remembered(memory, model.kernel, len(form.dimensions))) is not None:
         return left
-    some = torch.from_numpy(np.linspace(0, len(y) - 1, min(len(y), model.rows)).round().astype(np.int64))
+    some = torch.from_numpy(fitting.evenly(len(y), model.rows))
     search = partial(fitting.optimise, form, X[some], y[some], known[some], evaluations=model.evaluations)
     starts = fitting.prior_starts(model.kernel, form)[: model.starts]
     return max((search(start=start) for start in starts), key=lambda found: found.objective)
@@ -97,7 +92,7 @@ def _polished(
     form: Radial, X: Tensor, y: Tensor, known: Tensor, found: Hyperparameters
 ) -> tuple[Hyperparameters, float]:
     """Hyperparameters after the search, and the constant mean that goes with them."""
-    told = torch.from_numpy(told_rows(len(y)))
+    told = torch.from_numpy(fitting.evenly(len(y), TOLD))
     for _ in range(ROUNDS):
         among = Among.of(form, X, y, known, told, found)
         found = among.search(found)
