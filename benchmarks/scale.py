@@ -127,7 +127,7 @@ def case(path: Path, observations: int, botorch: bool) -> dict[str, Any]:
     known = np.sort(rows[:observations])
     view = _view(X, known, answer(known), {})
     start = time.perf_counter()
-    held = belief(view, policy.model())
+    held = belief(view, policy.surrogate())
     found: dict[str, Any] = {"fit_and_judge": time.perf_counter() - start}
     with Peak() as peak:
         start = time.perf_counter()

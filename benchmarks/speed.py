@@ -70,10 +70,10 @@ def ours(view: View, n: int) -> tuple[list[int], dict[str, float]]:
     batch = policy.propose(view, n, np.random.default_rng(0))
     times = clock.read("whole")
     clock = Clock()
-    belief(view, policy.model(), judge=False)
+    belief(view, policy.surrogate(), judge=False)
     times |= clock.read("fit")
     clock = Clock()
-    belief(view, policy.model())
+    belief(view, policy.surrogate())
     times |= clock.read("fit_and_judge")
     return [int(p.candidate_id[4:]) for p in batch], times
 
