@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from discover.errors import InvalidInput, Problem, Unsupported
+from discover.errors import InvalidInput, Problem
 from discover.objective import Objective
+from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
 from discover.policy.choice import checked_count, free_rows, nothing_left, shortage, with_chosen
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Batch, FloatArray, Proposal, View
@@ -31,11 +31,17 @@ class Bayesian:
     may bring. Directions, several targets and constraints: see `discover.acquisition.pool.score`. filling: how the
     start is spread, see `SpaceFilling`.
 
-    acquisition: what is wanted of a candidate, where it is not the expected improvement: its upper confidence limit with
-    `beta` variances, its probability of improvement, what it tells about the maximum, to be the best in one function drawn
-    from the belief (thompson), to be uncertain, to be in doubt on which side of `threshold` it lies (straddle), or to
-    reach the threshold (hits, to find all that do). They need one target that is maximized or minimized, and no
-    constraints; a batch is chosen as if the earlier of it had been observed at their means.
+    acquisition: what is wanted of a candidate, where it is not the expected improvement. To find the best: its upper
+    confidence limit with `beta` variances, its probability of improvement, what it tells about the maximum, to be the best in
+    one function drawn from the belief (thompson), or the rise of the best mean that its observation promises
+    (knowledge-gradient). To find the `top` best: its expected improvement over the last of them (top). To learn the whole:
+    to be uncertain, or to take most variance from a `reference` of so many candidates, or of a share of them
+    (integrated-variance). To learn a level: to be in doubt on which side of `threshold` it lies (straddle). To find all hits,
+    which reach the threshold or lie in the objective's band: to be one (hits), or the number of hits that are expected
+    with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). All of these need one
+    target and no constraints; a batch is chosen as if the earlier of it had been observed at their means.
+
+    per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
     """
 
     start: int = 10
@@ -46,18 +52,13 @@ class Bayesian:
     shortlist: int = 300
     draws: int = 256
     chunk: int = 2048
-    acquisition: Literal[
-        "expected-improvement",
-        "upper-confidence",
-        "probability-of-improvement",
-        "max-value-entropy",
-        "thompson",
-        "uncertainty",
-        "straddle",
-        "hits",
-    ] = "expected-improvement"
+    acquisition: Acquisition = "expected-improvement"
     beta: float = 4.0
     threshold: float | None = None
+    top: int = 10
+    reference: int | float = 500
+    horizon: int = 50
+    per_cost: bool = True
 
     def __post_init__(self) -> None:
         least = {"start": 1, "shortlist": 1, "draws": 2, "chunk": 1}
@@ -71,32 +72,21 @@ class Bayesian:
             problems.append(
                 Problem("decides on kernel and lengths itself", column="model", value="evidence", way_out=hint)
             )
-        thresholded = self.acquisition in ("straddle", "hits")
-        if thresholded != (self.threshold is not None):
-            message = "is needed" if thresholded else "has no meaning"
-            hint = "" if thresholded else "it belongs to straddle and hits"
-            problems.append(Problem(f"{message} for {self.acquisition}", column="threshold", way_out=hint))
-        if not self.beta > 0 or not math.isfinite(self.beta):
-            problems.append(Problem("must be a number above 0", column="beta", value=self.beta))
-        if self.threshold is not None and not math.isfinite(self.threshold):
-            problems.append(Problem("must be a finite number", column="threshold", value=self.threshold))
+        problems += option_problems(self)
         if problems:
             raise InvalidInput("policy 'bayesian'", problems)
 
     def check(self, objective: Objective) -> None:
         """Raise Unsupported for an objective that this policy cannot pursue."""
-        plain = len(objective.targets) == 1 and objective.targets[0].direction != "match" and not objective.constraints
-        if self.acquisition != "expected-improvement" and not plain:
-            raise Unsupported(
-                f"acquisition {self.acquisition!r} needs one target that is maximized or minimized, and no constraints; "
-                "expected-improvement takes every objective"
-            )
+        check_objective(self, objective)
 
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         from discover.policy.bayesian_batch import propose
 
         n = checked_count(n)
+        if view.limits.costs is not None:
+            check_costs(self)
         if not len(free_rows(view)):
             return nothing_left(view, n)
         usable = usable_observations(view)

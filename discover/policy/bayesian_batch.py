@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from discover.acquisition.pool import incumbent, score
 from discover.acquisition.sweep import best_by_improvement
 from discover.policy import words
 from discover.policy.choice import free_rows
+from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
-from discover.policy.ranking import Ranking
+from discover.policy.ranking import Chosen, Ranking, room
 from discover.protocols import Batch, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.gaussian_process import GaussianPosterior
@@ -41,17 +43,33 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     means = _observed_means(held, view)
     goal = Goal.of(view.objective, means, {name: p.standard.scale for name, p in held.posteriors.items()}, generator)
     best = incumbent(goal, means)
-    if policy.acquisition != "expected-improvement" and best is not None:
-        ranking, chosen = other_choice(policy, view, held, goal, best, n, generator)
-    else:
-        ranking = _rank(view, held, goal, best, pool_seed, policy.shortlist + n, policy.chunk)
-        with one_thread():
-            chosen = _choose(policy, view, held, goal, ranking, means, n, batch_seed)
-    settings = _settings(policy, held, goal, best, ranking, (pool_seed, batch_seed))
-    proposals = tuple(
-        _proposal(view, goal, ranking, place, gain, settings, k) for k, (place, gain) in enumerate(chosen)
-    )
+    once = partial(_once, policy, held, goal, best, means, (pool_seed, batch_seed), generator)
+    parts = together(view, n, once)
+    if not parts:
+        return Batch(())
+    settings = _settings(policy, held, goal, best, parts[0][0], (pool_seed, batch_seed))
+    chosen = [(ranking, place, gain) for ranking, places in parts for place, gain in places]
+    proposals = tuple(_proposal(view, goal, *one, settings, k) for k, one in enumerate(chosen))
     return Batch(proposals, _learned(held, settings))
+
+
+def _once(
+    policy: Bayesian,
+    held: Belief,
+    goal: Goal,
+    best: float | None,
+    means: dict[str, Tensor],
+    seeds: tuple[int, int],
+    generator: np.random.Generator,
+    view: View,
+    n: int,
+) -> tuple[Ranking, Chosen]:
+    """The leading candidates of a view, and at most n of them that are chosen together."""
+    if policy.acquisition != "expected-improvement" and best is not None:
+        return other_choice(policy, view, held, goal, best, n, generator)
+    ranking = _rank(policy, view, held, goal, best, seeds[0], n)
+    with one_thread():
+        return ranking, _choose(policy, view, held, goal, ranking, means, n, seeds[1])
 
 
 def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
@@ -61,21 +79,27 @@ def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
     }
 
 
-def _rank(view: View, held: Belief, goal: Goal, best: float | None, seed: int, k: int, chunk: int) -> Ranking:
-    """The k leading free rows: by the exact score of every one, or by a search that comes to the same."""
-    free = free_rows(view)
+def _rank(policy: Bayesian, view: View, held: Belief, goal: Goal, best: float | None, seed: int, n: int) -> Ranking:
+    """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
+    free, k = free_rows(view), room(policy.shortlist, n)
+    costs = known_costs(view, free, wanted=policy.per_cost)
     target = goal.single
-    if target is not None and best is not None and target.direction != "match" and not goal.objective.constraints:
+    plain = target is not None and target.direction != "match" and not goal.objective.constraints
+    if target is not None and best is not None and plain and costs is None:
         posterior = held.posteriors[target.name]
         bounded = isinstance(posterior, GaussianPosterior) and posterior.state is not None
         if bounded and len(free) * len(posterior.y) >= LARGE:
-            return _swept(view, held, goal, best, free, k, chunk)
+            return _swept(view, held, goal, best, free, k, policy.chunk)
     predicted = held.predict(view.features.values[free])
     scores = score(goal, to_tensors(predicted), best, seed)
-    order = np.argsort(-scores.values.numpy(), kind="stable")[:k]
+    values, kind = scores.values.numpy(), scores.kind
+    if costs is not None:
+        values, kind = values - np.log(costs.numpy()), f"{kind} per cost"
+    order = np.argsort(-values, kind="stable")
+    order = order[view.limits.spread(free[order], k, n)]
     leading = {name: (mean[order], std[order]) for name, (mean, std) in predicted.items()}
     how = {"solved": len(free), "of": len(free), "precision": "double"}
-    return Ranking(free[order], scores.values.numpy()[order], leading, len(free), scores.kind, scores.joint, how)
+    return Ranking(free[order], values[order], leading, len(free), kind, scores.joint, how)
 
 
 def _swept(view: View, held: Belief, goal: Goal, best: float, free: IntArray, k: int, chunk: int) -> Ranking:
@@ -106,12 +130,13 @@ def _choose(
     means: dict[str, Tensor],
     n: int,
     seed: int,
-) -> list[tuple[int, float | None]]:
+) -> Chosen:
     """Places in the ranking, with their joint gain; the best scores where a joint batch has nothing to add."""
     n = min(n, ranking.count)
     if not ranking.joint:
-        return [(place, None) for place in range(n)]
-    short = ranking.rows[: policy.shortlist]
+        return [(place, None) for place in view.limits.walk(ranking.rows, n)]
+    short = ranking.rows
+    costs = known_costs(view, short, wanted=policy.per_cost)
     leading = torch.argsort(-goal.utility(means), stable=True)[:BASELINE].numpy()
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
     features = view.features.values
@@ -123,9 +148,10 @@ def _choose(
         n,
         draws=policy.draws,
         seed=seed,
+        allowed=allowed_of(view.limits, short),
+        log_costs=None if costs is None else costs.log(),
     )
-    chosen: list[tuple[int, float | None]] = [(int(pick.position), pick.value) for pick in picks]
-    return chosen + [(place, None) for place in range(len(short), len(short) + n - len(chosen))]
+    return [(pick.position, pick.value) for pick in picks]
 
 
 def _proposal(
@@ -137,6 +163,8 @@ def _proposal(
     value, rank = float(ranking.values[place]), place + 1
     reason = words.reason(view, predicted, rank, ranking.count, ranking.kind, goal)
     details = {**settings, "place_in_batch": number + 1, "rank": rank, "of": ranking.count}
+    if view.limits.costs is not None:
+        details["cost"] = float(view.limits.costs[ranking.rows[place]])
     if gain is not None:
         details["log_joint_gain" if ranking.joint else "score_when_chosen"] = gain
     acquisition = value if math.isfinite(value) else None
@@ -156,7 +184,7 @@ def _settings(
         "batch": "sequential greedy qLogNEI" if ranking.joint else ranking.batch,
         "sweep": ranking.sweep,
         "incumbent_utility": best,
-        "shortlist": min(policy.shortlist, ranking.count),
+        "shortlist": len(ranking.rows),
         "draws": policy.draws,
         "chunk": policy.chunk,
         "seeds": list(seeds),
