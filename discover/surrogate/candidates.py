@@ -81,7 +81,7 @@ def mixed(layout: Layout) -> Form | None:
 
 
 def hamming(parts: Sequence[Part], width: int) -> Radial:
-    """exp(-Σ mismatch / length²/6) over columns of categories, a length-scale for each.
+    """exp(-Σ mismatch / (12 length²)) over columns of categories, a length-scale for each.
 
     Raw one-hot columns over √12 are a sixth apart where they differ, as two random numbers of a scaled feature are: so the
     priors on length-scales serve here, too.
