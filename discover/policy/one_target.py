@@ -55,7 +55,7 @@ class OneTarget:
     @property
     def blind(self) -> bool:
         """Whether there is no model but the mean, so that nothing tells candidates apart."""
-        return all(getattr(part, "state", self) is None for part in self.posterior.components)
+        return all(getattr(part, "found", self) is None for part in self.posterior.components)
 
     @cached_property
     def predicted(self) -> tuple[FloatArray, FloatArray]:

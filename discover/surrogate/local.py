@@ -11,7 +11,7 @@ Vecchia, J. R. Stat. Soc. B 50, 297 (1988); Katzfuss, Guinness, Gong and Zilber,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -65,17 +65,6 @@ class LocalPosterior(GaussianPosterior):
         """BoTorch holds covariances of all observations; InvalidInput."""
         raise InvalidInput("model", [Problem(f"{len(self.y):,} observations are too many for a model of BoTorch")])
 
-    def carrier(self, residuals: Tensor) -> Callable[[Tensor], Tensor]:
-        """What residuals [n, s] at the observations, standardised, mean for other rows: X [m, d] to [m, s]."""
-
-        def carried(X: Tensor) -> Tensor:
-            values = torch.empty(len(X), residuals.shape[1], dtype=torch.float64)
-            for part, places, weights, _ in self._conditionals(X):
-                values[part] = (weights[:, None] @ residuals[places])[:, 0]
-            return values
-
-        return carried
-
     def from_others(self, X: Tensor, own: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised mean [m] and variance [m] at X [m, d], without the observations of the row's own group.
 
@@ -96,7 +85,9 @@ class LocalPosterior(GaussianPosterior):
             variance[part] = left
         return mean, variance.clamp_min(SMALLEST_VARIANCE)
 
-    def _conditionals(self, X: Tensor, own: Tensor | None = None, groups: Tensor | None = None) -> Any:
+    def _conditionals(
+        self, X: Tensor, own: Tensor | None = None, groups: Tensor | None = None
+    ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
         """Part by part: the slice of X, positions of its neighbours [c, k], their weights [c, k], variances [c]."""
         k = min(self.neighbours, len(self.y) - 1)
         rows, data = X.to(torch.float64) / self._lengths, self._data
