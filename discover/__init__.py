@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign as Campaign
+    from discover.candidates.mixture import Mixture as Mixture
+    from discover.candidates.ordering import Ordering as Ordering
+    from discover.candidates.parameters import Binary as Binary
+    from discover.candidates.parameters import Categorical as Categorical
+    from discover.candidates.parameters import Continuous as Continuous
+    from discover.candidates.parameters import Discrete as Discrete
+    from discover.candidates.parameters import Integer as Integer
+    from discover.candidates.parameters import Substance as Substance
     from discover.candidates.pool import CandidatePool as CandidatePool
+    from discover.candidates.space import SearchSpace as SearchSpace
     from discover.errors import DiscoverError as DiscoverError
     from discover.objective import Objective as Objective
     from discover.objective import Target as Target
@@ -15,14 +24,39 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Binary": "discover.candidates.parameters",
     "Campaign": "discover.campaign",
     "CandidatePool": "discover.candidates.pool",
+    "Categorical": "discover.candidates.parameters",
+    "Continuous": "discover.candidates.parameters",
+    "Discrete": "discover.candidates.parameters",
     "DiscoverError": "discover.errors",
+    "Integer": "discover.candidates.parameters",
+    "Mixture": "discover.candidates.mixture",
     "Objective": "discover.objective",
+    "Ordering": "discover.candidates.ordering",
+    "SearchSpace": "discover.candidates.space",
+    "Substance": "discover.candidates.parameters",
     "Target": "discover.objective",
 }
 
-__all__ = ["Campaign", "CandidatePool", "DiscoverError", "Objective", "Target", "__version__"]
+__all__ = [
+    "Binary",
+    "Campaign",
+    "CandidatePool",
+    "Categorical",
+    "Continuous",
+    "DiscoverError",
+    "Discrete",
+    "Integer",
+    "Mixture",
+    "Objective",
+    "Ordering",
+    "SearchSpace",
+    "Substance",
+    "Target",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,273 @@
+"""The part of a search space that a batch is chosen from: what is fixed, and the settings around and within it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from discover.candidates.conditions import Linear
+from discover.candidates.levels import Even
+from discover.candidates.solving import Solver
+from discover.errors import InvalidInput, Problem, nearest
+from discover.protocols import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from discover.candidates.space import SearchSpace
+
+LISTED = 20_000
+"""Points up to which all of a region are listed rather than searched."""
+PRODUCTS = 400_000
+"""Combinations that are gone through to find out whether there are so few."""
+BLOCK = 4_096
+"""Points that are drawn together."""
+BLOCKS = 25
+"""Blocks after which chance is given up, where it found nothing."""
+RARE = 1e-3
+"""The share of draws that must keep the constraints for chance to be relied upon."""
+EFFORT = 20_000
+"""Settings that are tried for a first point of a space, and a twentieth of it for each further one."""
+WALK = 8
+"""Random moves from a point that the search found, so that points differ."""
+PAIRS = 40
+"""Moves of two parameters at once, besides those of one."""
+REACHES = (0.5, 0.2, 0.08, 0.03, 0.01, 0.003, 0.0)
+"""How far moves along an equality go, in widths; 0 is one step."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A space with some of its parameters fixed. low, high: the codes [slots] that are left. fixed: by column."""
+
+    space: SearchSpace
+    low: IntArray
+    high: IntArray
+    fixed: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, space: SearchSpace, fixed: Mapping[str, Any] | None = None) -> Region:
+        """The space, or the part of it where some columns have given values. InvalidInput for values that cannot be set."""
+        low = np.zeros(len(space.slots), dtype=np.int64)
+        high = np.array([slot.top for slot in space.slots], dtype=np.int64)
+        if not fixed:
+            return cls(space, low, high, {})
+        kept, problems = _fixed(space, dict(fixed), low, high)
+        if problems:
+            raise InvalidInput("fixed values", problems)
+        region = cls(space, low, high, kept)
+        if not len(region.draw(1, np.random.default_rng(0))):
+            hint = f"fixed: {', '.join(f'{k} = {v}' for k, v in kept.items())}"
+            raise InvalidInput("fixed values", [Problem("no point of the space has these values", way_out=hint)])
+        return region
+
+    @cached_property
+    def free(self) -> tuple[int, ...]:
+        """Places of the parameters that are not fixed."""
+        places = self.space.places
+        return tuple(p for p in range(len(places)) if any(self.low[s] < self.high[s] for s in places[p]))
+
+    def inside(self, codes: IntArray) -> BoolArray:
+        """Which points [m, slots] lie in the region and keep every constraint."""
+        fine = ((codes == -1) | ((codes >= self.low) & (codes <= self.high))).all(axis=1)
+        fine[fine] = self.space.feasible(codes[fine])
+        return fine
+
+    @cached_property
+    def listing(self) -> IntArray | None:
+        """All points [m, slots], where they are few; None where they are not."""
+        parts, total = [], 1
+        for place, parameter in enumerate(self.space.parameters):
+            slots = list(self.space.places[place])
+            low, high = self.low[slots], self.high[slots]
+            if parameter.endless and (low < high).any():
+                return None
+            if len(slots) == 1:
+                part = np.arange(low[0], high[0] + 1, dtype=np.int64)[:, None] if high[0] - low[0] < PRODUCTS else None
+            else:
+                part = parameter.listing() if parameter.count <= PRODUCTS else None
+            if part is None:
+                return None
+            part = part[((part >= low) & (part <= high)).all(axis=1)]
+            total *= len(part)
+            if total > PRODUCTS:
+                return None
+            parts.append(part)
+        return self._listed(parts, total)
+
+    def _listed(self, parts: list[IntArray], total: int) -> IntArray | None:
+        found = []
+        for start in range(0, total, BLOCK * 4):
+            rest, columns = np.arange(start, min(start + BLOCK * 4, total)), []
+            for part in reversed(parts):
+                columns.append(part[rest % len(part)])
+                rest = rest // len(part)
+            codes = self.space.settled(np.concatenate(columns[::-1], axis=1))
+            found.append(codes[self.space.feasible(codes)])
+        every = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, len(self.low)), dtype=np.int64)
+        return every if len(every) <= LISTED else None
+
+    def draw(self, n: int, generator: np.random.Generator) -> IntArray:
+        """At most n different points, drawn: evenly where chance finds enough of them, otherwise by a search at random."""
+        if self.listing is not None:
+            size = min(n, len(self.listing))
+            return self.listing[generator.permutation(len(self.listing))[:size]]
+        found, tried = np.empty((0, len(self.low)), dtype=np.int64), 0
+        for _ in range(BLOCKS):
+            fresh = self.raw(BLOCK if len(found) < n // 2 else max(256, n), generator)
+            tried += max(1, len(fresh))
+            found = _distinct(np.concatenate([found, fresh[self.space.feasible(fresh)]]))
+            if len(found) >= n:
+                return found[:n]
+            if len(found) < RARE * tried and tried >= 2 * BLOCK:
+                break
+        return self._searched(n, found, generator)
+
+    def raw(self, n: int, generator: np.random.Generator) -> IntArray:
+        """n points drawn parameter by parameter; constraints between parameters are not looked at."""
+        columns = []
+        for place, parameter in enumerate(self.space.parameters):
+            slots = list(self.space.places[place])
+            part = parameter.draw(self.low[slots], self.high[slots], n, generator)
+            if len(part) < n:
+                return np.empty((0, len(self.low)), dtype=np.int64)
+            columns.append(part)
+        return self.space.settled(np.concatenate(columns, axis=1))
+
+    def _searched(self, n: int, found: IntArray, generator: np.random.Generator) -> IntArray:
+        misses = 0
+        while len(found) < n and misses < 20:
+            codes = self.solve(generator, EFFORT if not len(found) else EFFORT // 20)[0]
+            if codes is None:
+                if not len(found):
+                    break
+                misses += 1
+                continue
+            before = len(found)
+            found = _distinct(np.concatenate([found, self._walked(codes, generator)]))
+            misses = misses + 1 if len(found) == before else 0
+        return found[:n]
+
+    def _walked(self, codes: IntArray, generator: np.random.Generator) -> IntArray:
+        """A point, and others on a random walk from it."""
+        found = [codes]
+        for _ in range(WALK):
+            near = self.neighbours(found[-1], generator)
+            if not len(near):
+                break
+            found.append(near[int(generator.integers(len(near)))])
+        return np.stack(found)
+
+    def solve(self, generator: np.random.Generator, effort: int = EFFORT) -> tuple[IntArray | None, bool]:
+        """One point [slots], or None; and whether nothing was left out, so that None is a proof that there is none."""
+        solver = Solver(self.space, generator, effort)
+        return solver.solve(self.low, self.high), solver.complete
+
+    def neighbours(self, codes: IntArray, generator: np.random.Generator) -> IntArray:
+        """Points [q, slots] of the region that differ from one [slots] in one parameter, in some pairs, or along an equality."""
+        singles = [self._moved(codes, place, generator) for place in self.free]
+        singles = [part for part in singles if len(part)]
+        parts = [*singles, *self._along(codes)]
+        if len(singles) > 1:
+            parts.append(self._paired(codes, singles, generator))
+        if not parts:
+            return np.empty((0, len(codes)), dtype=np.int64)
+        found = self.space.settled(np.concatenate(parts), self.raw_values(generator))
+        found = np.unique(found[(found != codes).any(axis=1)], axis=0)
+        return found[self.inside(found)]
+
+    def raw_values(self, generator: np.random.Generator) -> IntArray:
+        """Codes [slots] for parameters that a move gives a value to."""
+        if not self.space.activity:
+            return np.zeros(len(self.low), dtype=np.int64)
+        columns = []
+        for place, parameter in enumerate(self.space.parameters):
+            slots = list(self.space.places[place])
+            part = parameter.draw(self.low[slots], self.high[slots], 1, generator)
+            columns.append(part[0] if len(part) else self.low[slots])
+        return np.concatenate(columns)
+
+    def _moved(self, codes: IntArray, place: int, generator: np.random.Generator) -> IntArray:
+        slots = list(self.space.places[place])
+        if codes[slots[0]] < 0:
+            return np.empty((0, len(codes)), dtype=np.int64)
+        moves = self.space.parameters[place].moves(codes[slots], self.low[slots], self.high[slots], generator)
+        found = np.repeat(codes[None], len(moves), axis=0)
+        found[:, slots] = moves
+        return found
+
+    def _paired(self, codes: IntArray, singles: list[IntArray], generator: np.random.Generator) -> IntArray:
+        """Two moves of different parameters at once."""
+        found = []
+        for _ in range(PAIRS):
+            one, other = generator.choice(len(singles), size=2, replace=False)
+            first = singles[one][int(generator.integers(len(singles[one])))]
+            second = singles[other][int(generator.integers(len(singles[other])))]
+            found.append(np.where(second != codes, second, first))
+        return np.stack(found)
+
+    def _along(self, codes: IntArray) -> list[IntArray]:
+        """Moves of two numbers that keep an equality which both are in."""
+        found = []
+        for condition in self.space.conditions:
+            if isinstance(condition, Linear) and condition.sign == "==":
+                terms = condition.terms
+                found += [self._traded(codes, a, b) for i, a in enumerate(terms) for b in terms[i + 1 :]]
+        return [part for part in found if len(part)]
+
+    def _traded(self, codes: IntArray, one: tuple[int, Fraction], other: tuple[int, Fraction]) -> IntArray:
+        (i, w), (j, v) = one, other
+        first, second = self.space.slots[i].levels, self.space.slots[j].levels
+        if not isinstance(first, Even) or not isinstance(second, Even) or codes[i] < 0 or codes[j] < 0:
+            return np.empty((0, len(codes)), dtype=np.int64)
+        ratio = -(w * first.step) / (v * second.step)
+        width = int(self.high[i] - self.low[i])
+        times = {max(1, round(width * reach / ratio.denominator)) for reach in REACHES}
+        rows = []
+        for count in sorted({*times, *(-t for t in times)}):
+            fresh = codes.copy()
+            fresh[i] += count * ratio.denominator
+            fresh[j] += count * ratio.numerator
+            rows.append(fresh)
+        return np.stack(rows)
+
+    def encode(self, codes: IntArray) -> FloatArray:
+        """The features [m, d] of points [m, slots]."""
+        return self.space.encode(self.space.numbers(codes))
+
+
+def _distinct(codes: IntArray) -> IntArray:
+    """Each row once, in the order in which they came."""
+    _, first = np.unique(codes, axis=0, return_index=True)
+    return codes[np.sort(first)]
+
+
+def _fixed(
+    space: SearchSpace, fixed: dict[str, Any], low: IntArray, high: IntArray
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Narrow bounds to fixed values; what was fixed, by column, and what is wrong with it."""
+    problems: list[Problem] = []
+    kept: dict[str, Any] = {}
+    for name, value in list(fixed.items()):
+        if isinstance(value, Mapping):  # a whole mixture: {"solvent": {"water": 0.5, …}}
+            fixed.pop(name)
+            fixed |= {f"{name}.{part}": share for part, share in value.items()}
+    for column, value in fixed.items():
+        owner = next((p for p in space.parameters if column in p.columns), None)
+        if owner is None:
+            way_out = nearest(str(column), space.columns)
+            problems.append(Problem("no such parameter", column=str(column), value=value, way_out=way_out))
+            continue
+        try:
+            codes, value = space.fixing(owner, column, value)
+        except ValueError as error:
+            way_out = getattr(error, "way_out", "")
+            problems.append(Problem(str(error), column=str(column), value=value, way_out=way_out))
+            continue
+        kept[column] = value
+        for slot, code in codes.items():
+            low[slot] = high[slot] = code
+    return kept, problems

@@ -1,0 +1,379 @@
+"""What can be tried, declared rather than listed: parameters, and the constraints between them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from discover.candidates.batch_rules import BatchRules, Rule, read_rule
+from discover.candidates.conditions import Condition, Count, Linear
+from discover.candidates.constraint_text import Misread, Parsed, Reader, problem_of
+from discover.candidates.levels import exact
+from discover.candidates.mixture import Mixture
+from discover.candidates.parameter import Parameter, Slot, Unreadable, missing
+from discover.candidates.region import EFFORT, Region
+from discover.candidates.space_encoding import SpaceEncoding
+from discover.errors import InvalidInput, Problem
+from discover.protocols import RESERVED_RESULTS, BoolArray, Candidate, FloatArray, IntArray
+
+ID = "candidate"
+"""The column of ids where no other name is given."""
+
+
+class SearchSpace:
+    """Parameters, and constraints as text; see `discover.candidates.constraint_text` and `batch_rules` for what they may say.
+
+    Example::
+
+        SearchSpace([Continuous("temperature", 20, 120, step=1, unit="degC"), Categorical("base", ["KOH", "K3PO4"])],
+                    constraints=["temperature <= 78 if base == 'KOH'"], batch_constraints=["one temperature"])
+
+    A candidate's id is a hash of its values. id: the name of that column. InvalidInput collects everything that is wrong, and
+    says so where no setting keeps the constraints.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        *,
+        constraints: Sequence[str] = (),
+        batch_constraints: Sequence[str] = (),
+        id: str = ID,
+    ):
+        self.id = id
+        self.parameters = tuple(parameters)
+        problems = self._parameter_problems()
+        if problems:
+            raise InvalidInput("search space", problems)
+        self.slots: tuple[Slot, ...] = tuple(slot for one in self.parameters for slot in one.slots)
+        ends = np.cumsum([0, *(len(one.slots) for one in self.parameters)])
+        self.places = tuple(tuple(range(a, b)) for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
+        self.owner = tuple(place for place, slots in enumerate(self.places) for _ in slots)
+        self._read(_texts(constraints, "constraints"), _texts(batch_constraints, "batch_constraints"))
+        self._check_possible()
+
+    def _parameter_problems(self) -> list[Problem]:
+        odd = [one for one in self.parameters if not isinstance(one, Parameter)]
+        hint = "such as Continuous(…), Categorical(…), Mixture(…)"
+        if odd or not self.parameters:
+            return [Problem("not parameters", column="parameters", value=odd or None, way_out=hint)]
+        columns = [column for one in self.parameters for column in {one.name, *one.columns}]
+        found = [
+            Problem("two parameters have this name", column="parameters", value=name)
+            for name in sorted({c for c in columns if columns.count(c) > 1})
+        ]
+        if not isinstance(self.id, str) or not self.id or self.id in RESERVED_RESULTS or self.id in columns:
+            found.append(Problem("cannot be the column of ids", column="id", value=self.id))
+        return found
+
+    def _read(self, constraints: Sequence[str], batch: Sequence[str]) -> None:
+        reader = Reader(self.slots, {one.name: self.places[p] for p, one in enumerate(self.parameters)})
+        problems: list[Problem] = []
+        read: list[Parsed] = []
+        rules: list[Rule] = []
+        given = [(text, "constraints") for text in constraints]
+        given += [
+            (f"{_quoted(one.name)} only if {one.when}", f"{one.name}.when") for one in self.parameters if one.when
+        ]
+        for text, column in given:
+            try:
+                read.append(reader.read(text))
+            except Misread as error:
+                problems.append(problem_of(error, column, text))
+        for text in batch:
+            try:
+                rules.append(read_rule(text, reader))
+            except Misread as error:
+                problems.append(problem_of(error, "batch_constraints", text))
+        if problems:
+            raise InvalidInput("search space", problems)
+        self.constraints, self.batch_constraints = tuple(constraints), tuple(batch)
+        self.rules = BatchRules(tuple(rules))
+        self.conditions = tuple(one.condition for one in read if not one.active)
+        self.texts = tuple(one.text for one in read if not one.active)
+        self._activate([one for one in read if one.active])
+
+    def _activate(self, read: Sequence[Parsed]) -> None:
+        names = [one.name for one in self.parameters]
+        self.activity: dict[int, Condition] = {}
+        problems = []
+        for one in read:
+            for name in one.active:
+                if names.index(name) in self.activity:
+                    hint = "join the conditions with and, or"
+                    problems.append(
+                        Problem("has two conditions to be active", column="constraints", value=name, way_out=hint)
+                    )
+                self.activity[names.index(name)] = one.condition
+        self.order: tuple[int, ...] = ()
+        left = set(range(len(names)))
+        while ready := sorted(p for p in left if not self._depends(p) & left):
+            self.order += tuple(ready)
+            left -= set(ready)
+        if left:
+            told = ", ".join(names[p] for p in sorted(left))
+            problems.append(Problem("have values only if each other have one", column="constraints", value=told))
+        if problems:
+            raise InvalidInput("search space", problems)
+
+    def _depends(self, place: int) -> set[int]:
+        condition = self.activity.get(place)
+        return set() if condition is None else {self.owner[slot] for slot in condition.slots}
+
+    @cached_property
+    def implied(self) -> tuple[Condition, ...]:
+        """What the parameters by themselves demand, as conditions: fractions sum to one, so many components are used."""
+        found: list[Condition] = []
+        for place, one in enumerate(self.parameters):
+            if isinstance(one, Mixture):
+                slots = self.places[place]
+                found.append(Linear(tuple((slot, Fraction(1)) for slot in slots), "==", Fraction(1)))
+                most = len(slots) if one.at_most is None else one.at_most
+                found.append(Count(slots, 0, most))
+        return tuple(found)
+
+    def _check_possible(self) -> None:
+        """InvalidInput where no point keeps the constraints, with what is known of why."""
+        region = Region.of(self)
+        generator = np.random.default_rng(0)
+        if region.listing is not None:
+            if not len(region.listing):
+                self._refuse("no setting keeps all constraints: every one was tried")
+            return
+        fresh = region.raw(4096, generator)
+        if self.feasible(fresh).any():
+            return
+        codes, proof = region.solve(generator)
+        if codes is None and proof:
+            self._refuse("no setting keeps all constraints: a search that leaves nothing out found none")
+        if codes is None:
+            self._refuse(f"no setting that keeps all constraints was found in {EFFORT:,} tries, which proves nothing")
+
+    def _refuse(self, message: str) -> None:
+        hint = "loosen one; on a grid an equality needs steps that can meet it"
+        raise InvalidInput("search space", [Problem(message, value="; ".join(self.texts) or None, way_out=hint)])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a frame of candidates, without the id."""
+        return tuple(column for one in self.parameters for column in one.columns)
+
+    @property
+    def endless(self) -> bool:
+        """Whether some parameter has no step, so that the points cannot be counted."""
+        return any(one.endless for one in self.parameters)
+
+    @cached_property
+    def count(self) -> int:
+        """How many combinations of settings there are, constraints between parameters not counted."""
+        found = 1
+        for one in self.parameters:
+            found *= one.count
+        return found
+
+    def region(self, fixed: Mapping[str, Any] | None = None) -> Region:
+        """The space, or the part of it where some columns have given values."""
+        return Region.of(self, fixed)
+
+    def settled(self, codes: IntArray, fresh: IntArray | None = None) -> IntArray:
+        """Points [m, slots] in their one form: a parameter whose condition does not hold has no value (-1).
+
+        fresh: codes [slots] for those that come to have a value; without it they must have codes already.
+        """
+        if not self.activity:
+            return codes
+        codes = codes.copy()
+        for place in self.order:
+            if place not in self.activity:
+                continue
+            holds = self.activity[place].decide(self.numbers(codes))[0]
+            first, last = self.places[place][0], self.places[place][-1] + 1
+            lacking = holds & (codes[:, first] < 0)
+            codes[~holds, first:last] = -1
+            if fresh is not None:
+                codes[lacking, first:last] = fresh[first:last]
+        return codes
+
+    def feasible(self, codes: IntArray) -> BoolArray:
+        """Which points [m, slots] can be set and keep every constraint, exactly; [m]."""
+        fine = np.ones(len(codes), dtype=bool)
+        tops = np.array([slot.top for slot in self.slots])
+        fine &= (codes <= tops).all(axis=1) & (codes >= -1).all(axis=1)
+        numbers = self.numbers(np.clip(codes, -1, tops))
+        for place, parameter in enumerate(self.parameters):
+            slots = list(self.places[place])
+            idle = (codes[:, slots] == -1).all(axis=1)
+            meant = np.zeros(len(codes), dtype=bool)
+            if place in self.activity:
+                meant = ~self.activity[place].decide(numbers)[0]
+            part = codes[:, slots]
+            valid = ~idle & (part >= 0).all(axis=1)
+            valid[valid] = parameter.valid(part[valid])
+            fine &= np.where(meant, idle, valid)
+        for condition in self.conditions:
+            places = np.flatnonzero(fine)
+            fine[places] = ~condition.decide(numbers[places])[1]
+        return fine
+
+    def numbers(self, codes: IntArray) -> FloatArray:
+        """Points [m, slots] as numbers [m, slots]; NaN where a parameter has no value."""
+        parts = [one.numbers(codes[:, list(self.places[place])]) for place, one in enumerate(self.parameters)]
+        return np.concatenate(parts, axis=1)
+
+    def values(self, codes: IntArray) -> dict[str, Any]:
+        """The values of one point [slots], by column; None where a parameter has none."""
+        found: dict[str, Any] = {}
+        for place, one in enumerate(self.parameters):
+            part = codes[list(self.places[place])]
+            found |= dict.fromkeys(one.columns) if part[0] < 0 else one.cells(part)
+        return found
+
+    def numbers_of(self, values: Mapping[str, Any]) -> list[float]:
+        """Numbers [slots] of values in their one form."""
+        found: list[float] = []
+        for place, one in enumerate(self.parameters):
+            idle = all(values[column] is None for column in one.columns)
+            found += [np.nan] * len(self.places[place]) if idle else one.numbers_of(values)
+        return found
+
+    def codes_of(self, values: Mapping[str, Any]) -> IntArray | None:
+        """Codes [slots] of values in their one form; None where they cannot be set."""
+        found: list[int] = []
+        for place, one in enumerate(self.parameters):
+            idle = all(values[column] is None for column in one.columns)
+            codes = [-1] * len(self.places[place]) if idle else one.codes_of(one.numbers_of(values))
+            if codes is None:
+                return None
+            found += codes
+        return np.array(found, dtype=np.int64)
+
+    def candidate(self, values: Mapping[str, Any]) -> Candidate:
+        """The candidate with these values, which are in their one form; its id is their content hash."""
+        body = {column: values[column] for column in self.columns}
+        text = json.dumps(body, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        name = "c" + hashlib.sha256(text.encode()).hexdigest()[:15]
+        whole = {self.id: name, **body}
+        text = json.dumps(whole, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return Candidate(name, hashlib.sha256(text.encode()).hexdigest()[:32], whole)
+
+    def candidates(self, codes: IntArray) -> list[Candidate]:
+        """The candidates at points [m, slots]."""
+        return [self.candidate(self.values(row)) for row in codes]
+
+    def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """Cells of a row, by column, to values in their one form. Unreadable for the first that is none."""
+        found: dict[str, Any] = {}
+        for place, one in enumerate(self.parameters):
+            given = {column: cells.get(column) for column in one.columns}
+            if all(missing(cell) for cell in given.values()):
+                if place not in self.activity:
+                    raise Unreadable("has no value", one.columns[0], None, f"give the {one.name}")
+                found |= dict.fromkeys(one.columns)
+            else:
+                found |= one.read(given)
+        return self._consistent(found)
+
+    def _consistent(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values, where those parameters have one that are to have one."""
+        for place in self.order:
+            if place not in self.activity:
+                continue
+            one = self.parameters[place]
+            holds = bool(self.activity[place].decide(np.array([self.numbers_of(values)]))[0][0])
+            idle = values[one.columns[0]] is None
+            if holds and idle:
+                raise Unreadable("has no value, though its condition holds", one.columns[0], None, one.when)
+            if not holds and not idle:
+                message = "has a value, though its condition does not hold"
+                raise Unreadable(message, one.columns[0], values[one.columns[0]], "leave the cell empty")
+        return values
+
+    def remarks(self, values: Mapping[str, Any]) -> list[str]:
+        """What is unusual about values that were read: beside the grid, or against a constraint."""
+        numbers = np.array([self.numbers_of(values)])
+        found = [
+            f"against {text!r}"
+            for text, one in zip(self.texts, self.conditions, strict=True)
+            if one.decide(numbers)[1][0]
+        ]
+        for one in self.parameters:
+            idle = values[one.columns[0]] is None
+            if not idle and one.codes_of(one.numbers_of(values)) is None:
+                found.append(f"{one.name} is beside the settable grid")
+        return found
+
+    def fixing(self, owner: Parameter, column: str, value: Any) -> tuple[dict[int, int], Any]:
+        """The codes, by slot, to which a column is held by a value, and the value in its one form. ValueError."""
+        place = self.parameters.index(owner)
+        slots = self.places[place]
+        if len(owner.columns) == 1:
+            values = owner.read({column: value})
+            codes = owner.codes_of(owner.numbers_of(values))
+            if codes is None:
+                raise Unreadable("cannot be set so", column, value, "give a value on the settable grid")
+            return dict(zip(slots, codes, strict=True)), values[column]
+        slot = slots[owner.columns.index(column)]
+        code = self.slots[slot].levels.code(exact(value))
+        if code is None:
+            raise Unreadable("cannot be set so", column, value, "give a value on the settable grid")
+        return {slot: code}, float(value)
+
+    @cached_property
+    def encoding(self) -> SpaceEncoding:
+        """How points become features."""
+        return SpaceEncoding.of(self)
+
+    def encode(self, numbers: FloatArray) -> FloatArray:
+        """Numbers [m, slots] to features [m, d]."""
+        return self.encoding.transform(numbers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The declaration, as plain JSON."""
+        body: dict[str, Any] = {"parameters": [one.to_dict() for one in self.parameters]}
+        if self.constraints:
+            body["constraints"] = list(self.constraints)
+        if self.batch_constraints:
+            body["batch_constraints"] = list(self.batch_constraints)
+        return body | ({"id": self.id} if self.id != ID else {})
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the declaration."""
+        text = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SearchSpace) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __repr__(self) -> str:
+        size = "continuous" if self.endless else f"{self.count:,} combinations"
+        lines = [f"SearchSpace({len(self.parameters)} parameters, {size})"]
+        lines += [f"  {one.kind} {one.name}: {_shown(one)}" for one in self.parameters]
+        lines += [f"  where {text}" for text in self.constraints]
+        lines += [f"  a batch: {text}" for text in self.batch_constraints]
+        return "\n".join(lines)
+
+
+def _shown(one: Parameter) -> str:
+    told = {k: v for k, v in one.to_dict().items() if k not in ("kind", "name", "descriptors")}
+    return ", ".join(f"{key} {value}" for key, value in told.items())[:200]
+
+
+def _quoted(name: str) -> str:
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def _texts(given: Any, name: str) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        hint = f"write {name}=[{given!r}]"
+        raise InvalidInput("search space", [Problem("give a list of texts", column=name, value=given, way_out=hint)])
+    return tuple(given)

@@ -1,0 +1,76 @@
+"""Points of a space as numbers for a surrogate, on scales that the space itself gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from discover.protocols import FeatureTable, FloatArray
+
+if TYPE_CHECKING:
+    from discover.candidates.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class SpaceEncoding:
+    """Names [d], centres [d] and spreads [d] of the features: over each parameter's own settings, not over what was tried.
+
+    blocks: (name, kind, start, stop) of runs of features that belong together. A parameter that may have no value has a
+    further feature that says whether it has one; its others stand at their centre where it has none.
+    """
+
+    space: SearchSpace
+    names: tuple[str, ...]
+    centre: FloatArray
+    spread: FloatArray
+    blocks: tuple[tuple[str, str, int, int], ...]
+
+    @classmethod
+    def of(cls, space: SearchSpace) -> SpaceEncoding:
+        """The encoding of a space."""
+        names: list[str] = []
+        centres, spreads, blocks = [], [], []
+        for place, one in enumerate(space.parameters):
+            parts = [(e.kind, e.names, e.centre, e.spread) for e in one.encodings]
+            if place in space.activity:
+                parts.append(("numbers", (f"{one.name}?",), np.array([0.5]), np.array([0.5])))
+            for kind, own, centre, spread in parts:
+                blocks.append((one.name, kind, len(names), len(names) + len(own)))
+                names += own
+                centres.append(centre)
+                spreads.append(spread)
+        return cls(space, tuple(names), np.concatenate(centres), np.concatenate(spreads), _joined(blocks))
+
+    def transform(self, numbers: FloatArray) -> FloatArray:
+        """Numbers [m, slots] to features [m, d], finite."""
+        parts = []
+        for place, one in enumerate(self.space.parameters):
+            own = numbers[:, list(self.space.places[place])]
+            parts.append(one.encode(own))
+            if place in self.space.activity:
+                parts.append((~np.isnan(own[:, :1])).astype(np.float64))
+        found = np.concatenate(parts, axis=1) if parts else np.empty((len(numbers), 0))
+        return np.where(np.isnan(found), self.centre, found) + 0.0
+
+    def table(self, values: FloatArray) -> FeatureTable:
+        """Features [m, d] as a table."""
+        values = np.ascontiguousarray(values, dtype=np.float64)
+        values.flags.writeable = False
+        header = json.dumps([list(self.names), list(values.shape)], ensure_ascii=False)
+        digest = hashlib.sha256(header.encode() + values.astype("<f8").tobytes()).hexdigest()
+        return FeatureTable(self.names, values, digest)
+
+
+def _joined(blocks: list[tuple[str, str, int, int]]) -> tuple[tuple[str, str, int, int], ...]:
+    """Neighbouring blocks of numbers become one."""
+    found: list[tuple[str, str, int, int]] = []
+    for name, kind, start, stop in blocks:
+        if found and kind == "numbers" and found[-1][1] == "numbers" and found[-1][3] == start:
+            found[-1] = ("numbers", kind, found[-1][2], stop)
+        else:
+            found.append(("numbers" if kind == "numbers" else name, kind, start, stop))
+    return tuple(found)
