@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def play(
     seconds = 0.0
     iteration = 0
     while len(rows) < budget:
-        view = view_of(table, rows, iteration, memory)
+        view = replace(view_of(table, rows, iteration, memory), remaining=budget - len(rows))
         wanted = min(batch, budget - len(rows))
         begun = clock()
         proposed = policy.propose(view, wanted, _generator(seed, view))

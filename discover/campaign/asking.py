@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from discover.campaign.limiting import limits_of, remaining
 from discover.candidates.pool import CandidatePool
 from discover.errors import DiscoverError
 from discover.objective import Objective
@@ -50,6 +51,8 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
         iteration=len(ledger.iterations),
         seen=seen,
         memory=_memory(ledger),
+        limits=limits_of(ledger, pool),
+        remaining=remaining(ledger),
     )
 
 

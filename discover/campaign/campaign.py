@@ -13,6 +13,7 @@ from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_o
 from discover.campaign.claims import Claims
 from discover.campaign.creating import begin, check_seed, redefine
 from discover.campaign.extending import as_pool, columns_of_experiment, extend
+from discover.campaign.limiting import check_limits
 from discover.campaign.places import Where
 from discover.campaign.reader import Reader
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
@@ -26,6 +27,7 @@ from discover.campaign.settings import (
     resolve_policy,
 )
 from discover.campaign.telling import tell_frame
+from discover.campaign.terms import Terms
 from discover.candidates.difference import Difference
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
@@ -79,7 +81,7 @@ class Campaign(Reader):
     ) -> Campaign:
         """Begin a campaign, or with if_exists="open" go on with the one of that name.
 
-        policy: a kind, a kind with its options, or a `Policy`. budget: {"experiments": 60}. stop: rules for
+        policy: a kind, a kind with its options, or a `Policy`. budget: {"experiments": 60}, {"cost": 500.0} or both. stop: rules for
         unattended runs, such as {"kind": "no-improvement", "experiments": 30}. experiment, source, features:
         settings that the definition records. snapshots: where candidates are kept, if not beside the store: a folder, or an
         fsspec URL that machines share. CampaignExists; DefinitionChanged where an existing one differs: changes of budget,
@@ -92,6 +94,7 @@ class Campaign(Reader):
         chosen, settings = resolve_policy(policy)
         if hasattr(chosen, "check"):
             chosen.check(objective)
+        check_limits(Terms.of(settings), candidates)
         definition = definition_of(
             name, objective, settings, candidates=source or {"kind": "frame", "hash": candidates.hash},
             features=features or candidates.spec.to_dict(), experiment=experiment,

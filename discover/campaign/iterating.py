@@ -34,21 +34,29 @@ class Summary:
 
 
 def room(campaign: Campaign, budget: int | None = None) -> int | None:
-    """How many experiments may still be started; None where there is no budget."""
+    """How many experiments may still be started; None where there is no budget of them, 0 where that in cost is spent."""
     limit = budget if budget is not None else campaign.budget
+    if _spent(campaign):
+        return 0
     return None if limit is None else max(0, limit - campaign.spending.experiments)
 
 
 def advise(campaign: Campaign, budget: int | None = None) -> Advice:
     """Whether the campaign should stop now, with the evidence."""
     limit = budget if budget is not None else campaign.budget
-    rules = [Exhausted()] + ([Budget(limit)] if limit is not None else [])
-    view = campaign.view()
-    advices = [rule.advise(view, campaign.spending) for rule in rules]
+    view, spending, cost = campaign.view(), campaign.spending, campaign.cost_budget
+    rules = [Exhausted()] + ([Budget(limit, cost)] if limit is not None or cost is not None else [])
+    advices = [rule.advise(view, spending) for rule in rules]
     advices += [rule.advise(view, standing) for rule, standing in _further(campaign, view)]
     if again := sum(trial.state is State.RETRYABLE for trial in campaign.ledger.pending()):
         advices[0] = Advice(False, f"{again} failed experiments are to be tried again", advices[0].numbers)
     return next((advice for advice in advices if advice.stop), advices[-1])
+
+
+def _spent(campaign: Campaign) -> bool:
+    """Whether the budget in cost, if there is one, is spent."""
+    cost = campaign.cost_budget
+    return cost is not None and campaign.spending.cost >= cost
 
 
 def _further(campaign: Campaign, view: View) -> Iterator[tuple[Any, Standing]]:
@@ -78,6 +86,8 @@ def vacancies(campaign: Campaign, budget: int | None = None) -> int:
     queued = sum(1 for trial in ledger.pending() if trial.runnable or trial.state is State.PROPOSED)
     limit = budget if budget is not None else campaign.budget
     left = campaign.batch_size if limit is None else min(campaign.batch_size, limit - ledger.started)
+    if _spent(campaign):
+        left = 0
     return max(0, left - queued)
 
 

@@ -14,6 +14,7 @@ from discover import registry
 from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
 from discover.campaign.claiming import holders, shown_state, shown_worker
+from discover.campaign.limiting import spending_of
 from discover.campaign.places import Where, keep_place, open_snapshot, place_of
 from discover.campaign.pooling import Candidates
 from discover.campaign.predicting import predictions
@@ -84,6 +85,11 @@ class Reader:
     def budget(self) -> int | None:
         """How many experiments may be started, or None."""
         return self.definition["budget"].get("experiments")
+
+    @property
+    def cost_budget(self) -> float | None:
+        """What all experiments may cost, or None."""
+        return self.definition["budget"].get("cost")
 
     @property
     def seed(self) -> int:
@@ -167,8 +173,11 @@ class Reader:
 
     @property
     def spending(self) -> Spending:
-        """Experiments started so far (failures and retries count), and their cost."""
-        return self.ledger.spending
+        """Experiments started so far (failures and retries count), and their cost: as told, else as the terms know it."""
+        ledger = self.ledger
+        if Terms.of(ledger.definition["policy"]).cost is None:
+            return ledger.spending
+        return spending_of(ledger, self._candidates(ledger).pool)
 
     def best(self, n: int = 10) -> pd.DataFrame:
         """The best measured candidates that satisfy every constraint, with their columns; repeated ones once each."""
@@ -184,7 +193,15 @@ class Reader:
 
     def status(self) -> Status:
         """Where the campaign stands."""
-        return status_of(self.name, self.ledger, self.pool, self.observations, self.best(1), holders(self._journal))
+        return status_of(
+            self.name,
+            self.ledger,
+            self.pool,
+            self.observations,
+            self.best(1),
+            holders(self._journal),
+            self.spending.cost,
+        )
 
     def provenance(self) -> dict[str, Any]:
         """Where everything comes from: snapshot, definition, features, seed, versions."""

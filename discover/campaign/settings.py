@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral
@@ -42,19 +43,22 @@ def check_count(value: Any, name: str) -> int:
     return int(value)
 
 
-def check_budget(budget: Any) -> dict[str, int]:
-    """{"experiments": n} or nothing, or InvalidInput."""
+def check_budget(budget: Any) -> dict[str, float]:
+    """{"experiments": n}, {"cost": c}, both or nothing, or InvalidInput."""
     if budget is None:
         return {}
     if not isinstance(budget, Mapping):
         raise InvalidInput("budget", [Problem("must be a mapping", value=budget, way_out='write {"experiments": 60}')])
-    problems = [
-        Problem("unknown key", column=str(k), way_out=nearest(str(k), ["experiments"]))
-        for k in budget
-        if k != "experiments"
-    ]
+    known = ["experiments", "cost"]
+    problems = [Problem("unknown key", column=str(k), way_out=nearest(str(k), known)) for k in budget if k not in known]
+    cost = budget.get("cost")
+    if cost is not None and (isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 < cost < math.inf):
+        problems.append(Problem("must be a number above 0", column="cost", value=cost))
     refuse(problems, "budget")
-    return {"experiments": check_count(budget["experiments"], "experiments")} if budget else {}
+    found: dict[str, float] = {}
+    if "experiments" in budget:
+        found["experiments"] = check_count(budget["experiments"], "experiments")
+    return found if cost is None else found | {"cost": float(cost)}
 
 
 def check_reason(reason: Any, what: str) -> str:

@@ -26,6 +26,7 @@ class Status:
     experiments: int
     budget: int | None
     cost: float
+    cost_budget: float | None
     measured: int
     censored: int
     failed: int
@@ -54,6 +55,8 @@ class Status:
             f"experiments {self.experiments}{budget}: {self.measured} measured, {self.censored} censored, "
             f"{self.failed} failed, {self.infeasible} infeasible; {self.pending} pending",
         ]
+        if self.cost or self.cost_budget:
+            lines.append(f"cost        {self.cost:g}" + (f" of {self.cost_budget:g}" if self.cost_budget else ""))
         if self.to_approve:
             lines.append(f"to approve  {self.to_approve} wait for a person: 'discover approve'")
         if self.unknown:
@@ -89,8 +92,9 @@ def status_of(
     observations: pd.DataFrame,
     best: pd.DataFrame,
     workers: Mapping[str, str],
+    cost: float,
 ) -> Status:
-    """Count what the ledger says. workers: who has which proposals in hand."""
+    """Count what the ledger says. workers: who has which proposals in hand. cost: what was spent."""
     in_hand = [trial.proposal_id for trial in ledger.pending() if trial.proposal_id in workers]
     objective = Objective.from_dict(ledger.definition["objective"])
     blocked = sum(1 for candidate in ledger.blocked() if candidate in pool)
@@ -104,7 +108,8 @@ def status_of(
         available=len(pool) - blocked,
         experiments=ledger.started,
         budget=ledger.definition["budget"].get("experiments"),
-        cost=ledger.cost,
+        cost=cost,
+        cost_budget=ledger.definition["budget"].get("cost"),
         measured=int(counts.get("measured", 0)),
         censored=int(counts.get("censored", 0)),
         failed=int(counts.get("failed", 0)),

@@ -1,4 +1,5 @@
-"""Settings under `policy:` that belong to the campaign and not to the policy: batch, exploration, approval, deadline, dispatch."""
+"""Settings under `policy:` that belong to the campaign and not to the policy: batch and its limits, costs, exploration,
+approval, deadline, dispatch."""
 
 from __future__ import annotations
 
@@ -22,6 +23,12 @@ class Terms:
     approve a proposal before anybody works on it. deadline_days: after so many days without a result a proposal expires.
     dispatch: 'here' runs the experiments where the campaign is run, and workers may join; 'workers' only proposes, so that
     `batch` proposals always wait for them, and each knows what has come in until then.
+
+    at_most: by column of the candidates, how often one of its values may occur in a batch: {solvent: 2}. different: columns
+    in which no two of a batch agree. same: columns in which all of a batch agree, such as the temperature of a plate. cost:
+    what each candidate costs: a column, or prices by column, {amount: 12.5} for a price of its unit and {base: {KOH: 1, DBU:
+    3}} for one of each value, which are added up. What candidates cost divides what they promise, and a batch stays within a
+    budget in cost. Limits hold within one batch that is asked for at once; where they leave fewer, the batch says so.
     """
 
     batch: int = 1
@@ -29,6 +36,10 @@ class Terms:
     require_approval: bool = False
     deadline_days: float | None = None
     dispatch: Literal["here", "workers"] = "here"
+    at_most: Mapping[str, int] | None = None
+    different: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+    cost: str | Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, policy: Mapping[str, Any]) -> Terms:
@@ -36,11 +47,24 @@ class Terms:
         given = {key: policy[key] for key in KEYS if key in policy}
         if problems := problems_of(given):
             raise InvalidInput("policy", problems)
+        given |= {key: _listed(given[key]) for key in ("different", "same") if key in given}
         return cls(**given)
 
     def settings(self, policy: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the terms that the user has set, as plain values."""
         return {key: value for key, value in asdict(self).items() if key in policy}
+
+    @property
+    def most(self) -> dict[str, int]:
+        """How often a value of a column may occur in a batch, by column."""
+        return {column: int(most) for column, most in (self.at_most or {}).items()} | dict.fromkeys(self.different, 1)
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Columns of the candidates that the terms speak of, each with its option."""
+        priced = [self.cost] if isinstance(self.cost, str) else list(self.cost or ())
+        given = {"at_most": list(self.at_most or ()), "different": self.different, "same": self.same, "cost": priced}
+        return [(option, str(column)) for option, columns in given.items() for column in columns]
 
 
 KEYS = tuple(field.name for field in fields(Terms))
@@ -59,6 +83,10 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
         "require_approval": (lambda v: isinstance(v, bool), "must be true or false"),
         "deadline_days": (_days, f"must be a number of days above 0, at most {MOST_DAYS:,}"),
         "dispatch": (lambda v: v in ("here", "workers"), "must be 'here' or 'workers'"),
+        "at_most": (_counts, "must give columns whole numbers of at least 1, such as {solvent: 2}"),
+        "different": (_columns, "must be a list of columns"),
+        "same": (_columns, "must be a list of columns"),
+        "cost": (_prices, "must be a column, or prices by column, such as {amount: 12.5, base: {KOH: 1, DBU: 3}}"),
     }
     return [
         Problem(message, column=key, value=given[key])
@@ -83,11 +111,41 @@ def _days(value: Any) -> bool:
     return value is None or (_number(value) and 0 < value <= MOST_DAYS)
 
 
+def _counts(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and all(_whole(one) for one in value.values()))
+
+
+def _columns(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value))
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _prices(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return True
+    return isinstance(value, Mapping) and bool(value) and all(_price(one) for one in value.values())
+
+
+def _price(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return bool(value) and all(_number(one) for one in value.values())
+    return _number(value)
+
+
+_LIST = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_PRICE = {"anyOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}]}
 SCHEMA = {
     "batch": {"type": "integer", "minimum": 1, "title": "Batch"},
     "explore": {"type": "number", "minimum": 0, "maximum": 1, "title": "Explore"},
     "require_approval": {"type": "boolean", "title": "Require approval"},
     "deadline_days": {"type": ["number", "null"], "exclusiveMinimum": 0, "title": "Deadline days"},
     "dispatch": {"enum": ["here", "workers"], "title": "Dispatch"},
+    "at_most": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}, "title": "At most"},
+    "different": {**_LIST, "title": "Different"},
+    "same": {**_LIST, "title": "Same"},
+    "cost": {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": _PRICE}], "title": "Cost"},
 }
 """JSON Schema of the terms, for editors."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from discover.campaign.terms import Terms
 from discover.candidates.query import check_query
 from discover.candidates.spec import PoolSpec
 from discover.definition.descriptors import read_descriptors
@@ -115,6 +116,7 @@ def _columns(definition: Definition, source: Any, have: Sequence[str]) -> Iterat
     ]
     needed += [(("features", place), c) for place, c in used_columns(definition) if c not in definition.answer_columns]
     needed += [(("experiment",), column) for column in definition.required]
+    needed += [(("policy", option), column) for option, column in Terms.of(definition.policy).columns]
     for path, column in needed:
         if column not in have:
             way_out = f"{found}; {hint}" if (found := nearest(column, have)).startswith("did") else hint

@@ -130,8 +130,9 @@ class Definition:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Columns that features and experiment read."""
-        return tuple(dict.fromkeys([*self._spec(None).used, *self.required]))
+        """Columns that features, experiment and the limits of a batch read."""
+        limiting = [column for _, column in terms.Terms.of(self.policy).columns]
+        return tuple(dict.fromkeys([*self._spec(None).used, *self.required, *limiting]))
 
     @property
     def required(self) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class BudgetModel(_Strict):
     """When to stop."""
 
     experiments: Annotated[int, Field(ge=1)] | None = None
+    cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
 
 class CampaignModel(_Strict):

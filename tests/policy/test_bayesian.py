@@ -184,11 +184,11 @@ def test_the_shortlist_the_chunks_and_the_order_of_told_results_hardly_matter() 
     assert len(set(whole) & set(short)) >= 3
 
 
-def test_a_batch_beyond_the_shortlist_goes_on_by_rank() -> None:
+def test_the_short_list_grows_with_the_batch() -> None:
     batch = Bayesian(shortlist=4).propose(view_of(X, range(20)), 8, rng())
-    joint = ["log_joint_gain" in p.details for p in batch]
-    assert joint == [True] * 4 + [False] * 4
-    assert [p.rank for p in batch][4:] == [5, 6, 7, 8]
+    assert all("log_joint_gain" in p.details for p in batch)
+    assert {p.details["shortlist"] for p in batch} == {16}
+    assert {p.details["shortlist"] for p in Bayesian(shortlist=30).propose(view_of(X, range(20)), 8, rng())} == {30}
 
 
 def test_the_verdict_is_sober_about_noise_and_glad_about_a_trend() -> None:
