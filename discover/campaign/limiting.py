@@ -1,0 +1,135 @@
+"""What one batch may hold and cost: the terms of a campaign, read from the columns of its candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pandas as pd
+
+from discover.campaign.terms import Terms
+from discover.candidates.pool import CandidatePool
+from discover.errors import InvalidInput, Problem, nearest
+from discover.limits import Limits
+from discover.protocols import FloatArray, IntArray, Spending
+from discover.store.ledger import Ledger
+from discover.store.trials import Trial
+
+_codes: WeakKeyDictionary[CandidatePool, dict[str, IntArray]] = WeakKeyDictionary()
+_costs: WeakKeyDictionary[CandidatePool, dict[str, FloatArray]] = WeakKeyDictionary()
+
+
+def limits_of(ledger: Ledger, pool: CandidatePool) -> Limits:
+    """What holds in the next batch. InvalidInput where the candidates lack a column, or cost what cannot be."""
+    terms = Terms.of(ledger.definition["policy"])
+    if not terms.columns:
+        return Limits()
+    check_limits(terms, pool)
+    costs = known_costs(terms, pool)
+    budget = ledger.definition["budget"].get("cost")
+    funds = math.inf
+    if budget is not None and costs is not None:
+        funds = float(budget) - spent(ledger, pool, costs) - _reserved(ledger, pool, costs)
+    codes = {column: _coded(pool, column) for column in (*terms.most, *terms.same)}
+    return Limits(terms.most, terms.same, codes, costs, funds)
+
+
+def check_limits(terms: Terms, pool: CandidatePool) -> None:
+    """InvalidInput with everything in the terms that the candidates do not bear out."""
+    problems = [
+        Problem("no such column in the candidates", column=f"{option}.{column}", way_out=nearest(column, pool.columns))
+        for option, column in terms.columns
+        if column not in pool.columns
+    ]
+    if problems:
+        raise InvalidInput("policy", problems)
+    known_costs(terms, pool)
+
+
+def known_costs(terms: Terms, pool: CandidatePool) -> FloatArray | None:
+    """What each candidate costs [N], or None where the terms do not say. InvalidInput names those that cost nothing."""
+    if terms.cost is None:
+        return None
+    held = _costs.setdefault(pool, {})
+    key = repr(terms.cost)
+    if key not in held:
+        held[key] = _worked_out(terms.cost, pool)
+    return held[key]
+
+
+def spending_of(ledger: Ledger, pool: CandidatePool) -> Spending:
+    """Experiments started, and their cost: as it was told, else as the candidates' columns say."""
+    costs = known_costs(Terms.of(ledger.definition["policy"]), pool)
+    return ledger.spending if costs is None else Spending(ledger.started, spent(ledger, pool, costs))
+
+
+def spent(ledger: Ledger, pool: CandidatePool, costs: FloatArray) -> float:
+    """What was told, and what the candidates cost of whose experiments no cost was told."""
+    return ledger.cost + _sum(ledger, pool, costs, lambda trial: 0 if _told(trial) else trial.attempts)
+
+
+def remaining(ledger: Ledger) -> int | None:
+    """Experiments that the budget leaves beyond those that wait; None without one."""
+    limit = ledger.definition["budget"].get("experiments")
+    if limit is None:
+        return None
+    return max(0, int(limit) - ledger.started - sum(1 for trial in ledger.pending() if not trial.attempts))
+
+
+def _reserved(ledger: Ledger, pool: CandidatePool, costs: FloatArray) -> float:
+    """What proposals will cost that nobody has begun."""
+    return _sum(ledger, pool, costs, lambda trial: int(trial.state.pending and not trial.attempts))
+
+
+def _sum(ledger: Ledger, pool: CandidatePool, costs: FloatArray, times: Any) -> float:
+    counted = [(trial.candidate_id, times(trial)) for trial in ledger.trials.values() if trial.candidate_id in pool]
+    counted = [(candidate, count) for candidate, count in counted if count]
+    rows = pool.rows([candidate for candidate, _ in counted])
+    return math.fsum(costs[rows] * np.array([count for _, count in counted], dtype=np.float64))
+
+
+def _told(trial: Trial) -> bool:
+    values = (o.cost for group in trial.values.values() for o in group.values())
+    return any(cost is not None for cost in (*values, *(failure.cost for failure in trial.failures)))
+
+
+def _coded(pool: CandidatePool, column: str) -> IntArray:
+    """[N] numbers, equal where the column's values are; what is missing is a value of its own."""
+    held = _codes.setdefault(pool, {})
+    if column not in held:
+        codes, _ = pd.factorize(pool.frame(columns=[column])[column], use_na_sentinel=False)
+        held[column] = codes.astype(np.int64)
+    return held[column]
+
+
+def _worked_out(cost: str | Mapping[str, Any], pool: CandidatePool) -> FloatArray:
+    prices = {cost: 1.0} if isinstance(cost, str) else cost
+    frame = pool.frame(columns=list(prices))
+    problems: list[Problem] = []
+    total = np.zeros(len(pool))
+    for column, price in prices.items():
+        values = frame[column]
+        if isinstance(price, Mapping):
+            known = {str(name): float(one) for name, one in price.items()}
+            part = values.astype(str).map(known)
+            missing = sorted(set(values[part.isna()].astype(str)))
+            problems += [Problem("has no price", column=column, value=name) for name in missing[:10]]
+            total += part.fillna(1.0).to_numpy(dtype=np.float64)
+        elif pd.api.types.is_numeric_dtype(values):
+            total += float(price) * values.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            hint = f"give each of its values a price: {{{column}: {{{values.iloc[0]}: 1.5, …}}}}"
+            problems.append(Problem("is no column of numbers", column=column, way_out=hint))
+    if not problems:
+        wrong = np.flatnonzero(~(np.isfinite(total) & (total > 0)))
+        problems = [
+            Problem("must cost a number above 0", row=str(pool.ids[row]), column="cost", value=float(total[row]))
+            for row in wrong[:10]
+        ]
+    if problems:
+        raise InvalidInput("costs of the candidates", problems)
+    total.flags.writeable = False
+    return total
