@@ -63,13 +63,15 @@ class CandidatePool:
         composition: str | None = None,
         structure: str | None = None,
         made_from: Mapping[str, str] | None = None,
+        substances: Mapping[str, str | Mapping[str, str]] | None = None,
     ) -> CandidatePool:
         """A pool from a frame with one row a candidate.
 
         features: numeric columns. categorical: columns of names, one-hot, or described by `descriptors`
         ({"solvent": frame}, indexed by category). composition, structure: columns with formulas and with structures
         (pymatgen's, their `as_dict()` or JSON text) that features are made from; made_from: the same for other kinds
-        of featurizers, {kind: column}. Further columns are kept and shown. InvalidInput collects every problem with its
+        of featurizers, {kind: column}. substances: categorical columns whose categories are molecules, {"ligand": {"PPh3": SMILES}}
+        or {"ligand": "column of SMILES"}; an empty SMILES is no molecule. Further columns are kept and shown. InvalidInput collects every problem with its
         row's label, column and value.
         """
         given = {"features": features, "categorical": categorical}
@@ -82,8 +84,9 @@ class CandidatePool:
             raise InvalidInput("candidate pool", bare)
         made = {kind: column for kind, column in {"composition": composition, "structure": structure}.items() if column}
         spec = PoolSpec(
-            id, tuple(features), tuple(categorical), read_descriptors(descriptors), {**made, **(made_from or {})}
-        )
+            id, tuple(features), tuple(categorical), read_descriptors(descriptors), {**made, **(made_from or {})},
+            dict(substances or {}),
+        )  # fmt: skip
         problems = column_problems(df, [id, *spec.used])
         if not problems:
             table, problems = read_frame(df, id=id, structure=structure)
@@ -310,6 +313,8 @@ def _cells(
         if name not in spec.columns and kind not in ("text", "integer", "number", "flag", "empty"):
             problems.append(Problem(f"must be one value a row, this column holds {kind}", column=name))
             continue
+        if name in spec.smiles:
+            continue
         missing = np.asarray(
             column.is_null().to_numpy(zero_copy_only=False)
             if isinstance(column, pa.Array)
@@ -324,17 +329,19 @@ def _cells(
             labels, np.flatnonzero(missing), lambda p, c=column: c[p].as_py(), "the cell is empty", name, hint
         )
         if name in spec.descriptors and not missing.any():
-            problems += _undescribed(column, spec.descriptors[name], name, labels)
+            problems += _undescribed(column, spec.descriptors[name], name, labels, "descriptors")
+        if isinstance(known := spec.substances.get(name), Mapping) and not missing.any():
+            problems += _undescribed(column, known, name, labels, "SMILES")
     return problems
 
 
-def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any) -> list[Problem]:
+def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any, what: str) -> list[Problem]:
     cells = column.to_pylist()
     unknown = sorted({str(cell) for cell in cells} - set(known))
     first = {category: next(i for i, cell in enumerate(cells) if str(cell) == category) for category in unknown}
     hint = f"described are: {', '.join(sorted(known))}"
     return [
-        Problem("the category has no descriptors", row=_label(labels, first[c]), column=name, value=c, way_out=hint)
+        Problem(f"the category has no {what}", row=_label(labels, first[c]), column=name, value=c, way_out=hint)
         for c in unknown
     ]
 

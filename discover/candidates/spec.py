@@ -21,6 +21,8 @@ class PoolSpec:
     id: the column of ids. columns: numeric features, as they are. categorical: features that are names.
     descriptors: {column: {category: {descriptor: number}}} for categories that are described rather than one-hot.
     made_from: {featurizer kind: column}, such as {"composition": "formula", "structure": "structure"}.
+    substances: {column: {category: SMILES}} for categories that are molecules, or {column: column of their SMILES}; an empty
+    SMILES is no molecule.
     """
 
     id: str
@@ -28,6 +30,7 @@ class PoolSpec:
     categorical: tuple[str, ...] = ()
     descriptors: Descriptors = field(default_factory=dict)
     made_from: Mapping[str, str] = field(default_factory=dict)
+    substances: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def structure(self) -> str | None:
@@ -37,18 +40,28 @@ class PoolSpec:
     @property
     def used(self) -> tuple[str, ...]:
         """All columns that features are made from, each once."""
-        return tuple(dict.fromkeys([*self.columns, *self.categorical, *self.made_from.values()]))
+        return tuple(dict.fromkeys([*self.columns, *self.categorical, *self.made_from.values(), *self.smiles]))
+
+    @property
+    def smiles(self) -> tuple[str, ...]:
+        """Columns that hold the SMILES of another column's categories; their cells may be empty."""
+        return tuple(told for told in self.substances.values() if isinstance(told, str))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; `from_dict` reads it back."""
         described = {c: {k: dict(v) for k, v in categories.items()} for c, categories in self.descriptors.items()}
-        return {
+        body = {
             "id": self.id,
             "columns": list(self.columns),
             "categorical": list(self.categorical),
             "descriptors": described,
             "made_from": dict(self.made_from),
         }
+        if self.substances:
+            body["substances"] = {
+                c: told if isinstance(told, str) else dict(told) for c, told in self.substances.items()
+            }
+        return body
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> PoolSpec:
@@ -59,11 +72,12 @@ class PoolSpec:
             tuple(body.get("categorical", ())),
             body.get("descriptors", {}),
             body.get("made_from", {}),
+            body.get("substances", {}),
         )
 
     def problems(self) -> list[Problem]:
         """What contradicts itself, whatever the rows are."""
-        named = [*self.columns, *self.categorical, *self.made_from.values()]
+        named = [*self.columns, *self.categorical, *dict.fromkeys(self.made_from.values())]
         twice = sorted({name for name in named if named.count(name) > 1})
         found = [Problem("named for two features", column=name, way_out="name it once") for name in twice]
         if self.id in named:
@@ -71,6 +85,11 @@ class PoolSpec:
         found += [
             Problem("descriptors are for categorical columns", column=name, way_out="name it in categorical= too")
             for name in self.descriptors
+            if name not in self.categorical
+        ]
+        found += [
+            Problem("substances are for categorical columns", column=name, way_out="name it in categorical= too")
+            for name in self.substances
             if name not in self.categorical
         ]
         return found

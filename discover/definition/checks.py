@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from discover.definition.definition import Definition
 
 
+MADE = ("composition", "structure", "fingerprint", "molecule")
+"""Kinds of features that are made from a named column."""
+
+
 def check(definition: Definition) -> None:
     """InvalidDefinition with every problem at once, each with its line and key."""
     parts = (_targets, _features, _descriptors, _candidates, _experiment, _answers, _store)
@@ -37,7 +41,22 @@ def used_columns(definition: Definition) -> list[tuple[int, str]]:
         if isinstance(item, str):
             found.append((place, made.get(item, item)))
         else:
-            found += [(place, str(item[key])) for key in ("composition", "structure", "categorical") if key in item]
+            found += [(place, str(item[key])) for key in (*MADE, "categorical", "smiles") if key in item]
+    return found
+
+
+def _told_apart(definition: Definition, used: Sequence[tuple[int, str]]) -> list[str]:
+    """The columns of features that no two features may share: one column's molecules are encoded in several ways."""
+    shared = {place for place, item in enumerate(definition.features) if not isinstance(item, str)}
+    again: set[str] = set()
+    found = []
+    for place, column in used:
+        if place in shared and "categorical" not in definition.features[place]:
+            if column in again:
+                continue
+            again.add(column)
+        if place not in shared or column != definition.features[place].get("smiles"):
+            found.append(column)
     return found
 
 
@@ -65,7 +84,7 @@ def _targets(definition: Definition) -> Iterator[Problem]:
 
 def _features(definition: Definition) -> Iterator[Problem]:
     used = used_columns(definition)
-    spec = PoolSpec(getattr(definition.source, "id", ""), tuple(column for _, column in used))
+    spec = PoolSpec(getattr(definition.source, "id", ""), tuple(_told_apart(definition, used)))
     problems = {problem.column: problem for problem in spec.problems()}
     for place, column in used:
         if column in definition.answer_columns:

@@ -36,7 +36,7 @@ from discover.protocols import CandidateSource, Experiment, Progress
 from discover.store.database import exists, files_of, shown
 from discover.store.log import EventLog
 
-MADE_FROM = {"composition": "formula", "structure": "structure"}
+MADE_FROM = {"composition": "formula", "structure": "structure", "fingerprint": "smiles", "molecule": "smiles"}
 """Columns that features are made from where the file and the source name none."""
 
 
@@ -220,7 +220,7 @@ class Definition:
             if isinstance(item, str) and item in self.made_from_by_kind:
                 found[item] = self.made_from_by_kind[item]
             elif isinstance(item, Mapping):
-                found |= {k: v for k, v in item.items() if k in ("composition", "structure")}
+                found |= {k: v for k, v in item.items() if k in MADE_FROM}
         return found
 
     def _spec(self, snapshot: Snapshot | None) -> PoolSpec:
@@ -234,9 +234,14 @@ class Definition:
             for item in self.features
             if isinstance(item, Mapping) and "descriptors" in item
         }
+        substances = {
+            str(item["categorical"]): str(item["smiles"])
+            for item in self.features
+            if isinstance(item, Mapping) and "smiles" in item
+        }
         spec = PoolSpec(
             id=snapshot.id if snapshot else "", columns=tuple(columns), categorical=tuple(categorical),
-            descriptors=descriptors, made_from=self._made_from(),
+            descriptors=descriptors, made_from=self._made_from(), substances=substances,
         )  # fmt: skip
         if snapshot is not None:
             have = {*snapshot.columns, *([snapshot.structure] if snapshot.structure else [])}

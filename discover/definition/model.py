@@ -50,15 +50,19 @@ class ColumnFeature(_Strict):
 
     composition: str | None = None
     structure: str | None = None
+    fingerprint: str | None = Field(None, description="a column of SMILES, by Morgan fingerprints")
+    molecule: str | None = Field(None, description="a column of SMILES, by RDKit's descriptors")
     categorical: str | None = None
     descriptors: str | None = Field(None, description="a CSV: first column the category, further columns numbers")
+    smiles: str | None = Field(None, description="the column that holds the SMILES of each category")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ColumnFeature:
-        if sum(v is not None for v in (self.composition, self.structure, self.categorical)) != 1:
-            raise ValueError("name one of composition, structure, categorical")
-        if self.descriptors is not None and self.categorical is None:
-            raise ValueError("descriptors describe a categorical column")
+        kinds = (self.composition, self.structure, self.fingerprint, self.molecule, self.categorical)
+        if sum(v is not None for v in kinds) != 1:
+            raise ValueError("name one of composition, structure, fingerprint, molecule, categorical")
+        if self.categorical is None and (self.descriptors is not None or self.smiles is not None):
+            raise ValueError("descriptors and smiles belong to a categorical column")
         return self
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.encoding import Described, Numeric, OneHot, categories_of
+from discover.features.molecule import encoded
 from discover.protocols import Block, BlockKind, FeatureTable, Featurizer, FloatArray, IntArray, Progress
 from discover.registry import load
 
@@ -37,6 +38,8 @@ class Spec(Protocol):
     def descriptors(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]: ...
     @property
     def made_from(self) -> Mapping[str, str]: ...
+    @property
+    def substances(self) -> Mapping[str, str | Mapping[str, str]]: ...
 
 
 class Pool(Protocol):
@@ -68,13 +71,21 @@ class Features:
             )
 
     @classmethod
-    def from_spec(cls, spec: Spec, categories: Mapping[str, Sequence[str]] | None = None) -> Features:
+    def from_spec(
+        cls,
+        spec: Spec,
+        categories: Mapping[str, Sequence[str]] | None = None,
+        molecules: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Features:
         """The featurizers that a specification calls for: numeric columns, categories, then kinds by name.
 
-        categories: {column: all categories of the pool}, for the categorical columns without descriptors. UnknownKind
-        for a kind that is not installed, with the nearest one.
+        categories: {column: all categories of the pool}, for the categorical columns without descriptors. molecules:
+        {column: {category: SMILES}} for those whose SMILES stand in another column. A column of substances is encoded in three
+        ways, between which the evidence may decide: by its descriptors, its names and its fingerprints. UnknownKind for a kind
+        that is not installed, with the nearest one.
         """
-        known = categories or {}
+        told = {c: s for c, s in spec.substances.items() if not isinstance(s, str)} | dict(molecules or {})
+        known = {c: sorted(told[c]) for c in told} | dict(categories or {})
         missing = [name for name in spec.categorical if name not in spec.descriptors and name not in known]
         if missing:
             hint = "use Features.of(pool), or give categories={column: [...]}"
@@ -83,19 +94,31 @@ class Features:
             )
         parts: list[Featurizer] = [Numeric(tuple(spec.columns))] if spec.columns else []
         for name in spec.categorical:
-            described = name in spec.descriptors
-            parts.append(Described.of(name, spec.descriptors[name]) if described else OneHot(name, tuple(known[name])))
+            one_hot: list[Featurizer] = [OneHot(name, tuple(known[name]))] if name in known else []
+            described: list[Featurizer] = (
+                [Described.of(name, spec.descriptors[name])] if name in spec.descriptors else []
+            )
+            if name in told:
+                printed, worked_out = encoded(name, told[name])
+                parts += [*(described or [worked_out]), *one_hot, printed]
+            else:
+                parts += described or one_hot
         parts += [load(GROUP, kind)(column=column) for kind, column in spec.made_from.items()]
         return cls(tuple(parts))
 
     @classmethod
     def of(cls, pool: Pool) -> Features:
         """The features of a pool; one-hot categories are those that stand in it."""
-        plain = [name for name in pool.spec.categorical if name not in pool.spec.descriptors]
-        cells = pool.frame(columns=plain) if plain else None
-        return cls.from_spec(
-            pool.spec, {name: categories_of(cells[name]) for name in plain} if cells is not None else {}
+        spec = pool.spec
+        plain = [c for c in spec.categorical if c not in spec.descriptors and c not in spec.substances]
+        smiles = {c: told for c, told in spec.substances.items() if isinstance(told, str)}
+        cells = (
+            pool.frame(columns=list(dict.fromkeys([*plain, *smiles, *smiles.values()]))) if plain or smiles else None
         )
+        if cells is None:
+            return cls.from_spec(spec)
+        molecules = {c: _molecules(cells[c], cells[told]) for c, told in smiles.items()}
+        return cls.from_spec(spec, {name: categories_of(cells[name]) for name in plain}, molecules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,6 +164,20 @@ class Features:
         if problems:
             raise InvalidInput("features", problems)
         return np.ascontiguousarray(np.hstack(tables))
+
+
+def _molecules(names: pd.Series, smiles: pd.Series) -> dict[str, str]:
+    """The SMILES of each name. InvalidInput for a name with several."""
+    found: dict[str, str] = {}
+    problems = []
+    for name, text in zip(names, smiles, strict=True):
+        told = "" if text is None or text != text else str(text).strip()
+        if found.setdefault(str(name), told) != told:
+            message = f"one name, two molecules: {found[str(name)]!r} and {told!r}"
+            problems.append(Problem(message, column=str(smiles.name), value=str(name)))
+    if problems:
+        raise InvalidInput("substances", list({p.value: p for p in problems}.values()))
+    return found
 
 
 def _kind(part: Featurizer) -> BlockKind:

@@ -76,9 +76,8 @@ class OneHot:
 
     def transform(self, rows: pd.DataFrame) -> FloatArray:
         """Float64 [n, d]. InvalidInput names rows with a category that is not among those of the pool."""
-        places = _places(rows, self.column, self.categories)
         table = np.zeros((len(rows), len(self.categories)))
-        table[np.arange(len(rows)), places] = 1.0
+        table[np.arange(len(rows)), places(rows, self.column, self.categories)] = 1.0
         return table
 
 
@@ -126,7 +125,7 @@ class Described:
     def transform(self, rows: pd.DataFrame) -> FloatArray:
         """Float64 [n, d]. InvalidInput names rows with a category that is not described."""
         table: FloatArray = np.array(self.values, dtype=np.float64).reshape(len(self.categories), len(self.descriptors))
-        return table[_places(rows, self.column, self.categories)]
+        return table[places(rows, self.column, self.categories)]
 
 
 def categories_of(cells: pd.Series) -> tuple[str, ...]:
@@ -149,7 +148,8 @@ def _finite(column: pd.Series, name: str) -> tuple[FloatArray, list[Problem]]:
     return numbers, problems
 
 
-def _places(rows: pd.DataFrame, column: str, categories: Sequence[str]) -> np.ndarray:
+def places(rows: pd.DataFrame, column: str, categories: Sequence[str]) -> np.ndarray:
+    """Where each cell of a column stands among the categories, [n]. InvalidInput names rows with another one."""
     place = {category: i for i, category in enumerate(categories)}
     cells = [str(cell) for cell in rows[column]]
     unknown = [i for i, cell in enumerate(cells) if cell not in place]

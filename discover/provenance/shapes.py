@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from discover.errors import DiscoverError
 from discover.objective import Objective
-from discover.protocols import Observation, Proposal
+from discover.protocols import Candidate, Observation, Proposal
 from discover.store.events import Event
 from discover.store.trials import Failure
 
@@ -28,6 +28,7 @@ class _Spec(_Shape):
     categorical: list[str] = []
     descriptors: dict[str, Any] = {}
     made_from: dict[str, Any] = {}
+    substances: dict[str, Any] = {}
 
 
 class _Pool(_Shape):
@@ -92,6 +93,10 @@ class _Submitted(_OfAttempt):
     worker: str
 
 
+class _Described(_Shape):
+    candidates: list[Candidate]
+
+
 class _Observed(_Shape):
     identity: str
     observation: Observation
@@ -129,6 +134,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "dispatched": _OfAttempt,
     "unsure": _OfAttempt,
     "settled": _OfProposal,
+    "described": _Described,
     "observed": _Observed,
     "failed": _Failed,
     "corrected": _Corrected,
