@@ -21,7 +21,7 @@ BLOCK = 256
 
 @dataclass(frozen=True)
 class SpaceFilling:
-    """Spread over the features, each scaled to the same deviation over the pool.
+    """Spread over the features, each scaled to the same range over the pool.
 
     method `farthest`: each next candidate is the one farthest from all that were touched so far (Gonzalez 1985).
     `medoids`: each next candidate is the one that brings the pool nearest, on average, to what was touched (greedy
@@ -36,7 +36,7 @@ class SpaceFilling:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         n = checked_count(n)
         free, touched = beginners(view, n), touched_rows(view)
-        scaled = Scaling.over(view.features.values).apply(view.features.values) if len(view.ids) else np.zeros((0, 1))
+        scaled = Scaling.of(view.features).apply(view.features.values) if len(view.ids) else np.zeros((0, 1))
         choose = _farthest if self.method == "farthest" else _medoids
         chosen = choose(scaled, free, touched, min(n, len(free)), generator, view.limits)
         proposals = tuple(

@@ -39,7 +39,7 @@ def test_the_first_is_random_and_states_its_chance(method: str) -> None:
 
 def test_farthest_is_the_farthest_at_each_step() -> None:
     X = features_of(80, 2)
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X = (X - X.mean(axis=0)) / np.ptp(X, axis=0)
     view = view_of(X, [3], pending=[7], excluded=[11])
     chosen = [3, 7, 11]
     for row in rows_of(SpaceFilling("farthest").propose(view, 6, np.random.default_rng(0))):
@@ -50,7 +50,7 @@ def test_farthest_is_the_farthest_at_each_step() -> None:
 
 def test_medoids_bring_the_pool_nearest_at_each_step() -> None:
     X = features_of(60, 2)
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    X = (X - X.mean(axis=0)) / np.ptp(X, axis=0)
     view = view_of(X, [3], pending=[7])
     chosen = [3, 7]
     for row in rows_of(SpaceFilling("medoids").propose(view, 5, np.random.default_rng(0))):

@@ -63,3 +63,9 @@ def test_a_table_too_large_for_a_copy_is_scaled_alike(monkeypatch):
     parts = Scaling.over(values)
     assert whole.kept.tolist() == parts.kept.tolist()
     np.testing.assert_allclose(parts.apply(values), whole.apply(values), rtol=1e-7, atol=1e-8)
+
+
+def test_a_few_rows_far_from_the_rest_do_not_get_a_world_of_their_own() -> None:
+    pool = np.append(np.random.default_rng(0).normal(size=500), [40.0, 41.0])[:, None]
+    scaled = Scaling.over(pool).apply(pool)
+    assert np.ptp(scaled) == pytest.approx(1.0)
