@@ -37,8 +37,7 @@ def candidates(layout: Layout) -> dict[str, Form]:
         found["each"] = Radial.over("matern", whole, each=True, width=layout.width)
     if 1 < len(layout.parts) < layout.width:
         found["blocks"] = blocks(layout)
-    if numbers := layout.columns(*NUMERIC):
-        found["plane"] = Sum((Linear(numbers), found["one"]))
+    found["plane"] = Sum((Linear(whole), found["one"]))
     if (form := terms(layout)) is not None:
         found["terms"] = form
     return dict(list(found.items())[:MOST])
