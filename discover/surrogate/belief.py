@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from discover.protocols import FloatArray, IntArray, Training, View
+from discover.protocols import BoolArray, FloatArray, IntArray, View
 from discover.surrogate import fitting
+from discover.surrogate.censored import settled
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, fit_arrays
+from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard
 from discover.surrogate.layout import Layout
 from discover.surrogate.local import LocalPosterior
 from discover.surrogate.local_diagnostics import leave_some_out
 from discover.surrogate.local_fit import TOLD
 from discover.surrogate.posterior import TargetPosterior
+from discover.surrogate.reading import Reader, Reading, merits, read
 from discover.surrogate.scaling import Scaling
+from discover.surrogate.transformed import Transformed, in_unit
+from discover.surrogate.transforms import Affine
 from discover.surrogate.weighted import Weighted
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ class Belief:
     observed: IntArray
     diagnostics: Mapping[str, LeaveOneOut]
     learned: Mapping[str, Any]
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
     def scaled(self, X: FloatArray) -> Tensor:
         """Raw features [m, d] to a tensor of scaled ones [m, k]."""
@@ -59,70 +64,95 @@ class Belief:
     @property
     def memory(self) -> dict[str, Any]:
         """From what the next belief may start; plain JSON, exact."""
-        return {name: posterior.memory() for name, posterior in self.posteriors.items()}
+        left = {name: posterior.memory() for name, posterior in self.posteriors.items()}
+        for name, reading in self.readings.items():
+            if reading.memory:
+                left[name]["reading"] = reading.memory
+        return left
 
 
-def belief(view: View, model: GaussianProcess | Evidence | None = None, *, judge: bool = True) -> Belief:
+def belief(
+    view: View, model: GaussianProcess | Evidence | None = None, *, reader: Reader | None = None, judge: bool = True
+) -> Belief:
     """Fit each target of the view that has observations, on features scaled over the whole pool.
 
-    judge: whether to find out what each fit is worth, too, which takes some times longer than the fit. A censored observation enters as if its bound were its value; how many there are is in `learned`.
+    reader: how observations are read, see `Reader`. judge: whether to find out what each fit is worth, too, which takes
+    some times longer than the fit. Censored observations enter as limits; what was made of them is in `learned`.
     """
-    model = model or GaussianProcess()
-    scaling = Scaling.over(view.features.values)
+    model, reader = model or GaussianProcess(), reader or Reader()
+    scaling = Scaling.of(view.features)
     if isinstance(model, Evidence):
         model = replace(model, layout=Layout.of(scaling, view.features.blocks, view.features.values[0]))
     memory = view.memory.get("surrogate", {})
     posteriors: dict[str, TargetPosterior] = {}
     diagnostics: dict[str, LeaveOneOut] = {}
     learned: dict[str, Any] = {}
+    readings: dict[str, Reading] = {}
     told = {name: view.training[name] for name in view.objective.names if len(view.training.get(name, ()))}
     for name, training in told.items():
         X = scaling.apply(view.features.values[training.rows])
-        posterior, worth = _fitted(model, X, training, memory.get(name), judge)
-        posteriors[name] = posterior
-        learned[name] = _learned(posterior, training, np.array(view.features.names)[scaling.kept])
+        before = memory.get(name, {})
+        merit = merits(view.objective, name, training.values)
+        ids = {int(row): str(view.ids[row]) for row in training.rows}
+        reading = readings[name] = read(reader, X, training, merit, ids, before.get("reading"))
+        latent, worth = _fitted(model, reading, training.rows[reading.places], before, judge)
+        posteriors[name] = _in_unit(latent, reading)
+        learned[name] = _learned(latent, reading, np.array(view.features.names)[scaling.kept])
         if worth is not None:
-            diagnostics[name] = worth
+            diagnostics[name] = in_unit(worth, reading.transform)
             learned[name]["leave_one_out"] = worth.to_dict()
     rows = [view.training[name].rows for name in posteriors]
     observed = np.unique(np.concatenate(rows)) if rows else np.array([], dtype=np.int64)
-    return Belief(scaling, posteriors, observed, diagnostics, learned)
+    return Belief(scaling, posteriors, observed, diagnostics, learned, readings)
 
 
 def _fitted(
-    model: GaussianProcess | Evidence, X: FloatArray, training: Training, memory: Mapping[str, Any] | None, judge: bool
+    model: GaussianProcess | Evidence, reading: Reading, rows: IntArray, memory: Mapping[str, Any], judge: bool
 ) -> tuple[GaussianPosterior | Weighted, LeaveOneOut | None]:
-    """The posterior of one target, X [n, k] scaled, and what it is worth, if that is asked for."""
-    if isinstance(model, Evidence) and len(training) > GaussianProcess.exact:
+    """The posterior of one target on the scale of its reading, and what it is worth, if that is asked for.
+
+    rows [k]: the candidates of the observations that were read.
+    """
+    data = reading.values
+    x, y, noise = (torch.from_numpy(np.ascontiguousarray(a)) for a in (data.X, data.values, data.noise))
+    measured = reading.told.measured
+    worth: LeaveOneOut | None = None
+    posterior: GaussianPosterior | Weighted
+    if isinstance(model, Evidence) and len(data) > GaussianProcess.exact:
         model = GaussianProcess(evaluations=model.evaluations, starts=model.starts, rows=model.rows, chunk=model.chunk)
     if isinstance(model, Evidence):
-        x, y, noise = (
-            torch.from_numpy(np.ascontiguousarray(a, dtype=np.float64))
-            for a in (X, training.values, np.square(training.stds))
-        )
-        mixture, worth = model.compare(x, y, noise, training.rows, memory)
-        return mixture, (worth or leave_one_out(mixture, training.rows)) if judge else None
-    posterior = fit_arrays(model, X, training.values, training.stds, memory)
-    return posterior, _worth(posterior, training.rows, model) if judge else None
+        posterior, worth = model.compare(x, y, noise, rows, memory, measured)
+        if judge and worth is None:
+            worth = leave_one_out(posterior, rows, measured=measured)
+    else:
+        posterior = model.fit(x, y, noise, memory=memory)
+        if judge:
+            worth = _worth(posterior, rows, model, measured)
+    return settled(posterior, reading.told), worth if judge else None
 
 
-def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess) -> LeaveOneOut:
+def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess, measured: BoolArray) -> LeaveOneOut:
     """Leave-one-out diagnostics; of some candidates alone where all of them would take longer than the fit."""
     if posterior.found is None or posterior.form is not None or len(rows) <= MANY:
-        return leave_one_out(posterior, rows, model)
+        return leave_one_out(posterior, rows, model, measured)
     seen = TOLD if isinstance(posterior, LocalPosterior) else model.rows
-    return leave_some_out(posterior, rows, fitting.evenly(len(rows), seen))
+    return leave_some_out(posterior, rows, fitting.evenly(len(rows), seen), measured)
 
 
-def _learned(posterior: GaussianPosterior | Weighted, training: Training, names: NDArray[np.str_]) -> dict[str, Any]:
-    """The record of one fit; plain JSON. names: [k], of the scaled features."""
-    body: dict[str, Any] = posterior.settings()
-    for part in posterior.components:
+def _in_unit(latent: GaussianPosterior | Weighted, reading: Reading) -> TargetPosterior:
+    """A belief on the scale of a reading as one of the target."""
+    if isinstance(reading.transform, Affine):
+        return latent
+    y = reading.transform.invert(latent.y)
+    return Transformed(latent, reading.transform, y, Standard.of(y))
+
+
+def _learned(latent: GaussianPosterior | Weighted, reading: Reading, names: NDArray[np.str_]) -> dict[str, Any]:
+    """The record of one fit, on the scale of its reading; plain JSON. names: [k], of the scaled features."""
+    body: dict[str, Any] = latent.settings()
+    for part in latent.components:
         lengths = part.found.lengths if part.found and part.form is None else ()
         if len(lengths) == len(names) > 1:
             nearest = np.argsort(lengths, kind="stable")[:TELLING]
             body["telling_features"] = {str(names[k]): lengths[k] for k in nearest}
-    if censored := int((training.bounds != 0).sum()):
-        body["censored"] = censored
-        body["censored_treatment"] = "the bound was taken for the value"
-    return body
+    return body | reading.record

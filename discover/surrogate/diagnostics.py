@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray, IntArray
+from discover.protocols import BoolArray, FloatArray, IntArray
 from discover.surrogate import fitting
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, State
 from discover.surrogate.threads import one_thread
@@ -76,19 +76,23 @@ class LeaveOneOut:
 
 
 def leave_one_out(
-    posterior: GaussianPosterior | Weighted, rows: IntArray, model: GaussianProcess | None = None
+    posterior: GaussianPosterior | Weighted,
+    rows: IntArray,
+    model: GaussianProcess | None = None,
+    measured: BoolArray | None = None,
 ) -> LeaveOneOut:
     """Every candidate predicted from all others, in closed form, with hyperparameters that have not seen it.
 
     rows: [n], the candidate of each observation; replicates of one candidate are left out together. model: how to fit
     the hyperparameters again without each of FOLDS groups of candidates; without it those of the posterior are held
     fixed, which flatters a model of many hyperparameters, even on noise. With no starts of its own it starts from the
-    posterior's hyperparameters. A mixture is judged by its mixed predictions.
+    posterior's hyperparameters. A mixture is judged by its mixed predictions. measured: [n], those that are judged; limits
+    of censored observations are left to be known by the others.
     Rasmussen and Williams (2006), section 5.4.2; for groups Ginsbourger and Schärer, JCGS 2024.
     """
     groups = groups_of(rows)
     told = [held_out(part, groups, model) for part in posterior.components]
-    return judged(posterior, groups, told, posterior.weights)
+    return judged(posterior, groups, told, posterior.weights, measured)
 
 
 def groups_of(rows: IntArray) -> list[IntArray]:
@@ -116,8 +120,9 @@ def judged(
     groups: list[IntArray],
     told: Sequence[tuple[Tensor, Tensor]],
     weights: Sequence[float],
+    measured: BoolArray | None = None,
 ) -> LeaveOneOut:
-    """What predictions of the components of a mixture, as `held_out` gives them, are worth together."""
+    """What predictions of the components of a mixture, as `held_out` gives them, are worth together for those measured."""
     y = posterior.standard.apply(posterior.y)
     plain_mean, plain_variance = _without_model(y, groups)
     share = torch.tensor(list(weights), dtype=torch.float64)[:, None]
@@ -126,17 +131,18 @@ def judged(
     gains = (density - log_density(y, plain_mean, plain_variance)).numpy()
     below = (share * torch.special.ndtr((y - means) / variances.sqrt())).sum(dim=0)
     mean, deviation = moments(means, variances.sqrt(), share[:, 0])
-    n = len(gains)
+    told_of = np.ones(len(gains), dtype=bool) if measured is None else measured
+    gains, n = gains[told_of], int(told_of.sum())
     scale = posterior.standard.scale
     return LeaveOneOut(
-        values=posterior.y.numpy(),
-        means=(posterior.standard.shift + scale * mean).numpy(),
-        stds=(scale * deviation).numpy(),
-        candidates=len(groups),
-        density_gain=float(gains.mean()),
+        values=posterior.y.numpy()[told_of],
+        means=(posterior.standard.shift + scale * mean).numpy()[told_of],
+        stds=(scale * deviation).numpy()[told_of],
+        candidates=sum(bool(told_of[group].any()) for group in groups),
+        density_gain=float(gains.mean()) if n else math.nan,
         density_gain_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
-        coverage=float(((below - 0.5).abs() <= INTERVAL / 2).double().mean()),
-        rank_correlation=_spearman(y.numpy(), mean.numpy()),
+        coverage=float(((below - 0.5).abs() <= INTERVAL / 2).double().numpy()[told_of].mean()) if n else math.nan,
+        rank_correlation=_spearman(y.numpy()[told_of], mean.numpy()[told_of]) if n else math.nan,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import IntArray
+from discover.protocols import BoolArray, IntArray
 from discover.surrogate.candidates import candidates
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, held_out, judged, log_density
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
@@ -71,10 +71,12 @@ class Evidence:
         noise: Tensor | None,
         rows: IntArray,
         memory: Mapping[str, Any] | None = None,
+        measured: BoolArray | None = None,
     ) -> tuple[Weighted, LeaveOneOut | None]:
         """The mixture, and what it is worth; None where there are too few candidates to compare anything.
 
-        rows: [n], the candidate of each observation. memory: what the mixture before left.
+        rows: [n], the candidate of each observation. memory: what the mixture before left. measured: [n], those
+        that are judged, see `leave_one_out`.
         """
         before = Before.of(memory, self.models(X.shape[1]), len(y))
         some = np.linspace(0, len(y) - 1, min(len(y), COMPARED)).round().astype(np.int64)
@@ -105,8 +107,9 @@ class Evidence:
         )
         if few:
             return mixture, None
+        mine = None if measured is None else measured[some]
         return mixture, judged(
-            next(iter(held.values())), groups, [told[name] for name in shares], list(shares.values())
+            next(iter(held.values())), groups, [told[name] for name in shares], list(shares.values()), mine
         )
 
     def models(self, width: int) -> dict[str, GaussianProcess]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.protocols import IntArray
+from discover.protocols import BoolArray, IntArray
 from discover.surrogate import fitting
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged
 from discover.surrogate.local import LocalPosterior
@@ -21,12 +21,14 @@ JUDGED = 1000
 """Candidates that are predicted, evenly taken."""
 
 
-def leave_some_out(posterior: GaussianPosterior, rows: IntArray, seen: IntArray) -> LeaveOneOut:
+def leave_some_out(
+    posterior: GaussianPosterior, rows: IntArray, seen: IntArray, measured: BoolArray | None = None
+) -> LeaveOneOut:
     """Some candidates, each predicted from others alone, by hyperparameters that have not seen it.
 
     rows: [n], the candidate of each observation. seen: positions of the observations that the hyperparameters were fitted
     to; candidates without these are judged, for which nothing needs to be fitted anew, unless there are too few of them.
-    Predictions are made from neighbours (see `local`), which for an exact posterior is a little less than it knows.
+    measured: [n], those that are judged, see `leave_one_out`. Predictions are made from neighbours (see `local`), which for an exact posterior is a little less than it knows.
     """
     unseen = np.setdiff1d(rows, rows[seen])
     offered = unseen if len(unseen) >= 10 * ENOUGH else np.unique(rows)
@@ -37,7 +39,8 @@ def leave_some_out(posterior: GaussianPosterior, rows: IntArray, seen: IntArray)
         mean, variance = local(posterior).from_others(posterior.X[some], own[some], own)
     noise = local(posterior).relative_noise[some]
     part = replace(posterior, X=posterior.X[some], y=posterior.y[some], noise=posterior.noise[some])
-    return judged(part, groups_of(rows[some.numpy()]), [(mean, variance + noise)], (1.0,))
+    told = None if measured is None else measured[some.numpy()]
+    return judged(part, groups_of(rows[some.numpy()]), [(mean, variance + noise)], (1.0,), told)
 
 
 def local(posterior: GaussianPosterior) -> LocalPosterior:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from discover.protocols import FloatArray
 from discover.surrogate import transforms
 from discover.surrogate.diagnostics import leave_one_out
 from discover.surrogate.gaussian_process import GaussianProcess, fit_arrays
-from discover.surrogate.transforms import NormalScores, Transform, YeoJohnson
+from discover.surrogate.transforms import Logarithm, NormalScores, Transform, YeoJohnson
 
 if TYPE_CHECKING:
     from discover.surrogate.gaussian_process import GaussianPosterior
@@ -65,6 +65,17 @@ def choose_shape(
         chosen = chosen.reaching(y)
     record = {"scale": chosen.title, "log_density": {t.title: float(d.mean()) for t, d in tried}}
     return Shape(chosen, record)
+
+
+def kept_shape(kept: Mapping[str, Any], y: FloatArray, limits: FloatArray) -> Transform | None:
+    """The scale chosen before, for measured values [n] and limits [c] of today; None where it does not admit them."""
+    transform = transforms.restored(dict(kept))
+    if isinstance(transform, YeoJohnson):
+        return transform.reaching(y)
+    if isinstance(transform, Logarithm):
+        lowest = min(y.min(), limits.min(initial=math.inf))
+        return replace(transform, top=max(transform.top, float(y.max()))) if lowest > 0 else None
+    return transform
 
 
 def log_densities(transform: Transform, X: FloatArray, y: FloatArray, noise: FloatArray) -> FloatArray:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from discover.surrogate.transforms import Affine, Transform
+
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from discover.surrogate.diagnostics import LeaveOneOut
     from discover.surrogate.gaussian_process import GaussianPosterior, Standard
-    from discover.surrogate.transforms import Transform
+    from discover.surrogate.posterior import TargetPosterior
+    from discover.surrogate.weighted import Weighted
 
 NODES = 32
 """Points of the Gauss–Hermite rule for a mean and a deviation in the target's unit."""
@@ -31,7 +35,7 @@ class Transformed:
     `latent` and the transformed incumbent or limits.
     """
 
-    latent: GaussianPosterior
+    latent: GaussianPosterior | Weighted
     transform: Transform
     y: Tensor
     standard: Standard
@@ -95,6 +99,25 @@ class Transformed:
     def settings(self) -> dict[str, Any]:
         """Those of the belief on the new scale, and the map; plain JSON."""
         return {**self.latent.settings(), "transform": self.transform.settings()}
+
+
+def latent_of(posterior: TargetPosterior) -> GaussianPosterior | Weighted:
+    """The normal belief, or mixture of such, behind a posterior: itself where it is held in the target's unit."""
+    return posterior.latent if isinstance(posterior, Transformed) else posterior  # type: ignore[return-value]
+
+
+def scale_of(posterior: TargetPosterior) -> Transform:
+    """The map from the target's unit to the scale on which `latent_of` believes."""
+    return posterior.transform if isinstance(posterior, Transformed) else Affine()
+
+
+def in_unit(worth: LeaveOneOut, transform: Transform) -> LeaveOneOut:
+    """Leave-one-out predictions on a scale, told in the target's unit; what they are worth is the same on both."""
+    if isinstance(transform, Affine):
+        return worth
+    values, means, stds = (torch.from_numpy(a) for a in (worth.values, worth.means, worth.stds))
+    mean, deviation = unit_moments(transform, means, stds)
+    return replace(worth, values=transform.invert(values).numpy(), means=mean.numpy(), stds=deviation.numpy())
 
 
 def unit_moments(transform: Transform, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
