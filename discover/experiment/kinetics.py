@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from discover.errors import InvalidInput, Problem
 from discover.protocols import FloatArray
@@ -78,7 +79,7 @@ class Arrhenius:
         return k, k * math.sqrt(float(slope @ np.array(self.covariance) @ slope))
 
 
-def rate_constant(time: Sequence[float], concentration: Sequence[float], order: Order | None = None) -> Rate:
+def rate_constant(time: ArrayLike, concentration: ArrayLike, order: Order | None = None) -> Rate:
     """The rate constant of a decay, by least squares; where no order is given the most likely one by BIC.
 
     time, concentration: [n], n ≥ 4, at three or more times; noise is taken as normal and equal at all times.
@@ -141,7 +142,7 @@ def rates(
     return pd.DataFrame(told, columns=[by, target, f"{target}_std", "order"])
 
 
-def arrhenius(kelvin: Sequence[float], k: Sequence[float], std: Sequence[float]) -> Arrhenius:
+def arrhenius(kelvin: ArrayLike, k: ArrayLike, std: ArrayLike) -> Arrhenius:
     """Arrhenius's law through rate constants [n] with standard deviations [n], n ≥ 2 temperatures in K.
 
     ln k is linear in 1/T; its deviation is std/k. InvalidInput for what cannot be used.
