@@ -9,6 +9,8 @@ TORCH_INDEX ?=
 CAMPAIGN ?= campaigns/stiff-materials.yaml
 FRESH ?=
 PYTEST_ARGS ?=
+# processes that the tests are spread over, each with whole files
+WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # one thread count for everybody, set before torch is imported: a campaign's bits depend on it
@@ -24,7 +26,7 @@ run: install
 	$(BIN)/discover run $(CAMPAIGN) $(if $(FRESH),--fresh)
 
 test: install
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 install: $(STAMP)
 
