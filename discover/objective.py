@@ -82,6 +82,14 @@ class Target:
             found.append(Problem("must be text", column="unit", value=self.unit))
         return found
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The band that is to be matched; a single value is both of its ends. Only for direction `match`."""
+        if self.band is not None:
+            return self.band
+        assert self.value is not None
+        return self.value, self.value
+
     def utility(self, values: Any) -> Any:
         """What is to be made large, in the target's unit: y, -y, or minus the distance to the value or band. Array in, array out."""
         if self.direction == "maximize":

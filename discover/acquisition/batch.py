@@ -40,6 +40,7 @@ def greedy_batch(
     seed: int,
     allowed: Allowed | None = None,
     log_costs: Tensor | None = None,
+    to_keep: bool = False,
 ) -> list[Pick]:
     """At most n different rows of a short list [m, d], each adding most to what the earlier ones promise.
 
@@ -47,11 +48,14 @@ def greedy_batch(
     step is incremental qLogNEI: the log expected improvement over the best of baseline and rows already picked, in
     joint posterior draws. Wilson et al., NeurIPS 2018 (greedy batches); Balandat et al., NeurIPS 2020; Ament et al.,
     NeurIPS 2023. allowed: which rows may join those picked; the batch ends where none may. log_costs: [m], by which the
-    values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012).
+    values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012). to_keep: nothing seen keeps the constraints, so
+    all that counts is that something does: each step is then the log probability that a row does and no earlier one.
     """
-    utilities, kept, softly = _joint_draws(goal, posteriors, torch.cat([shortlist, baseline]), draws, seed)
+    values = joint_values(goal, posteriors, torch.cat([shortlist, baseline]), draws, seed)
+    kept, softly = goal.feasible(values), goal.log_softly_feasible(values)
+    utilities = torch.zeros_like(softly) if to_keep else goal.utility(values)
     m = len(shortlist)
-    worst = utilities.amin(dim=1)
+    worst = utilities.amin(dim=1) - float(to_keep)
     best = _best(utilities[:, m:], kept[:, m:], worst)
     picks: list[Pick] = []
     free = torch.ones(m, dtype=torch.bool)
@@ -60,24 +64,23 @@ def greedy_batch(
         if not bool(open_.any()):
             break
         gains = fat_log_improvement(utilities[:, :m], best[:, None]) + softly[:, :m]
-        values = torch.logsumexp(gains, dim=0) - math.log(draws)
+        hopes = torch.logsumexp(gains, dim=0) - math.log(draws)
         if log_costs is not None:
-            values = values - log_costs
-        position = int(torch.where(open_, values, -math.inf).argmax())
-        picks.append(Pick(position, float(values[position])))
+            hopes = hopes - log_costs
+        position = int(torch.where(open_, hopes, -math.inf).argmax())
+        picks.append(Pick(position, float(hopes[position])))
         free[position] = False
         best = torch.maximum(best, _best(utilities[:, [position]], kept[:, [position]], worst))
     return picks
 
 
-def _joint_draws(
+def joint_values(
     goal: Goal, posteriors: Mapping[str, TargetPosterior], X: Tensor, draws: int, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Utilities, whether constraints are kept, and the log of the latter softened: [draws, m] each. X: [m, d]."""
+) -> dict[str, Tensor]:
+    """Joint draws [draws, m] of all that is measured, by name, at rows X [m, d]."""
     names: Sequence[str] = goal.objective.names
     normal = normal_draws(draws, len(X) * len(names), seed)
-    values = {name: posteriors[name].draw(X, normal[:, k * len(X) : (k + 1) * len(X)]) for k, name in enumerate(names)}
-    return goal.utility(values), goal.feasible(values), goal.log_softly_feasible(values)
+    return {name: posteriors[name].draw(X, normal[:, k * len(X) : (k + 1) * len(X)]) for k, name in enumerate(names)}
 
 
 def _best(utilities: Tensor, kept: Tensor, worst: Tensor) -> Tensor:

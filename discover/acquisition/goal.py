@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 
 from discover.acquisition.improvement import log_probability_between
 from discover.objective import Objective, Target
+from discover.pareto import inferred_reference
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,17 +25,20 @@ AUGMENTATION = 0.05
 SOFTNESS = 1e-3
 """Width, in deviations of the target, over which a sampled constraint goes from broken to kept."""
 
-Marginals = Mapping[str, "tuple[Tensor, Tensor]"]
-"""Mean [m] and deviation [m] by target."""
+Parts = Sequence["tuple[float, Tensor, Tensor]"]
+"""A belief about each of m candidates as a mixture of normals: weight, mean [m] and deviation [m] of each."""
+Marginals = Mapping[str, "tuple[Tensor, Tensor] | Parts"]
+"""By name: mean [m] and deviation [m], or a mixture."""
 
 
 @dataclass(frozen=True)
 class Goal:
     """Utility of outcomes under an objective, for one batch.
 
-    One target: its own utility divided by `spans`. Several: ParEGO, the augmented Chebyshev scalarisation of utilities
-    measured downwards from the best seen in units of their range, with weights [k] drawn anew for each batch
-    (Knowles, IEEE Trans. Evol. Comput. 2006). spans, tops: [k], scales of the utilities and the best seen.
+    One target: its own utility divided by `spans`. Several: utilities above `reference` in units of `spans`, of which the
+    hypervolume counts; or without a reference ParEGO, the augmented Chebyshev scalarisation of utilities measured downwards
+    from the best seen, with weights [k] drawn anew for each batch (Knowles, IEEE Trans. Evol. Comput. 2006). spans, tops,
+    reference: [k], of the utilities seen: their range, the best, and the point above which volume is counted.
     """
 
     objective: Objective
@@ -40,6 +46,7 @@ class Goal:
     weights: tuple[float, ...] = (1.0,)
     tops: tuple[float, ...] = (0.0,)
     spans: tuple[float, ...] = (1.0,)
+    reference: tuple[float, ...] = ()
 
     @classmethod
     def of(
@@ -48,16 +55,28 @@ class Goal:
         observed: Mapping[str, Tensor],
         scales: Mapping[str, float],
         generator: np.random.Generator,
+        *,
+        scalarised: bool = True,
+        reference: Mapping[str, float] | None = None,
     ) -> Goal:
-        """From posterior means at the observed rows [k], by target, and the scale of each target."""
+        """From posterior means at the observed rows [k], by target, and the scale of each target.
+
+        scalarised: whether several targets become one by weights, or count by hypervolume above `reference` (a value by
+        target, in its unit; inferred where it is not given).
+        """
         if len(objective.targets) == 1:
             return cls(objective, scales, spans=(scales[objective.names[0]],))
-        weights = generator.dirichlet(np.ones(len(objective.targets)))
         utilities = [target.utility(observed[target.name]) for target in objective.targets]
         tops = tuple(float(u.max()) for u in utilities)
         ranges = [float(u.max() - u.min()) for u in utilities]
         spans = tuple(r if r > 0 else scales[name] for r, name in zip(ranges, objective.names))
-        return cls(objective, scales, tuple(float(w) for w in weights), tops, spans)
+        if scalarised:
+            weights = generator.dirichlet(np.ones(len(objective.targets)))
+            return cls(objective, scales, tuple(float(w) for w in weights), tops, spans)
+        kept = cls(objective, scales).feasible(observed)
+        seen = torch.stack(utilities, dim=1)
+        point = reference_point(objective, (seen[kept] if bool(kept.any()) else seen).numpy(), reference)
+        return cls(objective, scales, (), tops, spans, tuple(point.tolist()))
 
     @property
     def single(self) -> Target | None:
@@ -74,6 +93,14 @@ class Goal:
         ]
         stacked = torch.stack(parts)
         return stacked.amin(dim=0) + AUGMENTATION * stacked.sum(dim=0)
+
+    def above_reference(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Outcomes by target, of one shape, to utilities above the reference in spans: one dimension more, of k."""
+        parts = [
+            (target.utility(values[target.name]) - low) / span
+            for target, low, span in zip(self.objective.targets, self.reference, self.spans)
+        ]
+        return torch.stack(parts, dim=-1)
 
     def feasible(self, values: Mapping[str, Tensor]) -> Tensor:
         """Whether outcomes keep every constraint, of the shape of the outcomes."""
@@ -93,11 +120,47 @@ class Goal:
 
     def log_feasibility(self, marginals: Marginals) -> Tensor:
         """Logarithm of the probability that candidates keep every constraint, targets taken as independent; [m]."""
-        first = next(iter(marginals.values()))[0]
-        total = torch.zeros_like(first)
+        total = torch.zeros_like(parts_of(next(iter(marginals.values())))[0][1])
         for c in self.objective.constraints:
-            total += log_probability_between(*marginals[c.target], c.low, c.high)
+            between = partial(log_probability_between, low=c.low, high=c.high)
+            total += over_parts(marginals[c.target], between)
         return total
+
+
+def parts_of(belief: tuple[Tensor, Tensor] | Parts) -> Parts:
+    """A belief as a mixture; a single normal has one part."""
+    if isinstance(belief[0], torch.Tensor):
+        mean, deviation = belief
+        return [(1.0, mean, deviation)]  # type: ignore[list-item]
+    return belief  # type: ignore[return-value]
+
+
+def over_parts(belief: tuple[Tensor, Tensor] | Parts, log_value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Logarithm of an expectation [m] under a mixture, from that under each of its normals (means, deviations [m])."""
+    found = [log_value(mean, deviation) + math.log(weight) for weight, mean, deviation in parts_of(belief)]
+    return found[0] if len(found) == 1 else torch.logsumexp(torch.stack(found), dim=0)
+
+
+def moments(belief: tuple[Tensor, Tensor] | Parts) -> tuple[Tensor, Tensor]:
+    """Mean [m] and deviation [m] of a mixture."""
+    parts = parts_of(belief)
+    if len(parts) == 1:
+        return parts[0][1], parts[0][2]
+    mean = sum((weight * m for weight, m, _ in parts), torch.zeros_like(parts[0][1]))
+    square = sum((weight * (d.square() + (m - mean).square()) for weight, m, d in parts), torch.zeros_like(mean))
+    return mean, square.sqrt()
+
+
+def reference_point(objective: Objective, seen: FloatArray, given: Mapping[str, float] | None) -> FloatArray:
+    """Utilities [k] above which hypervolume counts: of the values given by target; else a little below the front of `seen`.
+
+    seen: [n, k] utilities. The rule: `discover.pareto.inferred_reference`.
+    """
+    found = inferred_reference(seen)
+    for k, target in enumerate(objective.targets):
+        if given is not None and target.name in given:
+            found[k] = float(target.utility(np.float64(given[target.name])))
+    return found
 
 
 def to_tensors(predictions: Mapping[str, tuple[FloatArray, FloatArray]]) -> dict[str, tuple[Tensor, Tensor]]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from discover.objective import Target
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -60,6 +62,30 @@ def log_expected_approach(mean: Tensor, deviation: Tensor, low: float, high: flo
         density = _log_density((y - mean[:, None]) / deviation[:, None]) - deviation.log()[:, None]
         terms.append(log_width + gain.log() + density)
     return torch.logsumexp(torch.cat(terms, dim=1), dim=1)
+
+
+def log_expected_gain(target: Target, mean: Tensor, deviation: Tensor, level: float) -> Tensor:
+    """Logarithm of the expected excess of a target's utility over ``level``, in its unit.
+
+    The outcome is normal with mean [n] and deviation [n] > 0. Returns [n], minus infinity where a match is asked for that is
+    nearer than possible.
+    """
+    if target.direction != "match":
+        return log_expected_improvement(mean if target.direction == "maximize" else -mean, deviation, level)
+    if level >= 0.0:
+        return torch.full_like(mean, -math.inf)
+    low, high = target.ends
+    return _log_trapezium(mean, deviation, low, high, -level)
+
+
+def _log_trapezium(mean: Tensor, deviation: Tensor, low: float, high: float, distance: float) -> Tensor:
+    """As `log_expected_approach`, by a sum of four expected improvements; where these cancel, the nearer side's upper bound."""
+    ends = (low - distance, low, high, high + distance)
+    hopes = [log_h((mean - end) / deviation).exp() for end in ends]
+    total = hopes[0] - hopes[1] - hopes[2] + hopes[3]
+    side = torch.minimum(log_h((mean - ends[0]) / deviation), log_h((ends[3] - mean) / deviation))
+    sound = total > 1e-8 * hopes[0].clamp_min(hopes[3])
+    return deviation.log() + torch.where(sound, total.clamp_min(1e-300).log(), side)
 
 
 def log_probability_between(mean: Tensor, deviation: Tensor, low: float, high: float) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from discover.errors import Problem, Unsupported
+from discover.errors import Problem, Unsupported, nearest
 from discover.objective import Objective
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Acquisition = Literal[
     "expected-improvement",
+    "hypervolume",
+    "parego",
     "upper-confidence",
     "probability-of-improvement",
     "max-value-entropy",
@@ -26,6 +28,10 @@ Acquisition = Literal[
     "hits",
     "hits-ahead",
 ]
+IMPROVING = ("expected-improvement", "hypervolume", "parego")
+"""Those that take every direction, several targets and constraints."""
+SEVERAL = ("hypervolume", "parego")
+"""Those for several targets only; of the two, expected-improvement stands for the first where there are several."""
 THRESHOLDED = ("straddle", "hits", "hits-ahead")
 """Those that need a threshold of the target, or an objective that is a band."""
 WITHOUT_COSTS = ("upper-confidence", "straddle", "thompson", "hits-ahead")
@@ -41,6 +47,9 @@ def option_problems(policy: Bayesian) -> Iterator[Problem]:
         yield Problem("must be a number above 0", column="beta", value=policy.beta)
     if policy.threshold is not None and not math.isfinite(policy.threshold):
         yield Problem("must be a finite number", column="threshold", value=policy.threshold)
+    for name, value in (policy.reference_point or {}).items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            yield Problem("must be a finite number", column=f"reference_point.{name}", value=value)
     for name in ("top", "horizon"):
         if getattr(policy, name) < 1:
             yield Problem("must be at least 1", column=name, value=getattr(policy, name))
@@ -54,7 +63,10 @@ def option_problems(policy: Bayesian) -> Iterator[Problem]:
 def check_objective(policy: Bayesian, objective: Objective) -> None:
     """Unsupported for an objective that the acquisition function cannot pursue."""
     kind = policy.acquisition
-    if kind == "expected-improvement":
+    _check_reference(policy, objective)
+    if kind in SEVERAL and len(objective.targets) == 1:
+        raise Unsupported(f"acquisition {kind!r} is for several targets; expected-improvement is for one")
+    if kind in IMPROVING:
         return
     target = objective.targets[0]
     band = kind in THRESHOLDED and target.band is not None
@@ -67,6 +79,17 @@ def check_objective(policy: Bayesian, objective: Objective) -> None:
     if kind in THRESHOLDED and (policy.threshold is None) == (target.band is None):
         which = "its threshold or the objective's band, not both" if band else "a threshold"
         raise Unsupported(f"acquisition {kind!r} needs {which}")
+
+
+def _check_reference(policy: Bayesian, objective: Objective) -> None:
+    if not policy.reference_point:
+        return
+    names = [target.name for target in objective.targets]
+    if len(names) == 1 or policy.acquisition == "parego":
+        raise Unsupported("a reference_point belongs to hypervolume, of several targets")
+    for name in policy.reference_point:
+        if name not in names:
+            raise Unsupported(f"the reference_point names {name!r}, which is not a target: {nearest(name, names)}")
 
 
 def check_costs(policy: Bayesian) -> None:

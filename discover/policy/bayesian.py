@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -28,8 +29,13 @@ class Bayesian:
     smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen. Log
     expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
     chosen by sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they
-    may bring. Directions, several targets and constraints: see `discover.acquisition.pool.score`. filling: how the
-    start is spread, see `SpaceFilling`.
+    may bring. Directions and constraints: see `discover.acquisition.pool.score`. filling: how the start is spread, see
+    `SpaceFilling`.
+
+    Several targets: what a candidate is expected to add to the hypervolume of the Pareto front, by qLogNEHVI (acquisition
+    hypervolume, which expected-improvement means then). It counts above `reference_point`, the least that is of interest, as
+    values by target in their units; where none is given it lies a tenth of the front's range below the front. Or by parego:
+    the expected improvement of targets weighted anew for each batch.
 
     acquisition: what is wanted of a candidate, where it is not the expected improvement. To find the best: its upper
     confidence limit with `beta` variances, its probability of improvement, what it tells about the maximum, to be the best in
@@ -58,6 +64,7 @@ class Bayesian:
     top: int = 10
     reference: int | float = 500
     horizon: int = 50
+    reference_point: Mapping[str, float] | None = None
     per_cost: bool = True
 
     def __post_init__(self) -> None:

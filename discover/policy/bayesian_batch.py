@@ -10,15 +10,18 @@ import numpy as np
 import torch
 
 from discover.acquisition.batch import greedy_batch
-from discover.acquisition.goal import Goal, to_tensors
+from discover.acquisition.goal import Goal, Parts, moments
+from discover.acquisition.hypervolume import greedy_front
 from discover.acquisition.pool import incumbent, score
 from discover.acquisition.sweep import best_by_improvement
+from discover.pareto import beaten_by
 from discover.policy import words
+from discover.policy.acquisitions import IMPROVING
 from discover.policy.choice import free_rows
 from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
 from discover.policy.ranking import Chosen, Ranking, room
-from discover.protocols import Batch, IntArray, Prediction, Proposal, View
+from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.gaussian_process import GaussianPosterior
 from discover.surrogate.threads import one_thread
@@ -41,7 +44,9 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
     held = belief(view, policy.surrogate())
     means = _observed_means(held, view)
-    goal = Goal.of(view.objective, means, {name: p.standard.scale for name, p in held.posteriors.items()}, generator)
+    scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
+    scalarised = policy.acquisition == "parego"
+    goal = Goal.of(view.objective, means, scales, generator, scalarised=scalarised, reference=policy.reference_point)
     best = incumbent(goal, means)
     once = partial(_once, policy, held, goal, best, means, (pool_seed, batch_seed), generator)
     parts = together(view, n, once)
@@ -65,11 +70,11 @@ def _once(
     n: int,
 ) -> tuple[Ranking, Chosen]:
     """The leading candidates of a view, and at most n of them that are chosen together."""
-    if policy.acquisition != "expected-improvement" and best is not None:
+    if policy.acquisition not in IMPROVING and best is not None:
         return other_choice(policy, view, held, goal, best, n, generator)
-    ranking = _rank(policy, view, held, goal, best, seeds[0], n)
+    ranking = _rank(policy, view, held, goal, best, means, seeds[0], n)
     with one_thread():
-        return ranking, _choose(policy, view, held, goal, ranking, means, n, seeds[1])
+        return ranking, _choose(policy, view, held, goal, best, ranking, means, n, seeds[1])
 
 
 def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
@@ -79,7 +84,16 @@ def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
     }
 
 
-def _rank(policy: Bayesian, view: View, held: Belief, goal: Goal, best: float | None, seed: int, n: int) -> Ranking:
+def _rank(
+    policy: Bayesian,
+    view: View,
+    held: Belief,
+    goal: Goal,
+    best: float | None,
+    means: dict[str, Tensor],
+    seed: int,
+    n: int,
+) -> Ranking:
     """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free, k = free_rows(view), room(policy.shortlist, n)
     costs = known_costs(view, free, wanted=policy.per_cost)
@@ -90,8 +104,9 @@ def _rank(policy: Bayesian, view: View, held: Belief, goal: Goal, best: float | 
         bounded = isinstance(posterior, GaussianPosterior) and posterior.state is not None
         if bounded and len(free) * len(posterior.y) >= LARGE:
             return _swept(view, held, goal, best, free, k, policy.chunk)
-    predicted = held.predict(view.features.values[free])
-    scores = score(goal, to_tensors(predicted), best, seed)
+    parts = _marginals(held, view.features.values[free])
+    scores = score(goal, parts, best, seed, means)
+    predicted = {name: tuple(part.numpy() for part in moments(some)) for name, some in parts.items()}
     values, kind = scores.values.numpy(), scores.kind
     if costs is not None:
         values, kind = values - np.log(costs.numpy()), f"{kind} per cost"
@@ -100,6 +115,18 @@ def _rank(policy: Bayesian, view: View, held: Belief, goal: Goal, best: float | 
     leading = {name: (mean[order], std[order]) for name, (mean, std) in predicted.items()}
     how = {"solved": len(free), "of": len(free), "precision": "double"}
     return Ranking(free[order], values[order], leading, len(free), kind, scores.joint, how)
+
+
+def _marginals(held: Belief, X: FloatArray) -> dict[str, Parts]:
+    """The belief about all that is measured at raw features X [m, d], as mixtures."""
+    scaled = held.scaled(X)
+    return {
+        name: [
+            (weight, *part.mean_deviation(scaled))
+            for weight, part in zip(posterior.weights, posterior.components, strict=True)
+        ]
+        for name, posterior in held.posteriors.items()
+    }
 
 
 def _swept(view: View, held: Belief, goal: Goal, best: float, free: IntArray, k: int, chunk: int) -> Ranking:
@@ -126,6 +153,7 @@ def _choose(
     view: View,
     held: Belief,
     goal: Goal,
+    best: float | None,
     ranking: Ranking,
     means: dict[str, Tensor],
     n: int,
@@ -137,10 +165,11 @@ def _choose(
         return [(place, None) for place in view.limits.walk(ranking.rows, n)]
     short = ranking.rows
     costs = known_costs(view, short, wanted=policy.per_cost)
-    leading = torch.argsort(-goal.utility(means), stable=True)[:BASELINE].numpy()
+    leading = _leading(goal, means)
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
     features = view.features.values
-    picks = greedy_batch(
+    choose = greedy_front if goal.reference and best is not None else partial(greedy_batch, to_keep=best is None)
+    picks = choose(
         goal,
         held.posteriors,
         held.scaled(features[short]),
@@ -152,6 +181,13 @@ def _choose(
         log_costs=None if costs is None else costs.log(),
     )
     return [(pick.position, pick.value) for pick in picks]
+
+
+def _leading(goal: Goal, means: dict[str, Tensor]) -> IntArray:
+    """Places of the observed rows that compete: the best that keep the constraints, or those that fewest beat."""
+    broken = ~goal.feasible(means).numpy()
+    worse = beaten_by(goal.above_reference(means).numpy()) if goal.reference else -goal.utility(means).numpy()
+    return np.lexsort((worse, broken))[:BASELINE].astype(np.int64)
 
 
 def _proposal(
@@ -181,7 +217,7 @@ def _settings(
     body: dict[str, Any] = {
         "phase": "model",
         "score": ranking.kind,
-        "batch": "sequential greedy qLogNEI" if ranking.joint else ranking.batch,
+        "batch": f"sequential greedy {_method(goal, best)}" if ranking.joint else ranking.batch,
         "sweep": ranking.sweep,
         "incumbent_utility": best,
         "shortlist": len(ranking.rows),
@@ -193,8 +229,16 @@ def _settings(
         "versions": words.versions(),
     }
     if goal.single is None:
-        body["weights"] = dict(zip(goal.objective.names, goal.weights))
+        names = [target.name for target in goal.objective.targets]
+        told = goal.reference or goal.weights
+        body["reference_utilities" if goal.reference else "weights"] = dict(zip(names, told))
     return body
+
+
+def _method(goal: Goal, best: float | None) -> str:
+    if best is None:
+        return "probability that one keeps the constraints"
+    return "qLogNEHVI" if goal.reference else "qLogNEI"
 
 
 def _learned(held: Belief, settings: dict[str, Any]) -> dict[str, Any]:

@@ -39,12 +39,20 @@ def spread(prediction: Prediction, unit: str) -> str:
 
 
 def best_value(view: View, target: Target) -> float | None:
-    """The best value measured so far that keeps the constraints on its own target; None without one."""
+    """The best value measured so far of a candidate that keeps the constraints; None without one."""
     training = view.training.get(target.name)
     if training is None:
         return None
-    limits = [c for c in view.objective.constraints if c.target == target.name]
-    values = np.array([v for v in training.values if all(c.holds(v) for c in limits)])
+    kept = np.ones(len(training), dtype=bool)
+    for c in view.objective.constraints:
+        told = training if c.target == target.name else view.training.get(c.target)
+        if c.target == target.name:
+            kept &= [c.holds(value) for value in training.values]
+        else:
+            broken = {int(row) for row, value in zip(told.rows, told.values) if not c.holds(value)} if told else set()
+            known = set(told.rows.tolist()) - broken if told else set()
+            kept &= [int(row) in known for row in training.rows]
+    values = training.values[kept]
     return float(values[np.argmax(target.utility(values))]) if len(values) else None
 
 
@@ -57,9 +65,16 @@ def reason(view: View, predicted: Mapping[str, Prediction], rank: int, of: int, 
         prediction = predicted[target.name]
         hope = _hope(target, prediction, best_value(view, target))
         return f"{hope}: predicted {spread(prediction, target.unit)}; {place}{pending}"
-    beliefs = ", ".join(f"{t.name} {spread(predicted[t.name], t.unit)}" for t in view.objective.targets)
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(view.objective.names, goal.weights))
+    beliefs = ", ".join(f"{name} {spread(predicted[name], unit)}" for name, unit in view.objective.units.items())
+    if goal.reference:
+        return f"expected to push the front of {_listed(view)} outwards: predicted {beliefs}; {place}{pending}"
+    weights = ", ".join(f"{t.name} {weight:.2f}" for t, weight in zip(view.objective.targets, goal.weights))
     return f"expected to improve the targets weighted {weights}: predicted {beliefs}; {place}{pending}"
+
+
+def _listed(view: View) -> str:
+    names = [target.name for target in view.objective.targets]
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _hope(target: Target, prediction: Prediction, best: float | None) -> str:
