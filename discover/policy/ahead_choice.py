@@ -17,6 +17,7 @@ from discover.policy.limited import allowed_of, known_costs
 from discover.policy.one_target import BY_MEANS, OneTarget
 from discover.policy.ranking import Chosen, Ranking
 from discover.protocols import IntArray
+from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,8 +45,9 @@ def ahead(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Rank
     parts = case.scaled(rows), case.scaled(reference), case.scaled(case.under_trial)
     known = Known.of(case.posterior, *parts, noise).turned(case.sign)
     costs = known_costs(case.view, rows, wanted=case.policy.per_cost)
-    first = score(known, torch.arange(known.m))
-    chosen = greedily(known, score, n, allowed=allowed_of(case.view.limits, rows), costs=costs, first=first)
+    with one_thread():
+        first = score(known, torch.arange(known.m))
+        chosen = greedily(known, score, n, allowed=allowed_of(case.view.limits, rows), costs=costs, first=first)
     values = (first if costs is None else first / costs).numpy()
     order = np.argsort(-values, kind="stable")
     scores = np.full(len(case.free), np.nan)

@@ -15,6 +15,7 @@ from discover.policy.one_target import BY_MEANS, OneTarget
 from discover.policy.ranking import Chosen, Ranking
 from discover.protocols import View
 from discover.surrogate.belief import Belief
+from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,8 @@ def other_choice(
     order = order[view.limits.spread(case.free[order], case.room(n), n)]
     words = score.words if costs is None else f"{score.words} per cost"
     ranking = case.ranking(scores, order, words, BY_MEANS)
-    return ranking, _together(case, ranking, score, n)
+    with one_thread():
+        return ranking, _together(case, ranking, score, n)
 
 
 def _score(case: OneTarget) -> Marginal:

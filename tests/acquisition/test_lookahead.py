@@ -35,7 +35,7 @@ def places(m):
 
 
 def test_an_observation_changes_the_covariance_as_conditioning_does():
-    _, X, R, known = known_of()
+    _, _, _, known = known_of()
     whole = known.covariance.clone()
     observe(known.covariance, 2, 0.1)
     observe(known.covariance, 5, 0.1)
