@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,12 @@ def _only(objective: Objective, what: str) -> Target:
     return objective.targets[0]
 
 
+def _alone(objective: Objective, what: str) -> Target:
+    if len(objective.targets) != 1:
+        raise Unsupported(f"the stopping rule {what!r} needs one target")
+    return objective.targets[0]
+
+
 def _better(target: Target, values: FloatArray) -> FloatArray:
     """Values so that large is good."""
     return values if target.direction == "maximize" else -values
@@ -56,23 +63,30 @@ def _positive(kind: str, **given: float) -> None:
 
 @dataclass(frozen=True)
 class TargetReached:
-    """Stop once a measured value is as good as `value`, in the target's unit."""
+    """Stop once a measured value is as good as `value`, in the target's unit.
+
+    Where a value or a band is to be matched, `value` is how far from it is near enough: 0 for inside the band.
+    """
 
     value: float
 
     def check(self, objective: Objective) -> None:
-        """Unsupported for several targets."""
-        _only(objective, "target-reached")
+        """Unsupported for several targets; InvalidInput for a distance below 0."""
+        if _alone(objective, "target-reached").direction == "match" and self.value < 0:
+            problem = Problem("a distance must be at least 0", column="value", value=self.value)
+            raise InvalidInput("stop: target-reached", [problem])
 
     def advise(self, view: View, standing: Standing) -> Advice:
         """The best value against the wanted one."""
-        target = _only(view.objective, "target-reached")
+        target = _alone(view.objective, "target-reached")
         known = np.array([v for v in standing.values if not math.isnan(v)])
-        wanted = amount(self.value, target.unit)
+        near = target.direction == "match"
+        wanted = f"{'at most ' if near else ''}{amount(self.value, target.unit)}{' from the aim' if near else ''}"
         if not len(known):
             return Advice(False, f"nothing was measured yet; wanted is {wanted}", {"wanted": self.value})
-        best = float(known[np.argmax(_better(target, known))])
-        stop = bool(_better(target, np.array([best]))[0] >= _better(target, np.array([self.value]))[0])
+        best = float(known[np.argmax(target.utility(known))])
+        least = -self.value if near else float(target.utility(self.value))
+        stop = bool(float(target.utility(best)) >= least)
         text = f"the best value is {amount(best, target.unit)}; wanted is {wanted}"
         return Advice(stop, text, {"best": best, "wanted": self.value})
 
@@ -111,10 +125,13 @@ class NoImprovement:
 class ImprovementBelow:
     """Stop once no candidate promises an expected improvement of `value` or more, in the target's unit.
 
-    With the price of an experiment expressed in that unit this is the rule of Nguyen et al. (ACML 2017).
+    With the price of an experiment expressed in that unit this is the rule of Nguyen et al. (ACML 2017): go on as long as an
+    experiment promises more than it costs. per_cost: whether the limit holds for the improvement per unit of what each
+    candidate is known to cost.
     """
 
     value: float
+    per_cost: bool = False
 
     def __post_init__(self) -> None:
         _positive("improvement-below", value=self.value)
@@ -131,12 +148,16 @@ class ImprovementBelow:
             return Advice(False, "there is no model yet to expect anything by")
         mean, deviation, incumbent = found
         u = (mean - incumbent) / deviation
-        normal = NormalDist()
-        gains = deviation * (np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi) + u * np.vectorize(normal.cdf)(u))
+        gains = deviation * (np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi) + u * _chance(u))
+        per, costs = "", view.limits.costs
+        if self.per_cost:
+            if costs is None:
+                return Advice(False, "what candidates cost is not known: the policy's term `cost` says it")
+            gains, per = gains / costs[~view.blocked], " per unit of cost"
         largest = float(gains.max())
         text = (
-            f"the most that a candidate promises is an improvement of {amount(largest, target.unit)}; "
-            f"the limit is {amount(self.value, target.unit)}"
+            f"the most that a candidate promises is an improvement of {amount(largest, target.unit)}{per}; "
+            f"the limit is {amount(self.value, target.unit)}{per}"
         )
         return Advice(largest < self.value, text, {"largest": largest, "limit": self.value})
 
@@ -184,30 +205,53 @@ class RegretBelow:
 
 @dataclass(frozen=True)
 class HitsBelow:
-    """Stop once the expected number of hits that are left, candidates at least as good as `threshold`, is below `count`."""
+    """Stop once the expected number of hits that are left is below `count`.
 
-    threshold: float
+    Hits are candidates at least as good as `threshold`, or where a band is to be matched those that lie in it. Where the
+    campaign has a budget of experiments, only the likeliest count that it can still try.
+    """
+
+    threshold: float | None = None
     count: float = 1.0
 
     def __post_init__(self) -> None:
         _positive("hits-below", count=self.count)
 
     def check(self, objective: Objective) -> None:
-        """Unsupported for several targets."""
-        _only(objective, "hits-below")
+        """Unsupported for several targets, without a threshold, and for a threshold beside a band."""
+        target = _alone(objective, "hits-below")
+        if (target.band is None) == (self.threshold is None) or (target.direction == "match" and target.band is None):
+            raise Unsupported("the stopping rule 'hits-below' needs a threshold, or an objective that is a band")
 
     def advise(self, view: View, standing: Standing) -> Advice:
         """The sum of the probabilities of the candidates that are left."""
-        target = _only(view.objective, "hits-below")
+        self.check(view.objective)
+        target = view.objective.targets[0]
         belief = standing.believe()
         free = np.flatnonzero(~view.blocked)
         if belief is None or not len(free):
             return Advice(False, "there is no model yet to expect hits by")
-        mean, deviation = belief[target.name]
-        u = (_better(target, mean[free]) - _better(target, np.array([self.threshold]))[0]) / deviation[free]
-        left = float(np.vectorize(NormalDist().cdf)(u).sum())
-        text = f"{left:.2g} hits are expected among the {len(free):,} candidates that are left; the limit is {self.count:g}"
-        return Advice(left < self.count, text, {"expected": left, "limit": self.count})
+        mean, deviation = (part[free] for part in belief[target.name])
+        if target.band is not None:
+            chances = _chance((target.band[1] - mean) / deviation) - _chance((target.band[0] - mean) / deviation)
+        else:
+            assert self.threshold is not None
+            chances = _chance(_better(target, mean - self.threshold) / deviation)
+        tries = len(free) if view.remaining is None else min(view.remaining, len(free))
+        left = float(np.sort(chances)[len(chances) - tries :].sum())
+        among = f"the {len(free):,} candidates that are left"
+        if tries < len(free):
+            among = f"the likeliest {tries:,} of {among}, as many as the budget allows"
+        text = f"{left:.2g} hits are expected among {among}; the limit is {self.count:g}"
+        return Advice(left < self.count, text, {"expected": left, "limit": self.count, "tries": float(tries)})
+
+
+def _chance(u: FloatArray) -> FloatArray:
+    """The standard normal distribution function."""
+    from scipy.special import ndtr
+
+    found: Any = ndtr(u)
+    return np.asarray(found, dtype=np.float64)
 
 
 def _believed(view: View, standing: Standing, target: Target) -> tuple[FloatArray, FloatArray, float] | None:

@@ -1,12 +1,15 @@
 """Stopping rules against cases worked out by hand, and against the truth of simulated pools."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from discover import registry
 from discover.errors import InvalidInput, Unsupported
+from discover.limits import Limits
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
 from discover.policy.rules import HitsBelow, ImprovementBelow, NoImprovement, RegretBelow, Standing, TargetReached
@@ -124,3 +127,48 @@ def test_numbers_without_end_are_refused(option):
 def test_a_loss_is_no_improvement():
     with pytest.raises(InvalidInput, match="must be at least 0"):
         NoImprovement(5, by=-1.0)
+
+
+def test_a_match_is_reached_inside_its_band_or_near_enough():
+    band = view_of(X, [0], objective=Objective("strength", "match", band=(1.0, 2.0)))
+    assert TargetReached(0.0).advise(band, Standing((0.5, 1.5))).stop
+    assert not TargetReached(0.0).advise(band, Standing((0.5, 2.1))).stop
+    assert TargetReached(0.2).advise(band, Standing((0.5, 2.1))).stop
+    with pytest.raises(InvalidInput, match="at least 0"):
+        TargetReached(-1.0).check(band.objective)
+
+
+def test_hits_that_the_budget_cannot_try_do_not_count():
+    view = view_of(X, range(0, 300, 10))
+    standing = Standing(believe=believing(view))
+    whole = HitsBelow(120.0).advise(view, standing)
+    few = HitsBelow(120.0).advise(replace(view, remaining=2), standing)
+    assert whole.numbers["expected"] > few.numbers["expected"] > 0
+    assert few.numbers["expected"] <= 2
+    assert "as many as the budget allows" in few.evidence
+    mean, deviation = believing(view)()["strength"]
+    chances = norm.sf(120.0, mean, deviation)[~view.blocked]
+    assert whole.numbers["expected"] == pytest.approx(chances.sum())
+    assert few.numbers["expected"] == pytest.approx(np.sort(chances)[-2:].sum())
+
+
+def test_hits_in_a_band_are_counted():
+    view = view_of(X, range(0, 300, 10), objective=Objective("strength", "match", band=(110.0, 120.0)))
+    found = HitsBelow().advise(view, Standing(believe=believing(view))).numbers["expected"]
+    mean, deviation = (part[~view.blocked] for part in believing(view)()["strength"])
+    assert found == pytest.approx((norm.cdf(120.0, mean, deviation) - norm.cdf(110.0, mean, deviation)).sum())
+    with pytest.raises(Unsupported, match="threshold"):
+        HitsBelow().check(Objective("strength"))
+    with pytest.raises(Unsupported, match="threshold"):
+        HitsBelow(3.0).check(view.objective)
+
+
+def test_an_improvement_may_be_held_against_what_a_candidate_costs():
+    view = view_of(X, range(0, 300, 10))
+    standing, rule = Standing(believe=believing(view)), ImprovementBelow(1.0, per_cost=True)
+    assert "not known" in rule.advise(view, standing).evidence
+    plain = ImprovementBelow(1.0).advise(view, standing).numbers["largest"]
+    priced = replace(view, limits=Limits(costs=np.full(300, 4.0)))
+    advice = rule.advise(priced, standing)
+    assert advice.numbers["largest"] == pytest.approx(plain / 4.0)
+    assert "per unit of cost" in advice.evidence
