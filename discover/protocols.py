@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
+    from discover.candidates.ground import Ground
     from discover.candidates.snapshot import Snapshot
 
 FloatArray = NDArray[np.float64]
@@ -181,13 +182,15 @@ class Block:
 class FeatureTable:
     """Rows as numbers: `values` [N, d] float64, finite, one name a column. `hash` is over names and values.
 
-    blocks: which features belong together, from the first to the last; () where that is not known.
+    blocks: which features belong together, from the first to the last; () where that is not known. scale: centres [d] and
+    spreads [d] that the features have by nature, as in a search space; None where the rows are all that there is.
     """
 
     names: tuple[str, ...]
     values: FloatArray
     hash: str
     blocks: tuple[Block, ...] = ()
+    scale: tuple[FloatArray, FloatArray] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -218,7 +221,9 @@ class View:
     finished or excluded). pending: [p], rows under trial. infeasible: rows that were tried and cannot give a number.
     iteration: batches proposed so far. seen: hash of the data in canonical order. memory: what the last fit left.
     limits: what holds within one batch, and what candidates cost. remaining: experiments that may still be started beyond
-    those under trial; None where the campaign has no such budget.
+    those under trial; None where the campaign has no such budget. ground: of a campaign over a search space, what else
+    could be tried: the rows are then the points that were proposed or told. cache: a folder for what may be lost at any time,
+    and changes nothing but what a choice costs.
     """
 
     objective: Objective
@@ -233,6 +238,8 @@ class View:
     memory: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     remaining: int | None = None
+    ground: Ground | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from discover.campaign.fixing import others_than
 from discover.campaign.limiting import limits_of, remaining
-from discover.candidates.pool import CandidatePool
+from discover.candidates.ground import Ground
+from discover.candidates.points import Points, Pool
 from discover.errors import DiscoverError
+from discover.limits import Limits
 from discover.objective import Objective
 from discover.protocols import Batch, FeatureTable, Proposal, Training, View
 from discover.store.canonical import digest
@@ -26,8 +29,17 @@ from discover.store.life import State
 BOUNDS = {None: 0, "below": -1, "above": 1}
 
 
-def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features: FeatureTable) -> View:
-    """What a policy may know, in canonical order: neither arrival order nor clock can be told from it."""
+def view_of(
+    ledger: Ledger,
+    objective: Objective,
+    pool: Pool,
+    features: FeatureTable,
+    fixed: Mapping[str, Any] | None = None,
+) -> View:
+    """What a policy may know, in canonical order: neither arrival order nor clock can be told from it.
+
+    fixed: values, by column, that the next batch must have. InvalidInput for values that no candidate has.
+    """
     blocked = ledger.blocked()
     known = [i for i in blocked if i in pool]
     tried = (t for t in ledger.pending() if t.state is not State.RETRYABLE)  # nobody is at work on one that failed
@@ -38,7 +50,14 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
     training = {name: _training(ledger, name, pool) for name in objective.names}
     data = {name: [t.rows, t.values, t.stds, t.bounds] for name, t in training.items()}
     # positions in another pool are other candidates
-    other = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}
+    other: dict[str, Any] = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}
+    other |= {"fixed": dict(fixed)} if fixed else {}
+    ground = None
+    if isinstance(pool, Points):
+        other["points"] = pool.ids.tolist()
+        ground = Ground(pool.space.region(fixed), pool, lambda points: limits_of(ledger, points))
+    elif fixed:
+        mask |= others_than(fixed, pool)
     seen = digest({"data": data, "blocked": sorted(known), "pending": pending, "infeasible": infeasible, **other})
     return View(
         objective=objective,
@@ -51,8 +70,9 @@ def view_of(ledger: Ledger, objective: Objective, pool: CandidatePool, features:
         iteration=len(ledger.iterations),
         seen=seen,
         memory=_memory(ledger),
-        limits=limits_of(ledger, pool),
+        limits=Limits() if ground is not None else limits_of(ledger, pool),
         remaining=remaining(ledger),
+        ground=ground,
     )
 
 
@@ -61,7 +81,7 @@ def _memory(ledger: Ledger) -> dict[str, Any]:
     return dict(last.learned["memory"]) if last else {}
 
 
-def _training(ledger: Ledger, target: str, pool: CandidatePool) -> Training:
+def _training(ledger: Ledger, target: str, pool: Pool) -> Training:
     told = [o for o in ledger.observations.values() if o.target == target and o.candidate_id in pool]
     rows = pool.rows([o.candidate_id for o in told])
     order = sorted(
@@ -99,7 +119,7 @@ def check_batch(batch: Batch, view: View, n: int) -> None:
 def batch_event(
     ledger: Ledger,
     uid: str,
-    pool: CandidatePool,
+    pool: Pool,
     batch: Sequence[Proposal],
     *,
     n: int,
@@ -111,17 +131,18 @@ def batch_event(
     basis: int,
     approval: bool = False,
     deadline: str | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Draft:
     """The event that commits a batch: every proposal with its id and its whole candidate.
 
     basis: the last event that the choice knew. approval: whether a person must let it pass. deadline: until when a result
-    is waited for.
+    is waited for. fixed: values, by column, that the batch was to have.
     """
     number = len(ledger.trials)
     proposals = []
     for offset, proposal in enumerate(batch, start=1):
-        row = int(pool.rows([proposal.candidate_id])[0])
-        named = replace(proposal, proposal_id=f"{uid}-{number + offset:04d}", candidate=pool.candidate(row))
+        whole = proposal.candidate or pool.candidate(int(pool.rows([proposal.candidate_id])[0]))
+        named = replace(proposal, proposal_id=f"{uid}-{number + offset:04d}", candidate=whole)
         proposals.append(asdict(named))
     body = {
         "iteration": len(ledger.iterations) + 1,
@@ -135,6 +156,7 @@ def batch_event(
         "basis": basis,
         "approval": approval,
         "deadline": deadline,
+        **({"fixed": dict(fixed)} if fixed else {}),
     }
     return Draft("proposed", body, identity=None if key is None else f"ask {key}")
 

@@ -11,7 +11,7 @@ import pandas as pd
 from discover.campaign import tables, transitions
 from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
 from discover.campaign.claims import Claims
-from discover.campaign.creating import begin, check_seed, redefine
+from discover.campaign.creating import begin, check_seed, redefine, source_of
 from discover.campaign.extending import as_pool, columns_of_experiment, extend
 from discover.campaign.limiting import check_limits
 from discover.campaign.places import Where
@@ -29,8 +29,10 @@ from discover.campaign.settings import (
 from discover.campaign.telling import tell_frame
 from discover.campaign.terms import Terms
 from discover.candidates.difference import Difference
+from discover.candidates.points import Points
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
+from discover.candidates.space import SearchSpace
 from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem, Unsupported
 from discover.objective import Objective
 from discover.protocols import Experiment, OutsideExperiment, Policy, Progress
@@ -63,7 +65,7 @@ class Campaign(Reader):
         name: str,
         *,
         objective: Objective,
-        candidates: CandidatePool,
+        candidates: CandidatePool | SearchSpace,
         policy: str | Mapping[str, Any] | Policy = "bayesian",
         store: str | EventLog = DEFAULT_STORE,
         seed: int = 0,
@@ -90,20 +92,21 @@ class Campaign(Reader):
         if if_exists not in ("error", "open"):
             problem = Problem("unknown choice", column="if_exists", value=if_exists, way_out="write 'error' or 'open'")
             raise InvalidInput("campaign", [problem])
-        check_names(name, objective, candidates)
+        pool = Points(candidates) if isinstance(candidates, SearchSpace) else candidates
+        check_names(name, objective, pool)
         chosen, settings = resolve_policy(policy)
         if hasattr(chosen, "check"):
             chosen.check(objective)
-        check_limits(Terms.of(settings), candidates)
+        check_limits(Terms.of(settings), pool)
         definition = definition_of(
-            name, objective, settings, candidates=source or {"kind": "frame", "hash": candidates.hash},
-            features=features or candidates.spec.to_dict(), experiment=experiment,
+            name, objective, settings, candidates=source or source_of(pool),
+            features=features or pool.spec.to_dict(), experiment=experiment,
             budget=check_budget(budget), seed=check_seed(seed),
             title=title, about=about, stop=[dict(rule) for rule in stop],
         )  # fmt: skip
         log = store if isinstance(store, EventLog) else EventLog(store)
         try:
-            begin(log, name, definition, candidates, progress, snapshots)
+            begin(log, name, definition, pool, progress, snapshots)
         except CampaignExists:
             if if_exists == "error":
                 raise
@@ -138,17 +141,17 @@ class Campaign(Reader):
         rows: Sequence[dict[str, Any]] = [_summary(name, log) for name in log.names()]
         return pd.DataFrame(rows, columns=columns)
 
-    def ask(self, n: int = 1, *, key: str | None = None) -> pd.DataFrame:
+    def ask(self, n: int = 1, *, key: str | None = None, fixed: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Propose n candidates and commit them. One row a proposal, ready to be filled in and told.
 
         Without a key every call is a new request. With a key the first call fixes the batch and every later one returns
-        it; another n with that key is a Conflict. Fewer than n come with a FewerProposals warning and in `.attrs["shortage"]`.
+        it; another n with that key is a Conflict. fixed: values, by column, that all of the batch are to have. Fewer than n come with a FewerProposals warning and in `.attrs["shortage"]`.
         """
-        return self._batch(self._ask(check_count(n, "n"), key))
+        return self._batch(self._ask(check_count(n, "n"), key, fixed))
 
-    def _ask(self, n: int, key: str | None) -> Iteration:
+    def _ask(self, n: int, key: str | None, fixed: Mapping[str, Any] | None = None) -> Iteration:
         self.expire()
-        return choose(self._journal, self.objective, self._candidates, self.policy, n, key)
+        return choose(self._journal, self.objective, self._candidates, self.policy, n, key, fixed)
 
     def _batch(self, iteration: Iteration) -> pd.DataFrame:
         trials = [self._journal.ledger.trials[i] for i in iteration.proposal_ids]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from discover import __version__, threads
 from discover.campaign.asking import batch_event, environment, moved, view_of
 from discover.campaign.deciding import Decision, decide
+from discover.campaign.fixing import fixed_values
 from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.errors import Conflict, Problem, UnknownCandidate
 from discover.objective import Objective
 from discover.protocols import Policy, Proposal
@@ -31,20 +32,32 @@ class FewerProposals(UserWarning):
     """Fewer candidates were proposed than were asked for; the message says why."""
 
 
-def choose(journal: Journal, objective: Objective, find: Find, policy: Policy, n: int, key: str | None) -> Iteration:
-    """The committed batch for this request; the one from before if its key was used before. find: the candidates of now."""
+def choose(
+    journal: Journal,
+    objective: Objective,
+    find: Find,
+    policy: Policy,
+    n: int,
+    key: str | None,
+    fixed: Mapping[str, Any] | None = None,
+) -> Iteration:
+    """The committed batch for this request; the one from before if its key was used before. find: the candidates of now.
+
+    fixed: values, by column, that all of the batch are to have. InvalidInput where no candidate has them.
+    """
     for _ in range(TRIES):
         with journal.steady() as ledger:
-            if key is not None and key in ledger.keys:
-                return _asked_before(ledger.keys[key], n)
-            basis, definition, many = ledger.seq, ledger.definition, _threads_of(ledger)
             candidates = find(ledger)
-            view = view_of(ledger, objective, candidates.pool, candidates.features)
+            given = fixed_values(fixed, candidates.pool)
+            if key is not None and key in ledger.keys:
+                return _asked_before(ledger.keys[key], n, given)
+            basis, definition, many = ledger.seq, ledger.definition, _threads_of(ledger)
+            view = view_of(ledger, objective, candidates.pool, candidates.features, given)
         with threads.using(many):
             decision = decide(view, definition, policy, n, key)
             now = environment() | {"threads": threads.count(), "discover": __version__}
         try:
-            return _commit(journal, candidates, decision, n, key, basis, now)
+            return _commit(journal, candidates, decision, n, key, basis, now, given)
         except Moved:
             continue
     raise Conflict("other processes keep taking the candidates that were chosen; ask again")
@@ -57,7 +70,10 @@ def _threads_of(ledger: Ledger) -> int:
     return int(known.get("threads", threads.count()))
 
 
-def _asked_before(iteration: Iteration, n: int) -> Iteration:
+def _asked_before(iteration: Iteration, n: int, fixed: Mapping[str, Any]) -> Iteration:
+    if dict(iteration.fixed) != dict(fixed):
+        told = f"with {dict(iteration.fixed) or 'nothing'} fixed, now with {dict(fixed) or 'nothing'}"
+        raise Conflict(f"key {iteration.key!r} was used to ask {told}; use another key")
     if iteration.n != n:
         raise Conflict(f"key {iteration.key!r} was used to ask for {iteration.n}, now for {n}; use another key")
     return iteration
@@ -71,6 +87,7 @@ def _commit(
     key: str | None,
     basis: int,
     now: dict[str, Any],
+    fixed: Mapping[str, Any],
 ) -> Iteration:
     batch = decision.batch
     made = {"environment": now, "features": candidates.features.hash, "seed": str(decision.seed)}
@@ -90,6 +107,7 @@ def _commit(
             ledger, journal.uid, candidates.pool, batch.proposals, n=n, key=key, learned=learned,
             shortage=batch.shortage, seen=decision.seen, policy=str(ledger.definition["policy"]["kind"]), basis=basis,
             approval=terms.require_approval, deadline=_deadline(terms, today),
+            fixed=fixed,
         )  # fmt: skip
 
     return _committed(journal, drafts)
@@ -156,7 +174,7 @@ def warn_of_shortage(iteration: Iteration) -> str:
     return shortage
 
 
-def known_ids(pool: CandidatePool, ids: Any) -> list[str]:
+def known_ids(pool: Pool, ids: Any) -> list[str]:
     """Ids of the pool as text, in their order, each once. UnknownCandidate for those that it does not hold; InvalidInput for none."""
     if isinstance(ids, str) or not isinstance(ids, Iterable):
         ids = [ids]

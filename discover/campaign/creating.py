@@ -10,7 +10,7 @@ import numpy as np
 
 from discover.campaign.places import KEY, Where, named_for_all, place_of
 from discover.campaign.settings import definition_hash, differences, fixed
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Points, Pool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
 from discover.features.build import feature_table
 from discover.protocols import Progress
@@ -25,22 +25,24 @@ def begin(
     log: EventLog,
     name: str,
     definition: Mapping[str, Any],
-    pool: CandidatePool,
+    pool: Pool,
     progress: Progress | None,
     snapshots: Where | None = None,
 ) -> None:
     """Store the candidates and their features, then the campaign's first event. CampaignExists."""
     try:
         snapshot = pool.save(place_of(log.database, name, snapshots))
-        feature_table(pool, log.database.files / "features", progress)
+        if not isinstance(pool, Points):
+            feature_table(pool, log.database.files / "features", progress)
     except OSError as error:
         raise StoreError(
             f"the candidates cannot be written beside the store: {error}; no campaign was begun"
         ) from error
+    declared = {"space": pool.space.to_dict()} if isinstance(pool, Points) else {}
     body: dict[str, Any] = {
         "definition": definition,
         "hash": definition_hash(definition),
-        "pool": {"snapshot": snapshot.hash, "spec": pool.spec.to_dict()},
+        "pool": {"snapshot": snapshot.hash, "spec": pool.spec.to_dict() | declared},
         "program": {"discover": version("discover-loop")},
     }
     place = named_for_all(log.database, snapshots)
@@ -76,3 +78,10 @@ def check_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InvalidInput("seed", [Problem("must be a whole number of at least 0", column="seed", value=seed)])
     return int(seed)
+
+
+def source_of(pool: Pool) -> dict[str, Any]:
+    """What a definition says of candidates that no source was named for."""
+    if isinstance(pool, Points):
+        return {"kind": "space", **pool.space.to_dict()}
+    return {"kind": "frame", "hash": pool.hash}

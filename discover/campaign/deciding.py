@@ -10,8 +10,11 @@ import numpy as np
 
 from discover.campaign.asking import check_batch, seed_of
 from discover.campaign.terms import Terms
+from discover.policy import in_space
 from discover.policy.choice import beginners, with_chosen
 from discover.protocols import Batch, Policy, Proposal, View
+
+EXPLORED: Mapping[str, Any] = {"policy": "explore"}
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,27 @@ def decide(view: View, definition: Mapping[str, Any], policy: Policy, n: int, ke
     settings = dict(definition["policy"])
     seed = seed_of(int(definition["seed"]), settings, key, view.seen)
     share = Terms.of(settings).explore
+    if view.ground is not None:
+        return _in_space(view, policy, n, seed, share)
     explored = _explored(view, n, share, np.random.default_rng([seed, 1])) if share else ()
     rest = _without(view, explored) if explored else view
     left = n - len(explored)
-    chosen = policy.propose(rest, left, np.random.default_rng(seed)) if left else Batch((), {"policy": "explore"})
+    chosen = policy.propose(rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
     batch = replace(chosen, proposals=_ranked((*chosen.proposals, *explored))) if explored else chosen
     check_batch(batch, view, n)
     return Decision(_within(batch, view, n) if view.limits.binding else batch, seed, view.seen)
+
+
+def _in_space(view: View, policy: Policy, n: int, seed: int, share: float) -> Decision:
+    """The same over a search space."""
+    generator = np.random.default_rng([seed, 1])
+    size = int(share * n) + int(generator.random() < (share * n) % 1) if share else 0
+    explored, rest = in_space.explore(view, n, share, size, generator) if size else ((), view)
+    left = n - len(explored)
+    chosen = in_space.propose(policy, rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
+    batch = replace(chosen, proposals=_ranked((*chosen.proposals, *explored))) if explored else chosen
+    in_space.check(batch.proposals, view, n)
+    return Decision(batch, seed, view.seen)
 
 
 def _explored(view: View, n: int, share: float, generator: np.random.Generator) -> tuple[Proposal, ...]:

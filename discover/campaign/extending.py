@@ -19,10 +19,11 @@ from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_names
 from discover.candidates.difference import Difference
 from discover.candidates.place import Place
+from discover.candidates.points import Points
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import OWN, Snapshot
 from discover.candidates.union import Union, union
-from discover.errors import Conflict, InvalidInput, Problem
+from discover.errors import Conflict, InvalidInput, Problem, Unsupported
 from discover.features.build import Known, feature_table
 from discover.objective import Objective
 from discover.protocols import Progress
@@ -53,6 +54,8 @@ def extend(
     for _ in range(TRIES):
         ledger = journal.refresh()
         held = find(ledger)
+        if isinstance(held.pool, Points):
+            raise Unsupported("a search space has no source that could have changed; another space is another campaign")
         found = union(
             held.pool, new, gone=ledger.gone, kept=ledger.former, tried=tried(ledger), counts=set(counts) - {new.id}
         )

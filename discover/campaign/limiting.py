@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 
 from discover.campaign.terms import Terms
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.limits import Limits
 from discover.protocols import FloatArray, IntArray, Spending
 from discover.store.ledger import Ledger
 from discover.store.trials import Trial
 
-_codes: WeakKeyDictionary[CandidatePool, dict[str, IntArray]] = WeakKeyDictionary()
-_costs: WeakKeyDictionary[CandidatePool, dict[str, FloatArray]] = WeakKeyDictionary()
+_codes: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()
+_costs: WeakKeyDictionary[Pool, dict[str, FloatArray]] = WeakKeyDictionary()
 
 
-def limits_of(ledger: Ledger, pool: CandidatePool) -> Limits:
+def limits_of(ledger: Ledger, pool: Pool) -> Limits:
     """What holds in the next batch. InvalidInput where the candidates lack a column, or cost what cannot be."""
     terms = Terms.of(ledger.definition["policy"])
     if not terms.columns:
@@ -37,7 +37,7 @@ def limits_of(ledger: Ledger, pool: CandidatePool) -> Limits:
     return Limits(terms.most, terms.same, codes, costs, funds)
 
 
-def check_limits(terms: Terms, pool: CandidatePool) -> None:
+def check_limits(terms: Terms, pool: Pool) -> None:
     """InvalidInput with everything in the terms that the candidates do not bear out."""
     problems = [
         Problem("no such column in the candidates", column=f"{option}.{column}", way_out=nearest(column, pool.columns))
@@ -49,7 +49,7 @@ def check_limits(terms: Terms, pool: CandidatePool) -> None:
     known_costs(terms, pool)
 
 
-def known_costs(terms: Terms, pool: CandidatePool) -> FloatArray | None:
+def known_costs(terms: Terms, pool: Pool) -> FloatArray | None:
     """What each candidate costs [N], or None where the terms do not say. InvalidInput names those that cost nothing."""
     if terms.cost is None:
         return None
@@ -60,13 +60,13 @@ def known_costs(terms: Terms, pool: CandidatePool) -> FloatArray | None:
     return held[key]
 
 
-def spending_of(ledger: Ledger, pool: CandidatePool) -> Spending:
+def spending_of(ledger: Ledger, pool: Pool) -> Spending:
     """Experiments started, and their cost: as it was told, else as the candidates' columns say."""
     costs = known_costs(Terms.of(ledger.definition["policy"]), pool)
     return ledger.spending if costs is None else Spending(ledger.started, spent(ledger, pool, costs))
 
 
-def spent(ledger: Ledger, pool: CandidatePool, costs: FloatArray) -> float:
+def spent(ledger: Ledger, pool: Pool, costs: FloatArray) -> float:
     """What was told, and what the candidates cost of whose experiments no cost was told."""
     return ledger.cost + _sum(ledger, pool, costs, lambda trial: 0 if _told(trial) else trial.attempts)
 
@@ -79,12 +79,12 @@ def remaining(ledger: Ledger) -> int | None:
     return max(0, int(limit) - ledger.started - sum(1 for trial in ledger.pending() if not trial.attempts))
 
 
-def _reserved(ledger: Ledger, pool: CandidatePool, costs: FloatArray) -> float:
+def _reserved(ledger: Ledger, pool: Pool, costs: FloatArray) -> float:
     """What proposals will cost that nobody has begun."""
     return _sum(ledger, pool, costs, lambda trial: int(trial.state.pending and not trial.attempts))
 
 
-def _sum(ledger: Ledger, pool: CandidatePool, costs: FloatArray, times: Any) -> float:
+def _sum(ledger: Ledger, pool: Pool, costs: FloatArray, times: Any) -> float:
     counted = [(trial.candidate_id, times(trial)) for trial in ledger.trials.values() if trial.candidate_id in pool]
     counted = [(candidate, count) for candidate, count in counted if count]
     rows = pool.rows([candidate for candidate, _ in counted])
@@ -96,7 +96,7 @@ def _told(trial: Trial) -> bool:
     return any(cost is not None for cost in (*values, *(failure.cost for failure in trial.failures)))
 
 
-def _coded(pool: CandidatePool, column: str) -> IntArray:
+def _coded(pool: Pool, column: str) -> IntArray:
     """[N] numbers, equal where the column's values are; what is missing is a value of its own."""
     held = _codes.setdefault(pool, {})
     if column not in held:
@@ -105,7 +105,7 @@ def _coded(pool: CandidatePool, column: str) -> IntArray:
     return held[column]
 
 
-def _worked_out(cost: str | Mapping[str, Any], pool: CandidatePool) -> FloatArray:
+def _worked_out(cost: str | Mapping[str, Any], pool: Pool) -> FloatArray:
     prices = {cost: 1.0} if isinstance(cost, str) else cost
     frame = pool.frame(columns=list(prices))
     problems: list[Problem] = []

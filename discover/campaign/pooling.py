@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from discover.campaign.places import open_snapshot
+from discover.candidates.declaring import space_of
 from discover.candidates.place import Place
+from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool, PoolSpec
+from discover.candidates.space import SearchSpace
 from discover.features.build import feature_table
-from discover.protocols import FeatureTable
+from discover.protocols import Candidate, FeatureTable
 from discover.store.ledger import Ledger
 
 
@@ -23,7 +26,7 @@ class Candidates:
         self._place, self._cache = place, cache
 
     @cached_property
-    def pool(self) -> CandidatePool:
+    def pool(self) -> Pool:
         """The rows. IntegrityError if they are not those of the hash."""
         snapshot = open_snapshot(self.hash, self._place)
         snapshot.check()
@@ -32,7 +35,56 @@ class Candidates:
     @cached_property
     def features(self) -> FeatureTable:
         """The candidates as numbers, [N, d]."""
-        return feature_table(self.pool, self._cache)
+        pool = self.pool
+        return pool.features if isinstance(pool, Points) else feature_table(pool, self._cache)
+
+    def holds_of(self, ledger: Ledger) -> bool:
+        """Whether these are still the candidates of a ledger."""
+        return self.hash == ledger.pool["snapshot"]
+
+
+class PointsSoFar(Candidates):
+    """The points of a search space that a ledger tells of."""
+
+    def __init__(self, ledger: Ledger, place: Place, cache: Path, before: Candidates | None = None):
+        super().__init__(ledger.pool, place, cache)
+        same = isinstance(before, PointsSoFar) and before.hash == self.hash
+        self._space: SearchSpace | None = before._space if same and isinstance(before, PointsSoFar) else None
+        self._known: dict[str, Candidate] = before._known if same and isinstance(before, PointsSoFar) else {}
+        self._seq = ledger.seq
+        for candidate in _told_of(ledger, self._known):
+            self._known[candidate.id] = candidate
+        self._ids = [*ledger.by_candidate, *ledger.described]
+
+    @cached_property
+    def pool(self) -> Points:
+        """The points, and the space that they are in."""
+        if self._space is None:
+            self._space = space_of(self.body["spec"]["space"])
+        return Points(self._space, [self._known[i] for i in self._ids])
+
+    def holds_of(self, ledger: Ledger) -> bool:
+        """Whether nothing was written since."""
+        return super().holds_of(ledger) and self._seq == ledger.seq
+
+
+def _told_of(ledger: Ledger, known: Mapping[str, Candidate]) -> Iterator[Candidate]:
+    """Points of a ledger that are not known yet."""
+    for name, trials in ledger.by_candidate.items():
+        if name not in known and trials and (candidate := trials[0].proposal.candidate) is not None:
+            yield candidate
+    for name, body in ledger.described.items():
+        if name not in known:
+            yield Candidate(name, body["version"], body["values"])
+
+
+def candidates_of(ledger: Ledger, place: Place, cache: Path, before: Candidates | None = None) -> Candidates:
+    """The candidates of a ledger. before: those that were read earlier, which are the same where nothing has changed."""
+    if before is not None and before.holds_of(ledger):
+        return before
+    if "space" in ledger.pool["spec"]:
+        return PointsSoFar(ledger, place, cache, before)
+    return Candidates(ledger.pool, place, cache)
 
 
 Find = Callable[[Ledger], Candidates]

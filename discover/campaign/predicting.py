@@ -9,7 +9,7 @@ import pandas as pd
 
 from discover.campaign.choosing import known_ids
 from discover.campaign.tables import predicted_columns
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.features.build import Features
 from discover.protocols import FloatArray, Policy, View
 
@@ -17,7 +17,7 @@ FEWEST = 3
 """Observations of a target without which there is no belief to stop by."""
 
 
-def predictions(view: View, pool: CandidatePool, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+def predictions(view: View, pool: Pool, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
     """One row a candidate, with the mean and deviation of each noiseless target; NaN without observations.
 
     A frame is read by the columns that features are made from where it has them all, and otherwise by its ids.
@@ -48,7 +48,7 @@ def believed(view: View, policy: Policy) -> Mapping[str, tuple[FloatArray, Float
     return found
 
 
-def _features(view: View, pool: CandidatePool, frame: pd.DataFrame) -> FloatArray:
+def _features(view: View, pool: Pool, frame: pd.DataFrame) -> FloatArray:
     features = Features.of(pool)
     if pool.id in frame.columns and not set(features.requires) <= set(frame.columns):
         known_ids(pool, frame[pool.id])

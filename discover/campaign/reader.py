@@ -16,12 +16,12 @@ from discover.campaign.asking import environment, view_of
 from discover.campaign.claiming import holders, shown_state, shown_worker
 from discover.campaign.limiting import spending_of
 from discover.campaign.places import Where, keep_place, open_snapshot, place_of
-from discover.campaign.pooling import Candidates
+from discover.campaign.pooling import Candidates, candidates_of
 from discover.campaign.predicting import predictions
 from discover.campaign.status import Status, status_of
 from discover.campaign.terms import Terms, without_terms
 from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.objective import Objective
 from discover.protocols import FeatureTable, Policy, Spending, View
 from discover.store.journal import Journal
@@ -116,7 +116,7 @@ class Reader:
         return str(self._created["pool"]["spec"]["id"])
 
     @property
-    def pool(self) -> CandidatePool:
+    def pool(self) -> Pool:
         """What can be tried, and what could be and was. IntegrityError if the rows are not those that the store says."""
         return self._candidates(self.ledger).pool
 
@@ -127,10 +127,8 @@ class Reader:
 
     def _candidates(self, ledger: Ledger) -> Candidates:
         """The candidates of a ledger; they are read again only where they have changed."""
-        held = self._held
-        if held is None or held.hash != ledger.pool["snapshot"]:
-            held = self._held = Candidates(ledger.pool, self.snapshots, self.files / "features")
-        return held
+        self._held = candidates_of(ledger, self.snapshots, self.files / "features", self._held)
+        return self._held
 
     @property
     def ledger(self) -> Ledger:

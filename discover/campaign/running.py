@@ -11,7 +11,7 @@ from typing import Any
 
 from discover.campaign.claiming import held_elsewhere, in_hand, is_workable, take, worker_of
 from discover.campaign.recording import Attempt, record
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.errors import ExperimentFailed, InvalidInput, LeaseLost, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Experiment, Measures, Proposal, Result
@@ -30,7 +30,7 @@ Watch = Callable[[Trial, "Result | None"], Any]
 """Called before an experiment (result None) and after it."""
 
 
-def check_experiment(experiment: Measures, objective: Objective, pool: CandidatePool) -> None:
+def check_experiment(experiment: Measures, objective: Objective, pool: Pool) -> None:
     """InvalidInput if the experiment cannot serve this campaign: columns, targets, units."""
     columns = {pool.id, *pool.columns, *([pool.structure] if pool.structure else [])}
     problems = [

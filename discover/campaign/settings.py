@@ -10,6 +10,7 @@ from typing import Any
 
 from discover import registry
 from discover.campaign.terms import Terms, without_terms
+from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
@@ -81,13 +82,16 @@ FILTER = (
 )
 
 
-def check_names(name: str, objective: Objective, pool: CandidatePool) -> None:
+CANDIDATES = "a CandidatePool, such as CandidatePool.from_frame(df, id=…), or a SearchSpace([…])"
+
+
+def check_names(name: str, objective: Objective, pool: Pool) -> None:
     """Refuse names that would collide with, or leave, the store's own. All problems at once."""
     wrong = [
         Problem(f"must be {what}, this is {type(value).__name__}", column=column)
         for column, value, kind, what in (
             ("objective", objective, Objective, 'an Objective, such as Objective("yield", "maximize")'),
-            ("candidates", pool, CandidatePool, "a CandidatePool, such as CandidatePool.from_frame(df, id=…)"),
+            ("candidates", pool, CandidatePool | Points, CANDIDATES),
         )
         if not isinstance(value, kind)
     ]
@@ -110,7 +114,7 @@ def check_names(name: str, objective: Objective, pool: CandidatePool) -> None:
             problems.append(Problem("the name is reserved", column="target", value=target, way_out=hint))
     if pool.id in RESERVED_RESULTS:
         problems.append(Problem("the name is reserved", column=pool.id, way_out="rename the column of ids"))
-    if not len(pool):
+    if not len(pool) and not isinstance(pool, Points):
         problems.append(Problem("there are no candidates"))
     if problems:
         raise InvalidInput("campaign", problems)
@@ -177,7 +181,15 @@ def _completed(definition: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(settings, Mapping) and settings.get("kind") in registry.kinds(group):
             defaults = plain(registry.defaults(group, str(settings["kind"])))
             found[key] = {**defaults, **settings}
+    if rules := definition.get("stop"):
+        found["stop"] = [_completed_rule(rule) for rule in rules]
     return found
+
+
+def _completed_rule(rule: Any) -> Any:
+    if not isinstance(rule, Mapping) or rule.get("kind") not in registry.kinds(registry.STOPPING):
+        return rule
+    return {**plain(registry.defaults(registry.STOPPING, str(rule["kind"]))), **rule}
 
 
 def fixed(difference: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Points, Pool
 from discover.objective import Objective
 from discover.store.ledger import Ledger
 from discover.store.life import State
@@ -88,7 +88,7 @@ def _text(value: Any) -> str:
 def status_of(
     name: str,
     ledger: Ledger,
-    pool: CandidatePool,
+    pool: Pool,
     observations: pd.DataFrame,
     best: pd.DataFrame,
     workers: Mapping[str, str],
@@ -97,6 +97,7 @@ def status_of(
     """Count what the ledger says. workers: who has which proposals in hand. cost: what was spent."""
     in_hand = [trial.proposal_id for trial in ledger.pending() if trial.proposal_id in workers]
     objective = Objective.from_dict(ledger.definition["objective"])
+    total = pool.space.count if isinstance(pool, Points) else len(pool)
     blocked = sum(1 for candidate in ledger.blocked() if candidate in pool)
     verdicts = [i.verdict for i in ledger.iterations if i.verdict]
     counts = observations["status"].value_counts()
@@ -104,8 +105,8 @@ def status_of(
     return Status(
         campaign=name,
         objective=repr(objective)[len("Objective(") : -1],
-        candidates=len(pool) - len(ledger.former),
-        available=len(pool) - blocked,
+        candidates=total - len(ledger.former),
+        available=total - blocked,
         experiments=ledger.started,
         budget=ledger.definition["budget"].get("experiments"),
         cost=cost,

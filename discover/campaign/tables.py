@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from discover.campaign.claiming import shown_state, shown_worker
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.objective import Objective
 from discover.store.ledger import Ledger
 from discover.store.trials import Trial
@@ -22,9 +22,7 @@ def predicted_columns(objective: Objective) -> list[tuple[str, str, str]]:
     return [(name, f"predicted_mean{suffix}", f"predicted_std{suffix}") for name, suffix in suffixes.items()]
 
 
-def batch_frame(
-    trials: Sequence[Trial], objective: Objective, pool: CandidatePool, *, structure: bool = True
-) -> pd.DataFrame:
+def batch_frame(trials: Sequence[Trial], objective: Objective, pool: Pool, *, structure: bool = True) -> pd.DataFrame:
     """What `ask` returns: one row a proposal, ready to be filled in and told."""
     hidden = () if structure else (pool.structure,)
     own = [c for c in (*pool.columns, *((pool.structure,) if pool.structure else ())) if c not in hidden]
@@ -153,7 +151,7 @@ def order_by_utility(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     return whole.assign(beaten_by=beaten).sort_values("beaten_by", kind="stable")
 
 
-def best_frame(observations: pd.DataFrame, objective: Objective, pool: CandidatePool, n: int) -> pd.DataFrame:
+def best_frame(observations: pd.DataFrame, objective: Objective, pool: Pool, n: int) -> pd.DataFrame:
     """The best measured candidates with their own columns; one measured repeatedly stands once, with its best."""
     found = order_by_utility(observations, objective).drop_duplicates(pool.id).head(n).reset_index(drop=True)
     own = pool.frame(pool.rows(list(found[pool.id]))).drop(columns=pool.id).reset_index(drop=True)

@@ -12,7 +12,7 @@ from discover.campaign.book import Book, Place, place
 from discover.campaign.rows import Row, read
 from discover.campaign.settings import refuse
 from discover.campaign.transitions import way_out as possible_of
-from discover.candidates.pool import CandidatePool
+from discover.candidates.points import Pool
 from discover.errors import Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Observation
@@ -33,7 +33,7 @@ class Teller:
     correcting: the reason for which earlier results may be replaced, or None where they may not.
     """
 
-    def __init__(self, ledger: Ledger, objective: Objective, pool: CandidatePool, *, correcting: str | None = None):
+    def __init__(self, ledger: Ledger, objective: Objective, pool: Pool, *, correcting: str | None = None):
         self.ledger = ledger
         self.objective = objective
         self.pool = pool
@@ -335,7 +335,7 @@ def _show(observation: Observation) -> str:
 def tell_frame(
     journal: Journal,
     objective: Objective,
-    pool: CandidatePool,
+    pool: Pool,
     results: pd.DataFrame,
     extra: Sequence[str],
     correcting: str | None,

@@ -19,7 +19,7 @@ import numpy as np
 
 from discover.candidates.levels import Even, Levels, between, exact
 from discover.errors import InvalidInput, Problem
-from discover.protocols import RESERVED, RESERVED_PREFIXES, BoolArray, FloatArray, IntArray
+from discover.protocols import RESERVED, RESERVED_PREFIXES, BlockKind, BoolArray, FloatArray, IntArray
 
 NAME = re.compile(r"[^\W\d][\w -]*", re.UNICODE)
 """What a parameter may be called: letters, digits, underscores, spaces and hyphens. A dot divides it from its parts."""
@@ -52,7 +52,7 @@ class Encoding:
     """One way in which a parameter becomes features: a block's name suffix and kind, the features' names, and the centre [f]
     and spread [f] that they have over the parameter's own choices."""
 
-    kind: str
+    kind: BlockKind
     names: tuple[str, ...]
     centre: FloatArray
     spread: FloatArray
@@ -211,7 +211,7 @@ def one_hot(column: str, labels: Sequence[str]) -> Encoding:
     return Encoding("categories", names, flat, np.sqrt(flat * (1.0 - flat)))
 
 
-def scaled(kind: str, names: Sequence[str], table: FloatArray) -> Encoding:
+def scaled(kind: BlockKind, names: Sequence[str], table: FloatArray) -> Encoding:
     """An encoding whose centre and spread are those of the rows [k, f] of its choices."""
     return Encoding(kind, tuple(names), table.mean(axis=0), table.std(axis=0))
 

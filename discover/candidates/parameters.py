@@ -417,7 +417,7 @@ class _Labelled(Parameter):
     def _described(self) -> tuple[tuple[str, ...], FloatArray]:
         """Names [f] and values [labels, f] of the descriptors that tell labels apart."""
         told = self.table()
-        names = tuple(told[self.labels[0]]) if told else ()
+        names = tuple(sorted(told[self.labels[0]])) if told else ()
         values = np.array([[float(told[label][name]) for name in names] for label in self.labels]) if told else None
         if values is None:
             return (), np.empty((len(self.labels), 0))
@@ -486,7 +486,10 @@ class Substance(_Labelled):
 
     def _plain(self) -> None:
         if isinstance(self.values, Mapping):
-            object.__setattr__(self, "values", {str(k): v for k, v in self.values.items()})
+            # JSON objects have no order: codes go by name, so that they are the same in every process
+            object.__setattr__(
+                self, "values", {str(k): v for k, v in sorted(self.values.items(), key=lambda i: str(i[0]))}
+            )
         object.__setattr__(self, "descriptors", _read(self.name, self.descriptors))
 
     def _problems(self) -> Sequence[Problem]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from discover.candidates.place import Place
+from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot, unknown_ids
 from discover.candidates.space import SearchSpace
 from discover.candidates.spec import PoolSpec
@@ -31,6 +32,16 @@ class Points:
         self._candidates = [by_id[name] for name in sorted(by_id)]
         self._places = {candidate.id: place for place, candidate in enumerate(self._candidates)}
 
+    def grown(self, further: Iterable[Candidate]) -> Points:
+        """These points, and after them further ones in the order in which they come; none twice."""
+        found = Points(self.space)
+        found._candidates, found._places = list(self._candidates), dict(self._places)
+        for candidate in further:
+            if candidate.id not in found._places:
+                found._places[candidate.id] = len(found._candidates)
+                found._candidates.append(candidate)
+        return found
+
     @cached_property
     def spec(self) -> PoolSpec:
         """The id's column; what features are made from is the space's own affair."""
@@ -43,7 +54,7 @@ class Points:
 
     @cached_property
     def ids(self) -> NDArray[np.str_]:
-        """[N] ids, ascending."""
+        """[N] ids, ascending but for those that were added."""
         ids = np.array([candidate.id for candidate in self._candidates], dtype=np.str_)
         ids.flags.writeable = False
         return ids
@@ -121,6 +132,10 @@ class Points:
 
     def __repr__(self) -> str:
         return f"Points({len(self):,} known of {self.space!r})"
+
+
+Pool = CandidatePool | Points
+"""What a campaign chooses from: a list, or the points that are known of a space."""
 
 
 def save_space(space: SearchSpace, folder: Any) -> Snapshot:

@@ -126,6 +126,26 @@ class Region:
                 break
         return self._searched(n, found, generator)
 
+    @cached_property
+    def estimate(self) -> int | None:
+        """About how many points there are, from the share of draws that keep the constraints; None where that cannot be told."""
+        space = self.space
+        if space.activity or any(space.parameters[place].endless for place in self.free):
+            return None
+        total = 1
+        for place, parameter in enumerate(space.parameters):
+            slots = list(space.places[place])
+            low, high = self.low[slots], self.high[slots]
+            if (low < high).any():
+                total *= int(high[0] - low[0]) + 1 if len(slots) == 1 else parameter.count
+            if len(slots) > 1 and not ((low == 0).all() and (high == [space.slots[s].top for s in slots]).all()):
+                return None
+        if any(getattr(parameter, "log", False) for parameter in space.parameters):
+            return None
+        fresh = self.raw(4 * BLOCK, np.random.default_rng(0))
+        share = float(space.feasible(fresh).mean()) if len(fresh) else 0.0
+        return int(total * share) if share >= RARE else None
+
     def raw(self, n: int, generator: np.random.Generator) -> IntArray:
         """n points drawn parameter by parameter; constraints between parameters are not looked at."""
         columns = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from discover.protocols import FeatureTable, FloatArray
+from discover.protocols import Block, FeatureTable, FloatArray
 
 if TYPE_CHECKING:
     from discover.candidates.space import SearchSpace
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class SpaceEncoding:
     """Names [d], centres [d] and spreads [d] of the features: over each parameter's own settings, not over what was tried.
 
-    blocks: (name, kind, start, stop) of runs of features that belong together. A parameter that may have no value has a
+    blocks: runs of features that belong together. A parameter that may have no value has a
     further feature that says whether it has one; its others stand at their centre where it has none.
     """
 
@@ -27,7 +27,7 @@ class SpaceEncoding:
     names: tuple[str, ...]
     centre: FloatArray
     spread: FloatArray
-    blocks: tuple[tuple[str, str, int, int], ...]
+    blocks: tuple[Block, ...]
 
     @classmethod
     def of(cls, space: SearchSpace) -> SpaceEncoding:
@@ -39,7 +39,7 @@ class SpaceEncoding:
             if place in space.activity:
                 parts.append(("numbers", (f"{one.name}?",), np.array([0.5]), np.array([0.5])))
             for kind, own, centre, spread in parts:
-                blocks.append((one.name, kind, len(names), len(names) + len(own)))
+                blocks.append(Block(one.name, kind, len(names), len(names) + len(own)))
                 names += own
                 centres.append(centre)
                 spreads.append(spread)
@@ -62,15 +62,15 @@ class SpaceEncoding:
         values.flags.writeable = False
         header = json.dumps([list(self.names), list(values.shape)], ensure_ascii=False)
         digest = hashlib.sha256(header.encode() + values.astype("<f8").tobytes()).hexdigest()
-        return FeatureTable(self.names, values, digest)
+        return FeatureTable(self.names, values, digest, self.blocks, (self.centre, self.spread))
 
 
-def _joined(blocks: list[tuple[str, str, int, int]]) -> tuple[tuple[str, str, int, int], ...]:
+def _joined(blocks: list[Block]) -> tuple[Block, ...]:
     """Neighbouring blocks of numbers become one."""
-    found: list[tuple[str, str, int, int]] = []
-    for name, kind, start, stop in blocks:
-        if found and kind == "numbers" and found[-1][1] == "numbers" and found[-1][3] == start:
-            found[-1] = ("numbers", kind, found[-1][2], stop)
+    found: list[Block] = []
+    for block in blocks:
+        if found and block.kind == "numbers" and found[-1].kind == "numbers":
+            found[-1] = Block("numbers", "numbers", found[-1].start, block.stop)
         else:
-            found.append(("numbers" if kind == "numbers" else name, kind, start, stop))
+            found.append(block)
     return tuple(found)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from discover.campaign import Campaign
+from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
+from discover.candidates.space import SearchSpace
 from discover.errors import CampaignExists, InvalidInput, Problem
 from discover.objective import Objective
 from discover.protocols import Observation, Policy
@@ -84,7 +86,7 @@ def fork(
     name: str,
     *,
     objective: Objective | None = None,
-    candidates: CandidatePool | None = None,
+    candidates: CandidatePool | SearchSpace | None = None,
     policy: str | Mapping[str, Any] | Policy | None = None,
     store: str | EventLog | None = None,
     seed: int | None = None,
@@ -95,12 +97,16 @@ def fork(
     CampaignExists where the name is taken by a campaign in which something has happened.
     """
     new = Campaign.create(
-        name, objective=objective or old.objective, candidates=candidates or old.pool,
+        name, objective=objective or old.objective, candidates=candidates or _candidates(old),
         policy=policy or dict(old.definition["policy"]), store=store or old._journal.log,
         seed=old.seed if seed is None else seed, budget=budget, if_exists="open",
         experiment=old.definition["experiment"] if objective is None else None,
     )  # fmt: skip
     return new, carry(old, new)
+
+
+def _candidates(old: Campaign) -> CandidatePool | SearchSpace:
+    return old.pool.space if isinstance(old.pool, Points) else old.pool
 
 
 def carry(old: Campaign, new: Campaign) -> Fork:
@@ -137,7 +143,7 @@ class _Gathered:
     """What is carried, as drafts, and what is left behind."""
 
     def __init__(self, old: Campaign, ledger: Ledger, new: Campaign):
-        self.old, self.ledger, self.pool = old, ledger, new.pool
+        self.old, self.ledger, self.pool = old, ledger, _points(old.pool, new.pool)
         self.units = new.objective.units
         self.told = {e.seq: e for e in old._journal.log.read(old.name, until=ledger.seq)}
         self.drafts: list[Draft] = []
@@ -160,6 +166,7 @@ class _Gathered:
             why = f"is {trial.state.value}: its result belongs to the earlier campaign"
             self.left.append(Left("proposals", trial.candidate_id, "", why, trial.seq))
         self._exclude()
+        self._describe({*carried, *self.excluded})
         self._compare(carried)
 
     def _refusal(self, one: Observation | Failure) -> str:
@@ -219,12 +226,32 @@ class _Gathered:
         self.drafts += [Draft("excluded", {"ids": ids, "reason": why}) for why, ids in self.excluded.items()]
         self.excluded = {candidate: [why] for why, ids in self.excluded.items() for candidate in ids}
 
+    def _describe(self, carried: set[str]) -> None:
+        """Points of a search space are not in a list that the new campaign has: it is told their values first."""
+        if isinstance(self.pool, Points) and carried:
+            points = self.pool.candidates(self.pool.rows(sorted(carried)))
+            self.drafts.insert(0, Draft("described", {"candidates": [asdict(point) for point in points]}))
+
     def _compare(self, carried: set[str]) -> None:
         """Candidates that are called as before and have other columns."""
         both = sorted(i for i in carried if i in self.old.pool)
         then = self.old.pool.candidates(self.old.pool.rows(both)) if both else []
         now = self.pool.candidates(self.pool.rows(both)) if both else []
         self.changed = {one.id for one, other in zip(then, now, strict=True) if one.version != other.version}
+
+
+def _points(old: Pool, new: Pool) -> Pool:
+    """The new candidates; of a search space those known points that are points of it as well."""
+    if not isinstance(new, Points) or not isinstance(old, Points):
+        return new
+    known = []
+    for point in old.candidates(range(len(old))):
+        try:
+            same = new.space.candidate(new.space.read(point.values))
+        except ValueError:
+            continue
+        known += [same] if same.id == point.id else []
+    return Points(new.space, known)
 
 
 def _body(found: Observation | Failure) -> dict[str, Any]:

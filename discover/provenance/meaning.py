@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from discover.candidates.declaring import space_of
 from discover.candidates.pool import CandidatePool
 from discover.candidates.pool import _version as version_of
+from discover.candidates.space import SearchSpace
 from discover.objective import units_of
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import PROPOSAL_ID, RESTORE
@@ -38,6 +40,7 @@ class Meaning:
         self.misshapen = False
         self._pools_of = pools
         self._pools: list[CandidatePool] = []
+        self._space: list[SearchSpace] = []
         self._ids: set[str] = set()
         self._units: dict[str, str] = {}
         self._versions: dict[tuple[str, str], int] = {}
@@ -115,6 +118,10 @@ class Meaning:
 
     def _pooled(self, event: Event) -> None:
         told = event.payload.get("pool")
+        declared = (told or {}).get("spec", {}).get("space")
+        if declared:
+            self._space = [space_of(declared)]
+            return
         pool = self._pools_of(told) if told else None
         if pool is not None:
             self._pools.append(pool)
@@ -151,10 +158,29 @@ class Meaning:
             yield f"{told} carries a candidate that does not match its hash", RESTORE
         else:
             self._versions.setdefault((candidate, whole["version"]), seq)
+        if self._space:
+            yield from self._point(whole)
         yield from self._known(candidate)
 
+    def _described(self, event: Event) -> Wrong:
+        if not self._space:
+            yield "points are described, and there is no search space", LOOK
+        for whole in event.payload["candidates"]:
+            if version_of(whole["values"]) != whole["version"]:
+                yield f"candidate {whole['id']!r} does not match its hash", RESTORE
+            yield from self._point(whole)
+
+    def _point(self, whole: Mapping[str, Any] | None) -> Wrong:
+        """A candidate of a search space carries its own id: the hash of its values."""
+        for space in self._space:
+            values = dict((whole or {}).get("values", {}))
+            if not whole or not set(space.columns) <= set(values) or space.candidate(values).id != whole["id"]:
+                yield f"candidate {(whole or {}).get('id')!r} is no point of the space, or is called otherwise", LOOK
+            else:
+                self._ids.add(whole["id"])
+
     def _known(self, candidate: str) -> Wrong:
-        if self._pools and candidate not in self._ids:
+        if (self._pools or self._space) and candidate not in self._ids:
             yield f"there is no candidate {candidate!r} in the snapshot", LOOK
 
     def _submitted(self, event: Event) -> Wrong:

@@ -16,7 +16,7 @@ from discover import __version__, registry, threads
 from discover.campaign.asking import environment, moved, view_of
 from discover.campaign.choosing import BY_HAND
 from discover.campaign.deciding import Decision, decide
-from discover.campaign.pooling import Candidates
+from discover.campaign.pooling import Candidates, candidates_of
 from discover.campaign.terms import without_terms
 from discover.errors import InvalidInput, Problem, UnknownKind, nearest
 from discover.objective import Objective
@@ -89,7 +89,7 @@ def replay(campaign: Campaign, which: int | str) -> Replay:
         return Replay(*told, nothing="chosen by a person: there is nothing to replay")
     stored = campaign._journal.log.read(campaign.name, after=iteration.seq - 1, until=iteration.seq)[0].payload
     ledger = Ledger().apply(campaign._journal.log.read(campaign.name, until=iteration.basis))
-    candidates = Candidates(ledger.pool, campaign.snapshots, campaign.files / "features")
+    candidates = candidates_of(ledger, campaign.snapshots, campaign.files / "features")
     then = dict(stored["learned"].get("environment", {}))
     with threads.using(int(then.get("threads", threads.count()))):
         decision = _decide(campaign, ledger, candidates, iteration)
@@ -112,7 +112,7 @@ def _iteration(ledger: Ledger, which: int | str) -> Iteration:
 
 def _decide(campaign: Campaign, ledger: Ledger, candidates: Candidates, iteration: Iteration) -> Decision:
     objective = Objective.from_dict(ledger.definition["objective"])
-    view = view_of(ledger, objective, candidates.pool, candidates.features)
+    view = view_of(ledger, objective, candidates.pool, candidates.features, iteration.fixed)
     return decide(view, ledger.definition, _policy(campaign, ledger), iteration.n, iteration.key)
 
 

@@ -11,6 +11,7 @@ A campaign's life, event by event. Every other view is a fold over them (`discov
     dispatched   somebody outside has it, and this is how they call it
     unsure       nobody can say whether somebody outside has it; a person is asked
     settled      the person's answer
+    described    points of a search space that were told of without having been proposed, with their values
     observed     one value of one target
     failed       an attempt, or a candidate tried elsewhere, gave no value ('failed', 'infeasible')
     corrected    an observation or a failure replaced by another value, with the reason
@@ -41,6 +42,7 @@ SCHEMAS: Mapping[str, int] = {
     "dispatched": 1,
     "unsure": 1,
     "settled": 1,
+    "described": 1,
     "observed": 1,
     "failed": 1,
     "corrected": 1,

@@ -165,7 +165,7 @@ def _made(cls: Any, item: dict[str, Any]) -> Any:
 
 
 PLAIN = (
-    *("seq", "tip", "definition", "definition_hash", "pool", "pools", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed", "ended"),
+    *("seq", "tip", "definition", "definition_hash", "pool", "pools", "described", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed", "ended"),
 )  # fmt: skip
 STATES = {state.value: state for state in State}
 TRIAL = tuple(f.name for f in fields(Trial) if f.name not in ("values", "failures", "_load", "_proposal"))

@@ -35,6 +35,7 @@ class Ledger:
         self.definition_hash = ""
         self.pool: Mapping[str, Any] = {}
         self.pools: list[str] = []
+        self.described: dict[str, Mapping[str, Any]] = {}
         self.gone: dict[str, str] = {}
         self.former: dict[str, str] = {}
         self.versions: dict[str, int] = {}
@@ -178,6 +179,7 @@ class Ledger:
             shortage=body["shortage"], seen=body["seen"], policy=body["policy"], seq=event.seq, time=event.time,
             basis=event.seq - 1 if body["basis"] is None else body["basis"],
             verdict=str(body["learned"].get("verdict", "")), remembers="memory" in body["learned"],
+            fixed=body.get("fixed", {}),
             _load=self.load, _learned=None if self.load else body["learned"],
         )  # fmt: skip
         self.iterations.append(iteration)
@@ -218,6 +220,9 @@ class Ledger:
             trial.in_flight = False
             self.started -= 1
         self._touch(trial)
+
+    def _described(self, event: Event) -> None:
+        self.described |= {item["id"]: item for item in event.payload["candidates"]}
 
     def _observed(self, event: Event) -> None:
         observation = replace(read_observation(event.payload["observation"]), seq=event.seq)

@@ -133,6 +133,7 @@ class Iteration:
     basis: int
     verdict: str = ""
     remembers: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     _load: Load | None = field(default=None, repr=False, compare=False)
     _learned: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 

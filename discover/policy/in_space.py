@@ -1,0 +1,173 @@
+"""Any policy over a search space: a set of points is found that is worth its while, and it chooses among them as in a pool.
+
+Which points these are depends on the policy. Where a space has few points, all of them. For a Bayesian policy that has a model,
+those that a search on its acquisition function comes upon; for others, points drawn evenly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from discover.candidates.ground import Ground, SpaceLimits
+from discover.errors import DiscoverError
+from discover.policy.bayesian import Bayesian, usable_observations
+from discover.policy.choice import checked_count, with_chosen
+from discover.policy.random import Random
+from discover.protocols import Batch, FeatureTable, IntArray, Policy, Proposal, View
+
+SAMPLE = 2_000
+"""Points that are drawn for a policy which does not search."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Codes [m, slots] of the points that a policy may choose among, and how they were found, as JSON.
+
+    share: of all points of the region, where that is known: the chance of each to be offered.
+    """
+
+    codes: IntArray
+    how: dict[str, Any]
+    share: float | None = None
+
+
+def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) -> Batch:
+    """At most n different points that keep every constraint, deterministic in (view, n, generator)."""
+    n = checked_count(n)
+    assert view.ground is not None
+    offer = _offer(policy, view, n, generator)
+    whole, _ = grown(view, offer.codes)
+    batch = policy.propose(replace(whole, ground=None), n, generator)
+    proposals = tuple(_whole(proposal, whole, offer) for proposal in batch.proposals)
+    proposals = _within(proposals, whole)
+    learned = {**batch.learned, "space": offer.how}
+    return Batch(proposals, learned, _shortage(batch, view, n, proposals, offer))
+
+
+def explore(
+    view: View, n: int, share: float, size: int, generator: np.random.Generator
+) -> tuple[tuple[Proposal, ...], View]:
+    """At most `size` points drawn at random for a batch of n, and the view once they are in it."""
+    assert view.ground is not None
+    offer = drawn(view, 20 * size + 50, generator)
+    whole, rows = grown(view, offer.codes)
+    rows = rows[~whole.blocked[rows]]
+    chosen = rows[whole.limits.walk(rows, size)]
+    reason = f"drawn at random from the space: {share:.0%} of the campaign's choices are, as a check"
+    count = None if offer.share is None else len(offer.codes) / offer.share
+    chance = None if count is None or (whole.limits.binding and size > 1) else min(1.0, share * n / count)
+    proposals = tuple(
+        Proposal(str(whole.ids[row]), "explore", reason, probability=chance, candidate=_candidate(whole, int(row)))
+        for row in chosen
+    )
+    return proposals, with_chosen(whole, chosen)
+
+
+def grown(view: View, codes: IntArray) -> tuple[View, IntArray]:
+    """The view with further points [m, slots] among its rows, and the rows [m] that they have. Those of before stay where they
+    are; what cannot be proposed here is blocked, and the limits of a batch are over all rows."""
+    assert view.ground is not None
+    before = len(view.ids)
+    ground, rows = view.ground.grown(codes)
+    fresh = ground.codes[before:]
+    region, encoding = ground.region, ground.region.space.encoding
+    values = np.concatenate([view.features.values, region.encode(fresh)]) if len(fresh) else view.features.values
+    table: FeatureTable = encoding.table(values)
+    blocked = np.concatenate([view.blocked, np.zeros(len(fresh), dtype=bool)])
+    blocked |= ~ground.settable
+    limits = SpaceLimits.over(ground, tuple(view.limits.chosen))
+    return replace(view, ids=ground.known.ids, features=table, blocked=blocked, limits=limits, ground=ground), rows
+
+
+def drawn(view: View, n: int, generator: np.random.Generator) -> Offer:
+    """Points drawn evenly, as many as n where there are so many, and what share of all points they are."""
+    assert view.ground is not None
+    region = view.ground.region
+    codes = region.draw(n, generator)
+    if region.listing is not None:
+        told = {"drawn": len(codes), "of": len(region.listing)}
+        return Offer(codes, told, len(codes) / max(1, len(region.listing)))
+    size = region.estimate
+    return Offer(codes, {"drawn": len(codes), "of about": size}, None if size is None else min(1.0, len(codes) / size))
+
+
+def _offer(policy: Policy, view: View, n: int, generator: np.random.Generator) -> Offer:
+    assert view.ground is not None
+    listing = view.ground.region.listing
+    if listing is not None:
+        return Offer(listing, {"listed": len(listing)}, 1.0)
+    if isinstance(policy, Random):
+        return drawn(view, max(50, 4 * n) + len(view.ids) if not view.ground.region.space.rules else SAMPLE, generator)
+    if isinstance(policy, Bayesian) and 2 * usable_observations(view) >= policy.start:
+        from discover.policy.searching import searched
+
+        return searched(policy, view, n, generator)
+    return drawn(view, max(SAMPLE, 20 * n), generator)
+
+
+def _whole(proposal: Proposal, view: View, offer: Offer) -> Proposal:
+    """A proposal with its candidate, and with the chance that it had to be offered and chosen."""
+    row = int(np.flatnonzero(view.ids == proposal.candidate_id)[0])
+    chance = proposal.probability
+    if chance is not None:
+        chance = None if offer.share is None else chance * offer.share
+    return replace(proposal, candidate=_candidate(view, row), probability=chance)
+
+
+def _candidate(view: View, row: int) -> Any:
+    assert view.ground is not None
+    return view.ground.known.candidate(row)
+
+
+def _within(proposals: tuple[Proposal, ...], view: View) -> tuple[Proposal, ...]:
+    """Those proposals that the limits of a batch let pass, in their order: all of them, where the policy looked at them."""
+    if not view.limits.binding:
+        return proposals
+    places = {str(name): row for row, name in enumerate(view.ids)}
+    rows = np.array([places[proposal.candidate_id] for proposal in proposals], dtype=np.int64)
+    return tuple(proposals[place] for place in view.limits.walk(rows, len(rows)))
+
+
+def _shortage(batch: Batch, view: View, n: int, proposals: tuple[Proposal, ...], offer: Offer) -> str:
+    if len(proposals) >= n:
+        return ""
+    assert view.ground is not None
+    rules = view.ground.region.space.rules.words
+    if len(proposals) == len(batch.proposals) and batch.shortage and offer.share == 1.0 and not rules:
+        return batch.shortage
+    found = f"{len(proposals)} of {n} proposed, for among {len(offer.codes):,} points that were found"
+    return f"{found} no further one is free" + (f" and may join the batch: {rules}" if rules else "")
+
+
+def check(proposals: tuple[Proposal, ...], view: View, n: int) -> None:
+    """Hold a policy to its promise: points of the region, free, on the grid, called after their values, together in one batch."""
+    ground: Ground | None = view.ground
+    assert ground is not None
+    space = ground.region.space
+    bad = [p.candidate_id for p in proposals if not _fine(p, view)]
+    names = [p.candidate_id for p in proposals]
+    codes = [space.codes_of(p.candidate.values) for p in proposals if p.candidate is not None]
+    if not bad and space.rules:
+        rows = np.array(codes, dtype=np.int64).reshape(len(codes), -1)
+        for place in range(len(rows)):
+            numbers = space.numbers(rows)
+            if not space.rules.fits(rows[:place], rows[[place]], numbers[:place], numbers[[place]])[0]:
+                bad.append(names[place])
+    if bad or len(set(names)) != len(names) or len(names) > n:
+        raise DiscoverError(f"the policy broke its promise: asked for {n}, it proposed {names}, not allowed: {bad}")
+
+
+def _fine(proposal: Proposal, view: View) -> bool:
+    ground, candidate = view.ground, proposal.candidate
+    assert ground is not None
+    if candidate is None or candidate.id != proposal.candidate_id:
+        return False
+    space = ground.region.space
+    codes = space.codes_of(candidate.values)
+    known = np.flatnonzero(view.ids == candidate.id)
+    free = not len(known) or not view.blocked[known[0]]
+    named = space.candidate(candidate.values).id == candidate.id
+    return codes is not None and free and named and bool(ground.region.inside(codes[None])[0])
