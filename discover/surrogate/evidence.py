@@ -19,6 +19,7 @@ from discover.protocols import BoolArray, IntArray
 from discover.surrogate.candidates import candidates
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, held_out, judged, log_density
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.keeping import Kept
 from discover.surrogate.layout import Layout
 from discover.surrogate.weighted import Weighted
 
@@ -48,7 +49,8 @@ class Evidence:
     """A surrogate that is a mixture of a few models, weighted by evidence.
 
     layout: which features belong together; without it they are numbers of which nothing is known. evaluations, starts, rows,
-    chunk: of each fit, see `GaussianProcess`. again: evaluations of a fit that begins where another ended.
+    chunk, keep: of each fit, see `GaussianProcess`; weights are kept with the hyperparameters. again: evaluations
+    of a fit that begins where another ended.
     """
 
     layout: Layout | None = None
@@ -57,6 +59,7 @@ class Evidence:
     starts: int = 2
     rows: int = 300
     chunk: int = 2048
+    keep: float = 0.0
 
     def fit(
         self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None
@@ -79,6 +82,8 @@ class Evidence:
         that are judged, see `leave_one_out`.
         """
         before = Before.of(memory, self.models(X.shape[1]), len(y))
+        if (same := self._kept(before, X, y, noise)) is not None:
+            return same, None
         some = np.linspace(0, len(y) - 1, min(len(y), COMPARED)).round().astype(np.int64)
         groups = groups_of(rows[some])
         few = len(groups) < ENOUGH
@@ -102,7 +107,7 @@ class Evidence:
             tuple(final[name] for name in shares),
             tuple(shares.values()),
             tuple(shares),
-            before.left(weights, {name: fit.memory() for name, fit in fits.items()}, few),
+            before.left(weights, {name: final.get(name, fit).memory() for name, fit in fits.items()}, few),
             _record(weights, told, held, len(some), before),
         )
         if few:
@@ -112,9 +117,25 @@ class Evidence:
             next(iter(held.values())), groups, [told[name] for name in shares], list(shares.values()), mine
         )
 
+    def _kept(self, before: Before, X: Tensor, y: Tensor, noise: Tensor | None) -> Weighted | None:
+        """The mixture before, its priors and weights unchanged, after further observations; None where it may not be kept."""
+        shares = {name: w for name, w in before.weights.items() if w >= NEGLIGIBLE}
+        if self.keep <= 0 or not shares:
+            return None
+        if any(Kept.of(before.memory(name), self.keep, len(y)) is None for name in shares):
+            return None
+        parts = {name: before.models[name].fit(X, y, noise, memory=before.memory(name)) for name in shares}
+        if not all(_holds(part, before.models[name]) for name, part in parts.items()):
+            return None
+        total = sum(shares.values())
+        weights = tuple(w / total for w in shares.values())
+        left = {"weights": dict(before.weights), "models": dict(before.fits), "age": before.age}
+        return Weighted(tuple(parts.values()), weights, tuple(parts), left, {"kept": True})
+
     def models(self, width: int) -> dict[str, GaussianProcess]:
         """The models that are compared, by name."""
         plain = GaussianProcess(evaluations=self.evaluations, starts=self.starts, rows=self.rows, chunk=self.chunk)
+        plain = replace(plain, keep=self.keep)
         found = {}
         for name, form in candidates(self.layout or Layout.plain(width)).items():
             if name in ("one", "each"):  # which a posterior can tell BoTorch, too

@@ -22,6 +22,7 @@ from discover.surrogate import fitting
 from discover.surrogate.covariance import Covariance
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Form, Radial
+from discover.surrogate.keeping import NAME, Kept, state_about
 from discover.surrogate.kernels import Kernel
 from discover.surrogate.threads import one_thread
 
@@ -69,7 +70,8 @@ class GaussianProcess:
 
     form: another shape of the covariance than such a kernel over all features, and its `name`.
 
-    chunk: rows that a posterior looks at together.
+    chunk: rows that a posterior looks at together. keep: the hyperparameters of an earlier fit stay until the observations
+    have grown by this share; see `keeping`.
     """
 
     kernel: Kernel = "matern"
@@ -81,6 +83,7 @@ class GaussianProcess:
     form: Form | None = None
     name: str = ""
     exact: int = 4000
+    keep: float = 0.0
 
     @property
     def title(self) -> str:
@@ -104,6 +107,8 @@ class GaussianProcess:
             from discover.surrogate import local_fit
 
             return local_fit.fit(self, X, y, standard, known, memory)
+        if (kept := self._kept(X, y, noise, memory)) is not None:
+            return kept
         plain = replace(self, form=None, name="", lengths="one")
         ladder = [self, plain, replace(plain, kernel="matern")]
         attempts: list[tuple[str, Callable[[], _Fit]]] = [
@@ -119,7 +124,24 @@ class GaussianProcess:
         if not standard.known:
             notes.append("the values do not tell their spread; their size was taken for it")
         form = self.form if found is not None and found.kernel == self.name else None
-        return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes), form)
+        fitted = len(y) if self.keep > 0 else 0
+        return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes), form, fitted)
+
+    def _kept(self, X: Tensor, y: Tensor, noise: Tensor, memory: Mapping[str, Any] | None) -> GaussianPosterior | None:
+        """The belief under the prior of an earlier fit, where that may be kept."""
+        form = self.form or Radial.whole(self.kernel, X.shape[1], each=self.lengths == "each")
+        found = fitting.remembered(memory, self.name or self.kernel, len(form.dimensions), form.shares)
+        kept = Kept.of(memory, self.keep, len(y)) if self.keep > 0 and found is not None else None
+        if kept is None or found is None:
+            return None
+        standard = Standard(kept.shift, kept.scale)
+        known = noise / standard.scale / standard.scale
+        with one_thread():
+            state = state_about(kept.mean, X, standard.apply(y), known, found, self.form)
+        if state is None:
+            return None
+        notes = (f"hyperparameters kept from {kept.observations} of {len(y)} observations",)
+        return GaussianPosterior(X, y, standard, known, found, state, self.chunk, notes, self.form, kept.observations)
 
     def _found(self, X: Tensor, y: Tensor, known: Tensor, memory: Mapping[str, Any] | None) -> _Fit:
         """The best fit over all starts, and its factors."""
@@ -172,7 +194,7 @@ class GaussianPosterior:
     """The belief about one target after n observations. Float64; means and variances in the target's unit.
 
     found is None where nothing but the mean of the observations was left to believe in. form: of the covariance, None for
-    one kernel over all features.
+    one kernel over all features. fitted: observations that hyperparameters which are to be kept come from; 0 for others.
     """
 
     X: Tensor
@@ -184,6 +206,7 @@ class GaussianPosterior:
     chunk: int
     notes: tuple[str, ...] = ()
     form: Form | None = None
+    fitted: int = 0
 
     @property
     def components(self) -> tuple[GaussianPosterior, ...]:
@@ -240,7 +263,12 @@ class GaussianPosterior:
 
     def memory(self) -> dict[str, Any]:
         """From what the next fit may start; plain JSON, exact."""
-        return self.found.memory() if self.found else {}
+        if self.found is None:
+            return {}
+        if not self.fitted or self.state is None:
+            return self.found.memory()
+        kept = Kept(self.fitted, self.standard.shift, self.standard.scale, self.state.mean)
+        return {**self.found.memory(), NAME: kept.to_dict()}
 
     def settings(self) -> dict[str, Any]:
         """Kernel and hyperparameters in words and numbers, for the record; plain JSON."""

@@ -1,0 +1,126 @@
+"""What a sweep works out of a few hundred raw rows at a time: exact means, and upper bounds of variances.
+
+A tile is small enough that its covariances with some thousand observations stay in a processor's own memory, and each is
+worked out on one thread: so its numbers do not depend on how many tiles there are, or on who works them out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from discover.protocols import FloatArray, IntArray
+from discover.surrogate.scaling import SPAN, Scaling
+from discover.surrogate.subset import pivots
+
+if TYPE_CHECKING:
+    from discover.surrogate.covariance import Covariance
+    from discover.surrogate.gaussian_process import GaussianPosterior
+
+TILE = 256
+"""Raw rows that are looked at together: their covariances with 1,000 observations fill 1 MB in single precision."""
+SUBSET = 128
+"""Observations that variance bounds are made from."""
+
+AnyArray = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Tiler:
+    """What raw rows are multiplied with, in one precision; the m observations of the bound stand first among the n.
+
+    kernel: of a stationary covariance. columns [k], shift [k], scale [k]: raw features that have a say, and how they become
+    centred ones in units of the length-scales. data: [k, n], minus twice the observations. norms: their squared lengths [n].
+    Other covariances (`covariance`) are told scaled features, and `data` is [n, k]. weights: [n]. inverse: [m, m],
+    transposed, of the lower factor of the subset's covariance. mean: the constant one.
+    """
+
+    kernel: str | None
+    columns: IntArray | None
+    shift: FloatArray
+    scale: FloatArray
+    data: AnyArray
+    norms: AnyArray
+    weights: AnyArray
+    inverse: AnyArray
+    mean: float
+    covariance: Covariance | None = None
+
+    @classmethod
+    def of(cls, posterior: GaussianPosterior, scaling: Scaling, *, subset: int = SUBSET) -> Tiler:
+        """In double precision; `single` gives the other."""
+        assert posterior.state is not None
+        order = pivots(posterior, min(subset, len(posterior.y)))
+        taken = torch.cat([order.chosen, order.rest])
+        weights = posterior.state.weights[taken].numpy()
+        inverse = np.ascontiguousarray(order.inverse.numpy().T)
+        X = posterior.X[taken].numpy()
+        raw = np.flatnonzero(scaling.kept)
+        centre, spread = scaling.centre, SPAN * scaling.spread
+        stationary = posterior.covariance.stationary
+        if stationary is None:
+            return cls(
+                None, _columns(raw, scaling), centre, 1.0 / spread, X, np.empty(0), weights, inverse, posterior.state.mean,
+                posterior.covariance,
+            )  # fmt: skip
+        lengths = np.asarray(stationary[1])
+        told = np.flatnonzero(np.isfinite(lengths)) if len(raw) else np.empty(0, dtype=np.int64)
+        data = X[:, told] / lengths[told]
+        middle = data.mean(axis=0)
+        data -= middle
+        unit = spread[told] * lengths[told]
+        return cls(
+            stationary[0], _columns(raw[told], scaling), centre[told] + unit * middle, 1.0 / unit,
+            np.ascontiguousarray(-2.0 * data.T), np.square(data).sum(axis=1), weights, inverse, posterior.state.mean,
+        )  # fmt: skip
+
+    def single(self) -> Tiler:
+        """The same in single precision; raw rows are still shifted in double."""
+        names = ("data", "norms", "weights", "inverse")
+        parts: dict[str, Any] = {name: getattr(self, name).astype(np.float32) for name in names}
+        return replace(self, **parts)
+
+    def bound(self, values: FloatArray) -> tuple[AnyArray, AnyArray]:
+        """Raw rows [t, d] to standardised means [t] and variances [t] given the subset alone."""
+        dtype = self.data.dtype
+        rows = values if self.columns is None else values[:, self.columns]
+        X = np.multiply(rows - self.shift, self.scale, dtype=np.float64).astype(dtype, copy=False)
+        prior: Any = 1.0
+        if self.covariance is None:
+            across = self._correlations(X)
+        else:
+            if not X.shape[1]:
+                X = np.zeros((len(X), 1), dtype=dtype)
+            told = torch.from_numpy(np.ascontiguousarray(X))
+            across = self.covariance.across(told, torch.from_numpy(self.data)).numpy()
+            prior = self.covariance.diagonal(told).numpy()
+        solved = across[:, : len(self.inverse)] @ self.inverse
+        return across @ self.weights + dtype.type(self.mean), prior - np.einsum("ij,ij->i", solved, solved)
+
+    def _correlations(self, X: AnyArray) -> AnyArray:
+        """Prior correlations [t, n], worked out in place of squared distances, in as few passes as there may be."""
+        squared = X @ self.data
+        squared += self.norms
+        squared += np.einsum("ij,ij->i", X, X)[:, None]
+        np.maximum(squared, 0.0, out=squared)
+        number = squared.dtype.type
+        if self.kernel == "rbf":
+            squared *= number(-0.5)
+            return np.exp(squared, out=squared)
+        squared *= number(5.0)
+        root = np.sqrt(squared, out=squared)
+        shape = root * number(1.0 / 3.0)
+        shape += number(1.0)
+        shape *= root
+        shape += number(1.0)
+        np.negative(root, out=root)
+        shape *= np.exp(root, out=root)
+        return shape
+
+
+def _columns(taken: IntArray, scaling: Scaling) -> IntArray | None:
+    """None where all raw columns are taken: a slice is cheaper than a choice."""
+    return None if len(taken) == len(scaling.kept) else taken
