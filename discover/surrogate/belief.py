@@ -15,6 +15,7 @@ from discover.surrogate import fitting
 from discover.surrogate.censored import settled
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
+from discover.surrogate.forms import Radial
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard
 from discover.surrogate.layout import Layout
 from discover.surrogate.local import LocalPosterior
@@ -81,8 +82,7 @@ def belief(
     """
     model, reader = model or GaussianProcess(), reader or Reader()
     scaling = Scaling.of(view.features)
-    if isinstance(model, Evidence):
-        model = replace(model, layout=Layout.of(scaling, view.features.blocks, view.features.values[0]))
+    model = _knowing(model, Layout.of(scaling, view.features.blocks, view.features.values[0]))
     memory = view.memory.get("surrogate", {})
     posteriors: dict[str, TargetPosterior] = {}
     diagnostics: dict[str, LeaveOneOut] = {}
@@ -104,6 +104,17 @@ def belief(
     rows = [view.training[name].rows for name in posteriors]
     observed = np.unique(np.concatenate(rows)) if rows else np.array([], dtype=np.int64)
     return Belief(scaling, posteriors, observed, diagnostics, learned, readings)
+
+
+def _knowing(model: GaussianProcess | Evidence, layout: Layout) -> GaussianProcess | Evidence:
+    """The model, told what the features are. A single one takes one encoding of each column, descriptors if there are any."""
+    if isinstance(model, Evidence):
+        return replace(model, layout=layout)
+    if not layout.doubled or model.form is not None:
+        return model
+    columns = sorted(c for part in layout.preferring("descriptors").parts for c in part.columns)
+    form = Radial.over(model.kernel, columns, each=model.lengths == "each", width=layout.width)
+    return replace(model, form=form, name=f"{model.kernel} of one encoding")
 
 
 def _fitted(
