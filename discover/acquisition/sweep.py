@@ -1,221 +1,285 @@
-"""The best of a large pool by expected improvement, without the exact variance of every candidate.
+"""The best of a large pool, without the exact variance of every candidate.
 
 With hyperparameters and noise held fixed, the posterior variance given a subset of the observations is an upper bound of the
-variance given all of them: conditioning on more never widens a Gaussian. Log expected improvement over an incumbent that is
-common to all candidates grows with the variance at a fixed mean. So every candidate is scored with its exact mean, which
-costs n products, and with the bound, which costs m² instead of n²; then the candidates are solved fully in the order of
-these upper scores, until the next upper score is below the k-th best full one. No candidate that is left out can be among
-the best k: this is exhaustive search, not an approximation of it.
+variance given all of them: conditioning on more never widens a Gaussian. A `Bounded` score grows with the variance at a
+fixed mean. So every candidate is scored with its exact mean, which costs n products, and with the bound, which costs m²
+instead of n²; then the candidates are solved fully in the order of these upper scores, until the next upper score is below
+the k-th best full one. No candidate that is left out can be among the best k: this is exhaustive search, not an
+approximation of it. A mixture is bounded by its components: see `discover.acquisition.bounded`. What the last iteration left may save
+even the means: see `discover.acquisition.carried`.
 
 The sweep runs in single precision; its rounding errors are measured against double precision on candidates where they are
 worst, and several times the largest one is allowed for. Where that would let too many candidates pass, it runs in double.
+Exact scores that differ by less than `TIE` count as equal, and the smaller row goes first.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from discover.acquisition.improvement import log_expected_improvement
-from discover.protocols import FloatArray, IntArray
-from discover.surrogate.kernels import correlate_
-from discover.surrogate.subset import pivots
+from discover.acquisition.carried import Carried
+from discover.acquisition.shards import sweep
+from discover.acquisition.tiles import SUBSET, AnyArray, Tiler
+from discover.protocols import BoolArray, FloatArray, IntArray
+from discover.surrogate.gaussian_process import GaussianPosterior
+from discover.surrogate.scaling import Scaling
+from discover.surrogate.weighted import Weighted, moments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
-    from discover.surrogate.covariance import Covariance
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.acquisition.bounded import Bounded
+    from discover.surrogate.posterior import TargetPosterior
 
-SUBSET = 128
-"""Observations that the variance bound is made from."""
-CHUNK = 2048
-"""Candidates that are looked at together; their covariances with 1,000 observations fill 8 MB in single precision."""
 PROBES = 1024
 """Candidates of each sort on which rounding errors are measured."""
 SAFETY = 8.0
 """The allowance for rounding, in largest errors seen."""
 CROWDED = 0.1
 """The share of the pool that may pass the sweep in single precision before it is done in double."""
+WIDE = 0.5
+"""The share of the pool that may pass the bounds of the last iteration before all of it is swept anew."""
+PART = 65_536
+"""Rows that are scored together."""
+BLOCK = 8192
+"""Rows that are solved together."""
+TIE = 1e-7
+"""Differences of exact scores, in units of the score, that are rounding."""
+
+
+@dataclass(frozen=True)
+class PoolRows:
+    """Rows to search: raw features [N, d], maybe mapped from a file, how they are scaled, and which must not be taken [N].
+
+    hash: of the features; what is carried from one iteration to the next belongs to it.
+    """
+
+    values: FloatArray
+    scaling: Scaling
+    blocked: BoolArray
+    hash: str = ""
+
+    def scaled(self, rows: IntArray) -> Tensor:
+        """Scaled features [m, k] of some rows."""
+        return torch.from_numpy(np.ascontiguousarray(self.scaling.apply(self.values[rows])))
 
 
 @dataclass(frozen=True)
 class Best:
     """The best k rows of a pool, best first, ties by row. mean, deviation: [k], in the target's unit. score: [k].
 
-    solved: candidates whose exact variance was worked out. precision: of the sweep that decided.
+    swept: rows whose means and bounds were worked out. solved: those whose exact variance was, too. precision: of the sweep
+    that decided.
     """
 
     rows: IntArray
     mean: FloatArray
     deviation: FloatArray
     score: FloatArray
+    swept: int
     solved: int
     precision: str
 
 
-def best_by_improvement(
-    posterior: GaussianPosterior,
-    features: Callable[[IntArray | slice], Tensor],
-    count: int,
+def exact_parts(posterior: TargetPosterior) -> tuple[GaussianPosterior, ...] | None:
+    """The components that a subset of the observations bounds: exact Gaussian processes; None where one is something else."""
+    if not isinstance(posterior, GaussianPosterior | Weighted):
+        return None
+    parts = posterior.components
+    return parts if all(type(p) is GaussianPosterior and p.state is not None for p in parts) else None
+
+
+def best_rows(
+    posterior: TargetPosterior,
+    pool: PoolRows,
     k: int,
-    incumbent: float,
+    score: Bounded,
     *,
-    sign: float = 1.0,
     subset: int = SUBSET,
-    chunk: int = CHUNK,
+    carry: Path | None = None,
 ) -> Best:
-    """The k of `count` candidates with the greatest log expected improvement over `incumbent`.
+    """The k free rows with the greatest scores; the same as by exact scores of all of them, ties closer than TIE aside.
 
-    features: positions to scaled features [m, d]. incumbent: in the target's unit, of sign·target, where sign is -1 for a
-    target that is to be small. Deterministic for a number of threads; memory for some vectors of `count` and a few chunks.
+    posterior: one with `exact_parts`. carry: a folder where means and bounds are kept for the next iteration, and looked
+    for; what lies there changes what this costs, not what it finds. Memory for some numbers of 4 and 8 bytes a row.
     """
-    k = min(k, count)
-    search = _Search(posterior, features, count, incumbent, sign, subset, chunk)
-    found = None
-    for dtype in (torch.float32, torch.float64):
-        upper = search.upper(dtype)
-        limit = count if dtype is torch.float64 else max(int(CROWDED * count), 4 * k)
-        found = search.solve(upper, k, limit)
-        if found is not None:
-            break
-    assert found is not None
-    rows, solved = found
-    mean, deviation, score = search.exact(rows)
-    order = np.lexsort((rows, -score))
-    name = {torch.float32: "single", torch.float64: "double"}[dtype]
-    return Best(rows[order], mean[order], deviation[order], score[order], solved, name)
+    parts = exact_parts(posterior)
+    assert parts is not None
+    search = _Search(posterior, parts, pool, score, min(k, int((~pool.blocked).sum())), subset)
+    return search.run(carry)
 
 
+@dataclass
 class _Search:
-    """One sweep over one pool under one belief."""
+    """One search of one pool under one belief."""
 
-    def __init__(
-        self,
-        posterior: GaussianPosterior,
-        features: Callable[[IntArray | slice], Tensor],
-        count: int,
-        incumbent: float,
-        sign: float,
-        subset: int,
-        chunk: int,
-    ):
-        assert posterior.state is not None
-        self.posterior, self.features, self.count = posterior, features, count
-        self.incumbent, self.sign, self.chunk = incumbent, sign, chunk
-        self.stationary = posterior.covariance.stationary
-        lengths = self.stationary[1] if self.stationary else (1.0,) * posterior.X.shape[1]
-        self.lengths = torch.tensor(lengths, dtype=torch.float64)
-        data = posterior.X / self.lengths
-        self.centre = data.mean(dim=0) if self.stationary else torch.zeros_like(self.lengths)
-        self.data = data - self.centre
-        order = pivots(posterior, min(subset, len(data)))
-        self.data = torch.cat([self.data[order.chosen], self.data[order.rest]])
-        self.weights = torch.cat([posterior.state.weights[order.chosen], posterior.state.weights[order.rest]])
-        self.inverse = order.inverse
-        self.mean0 = posterior.state.mean
+    posterior: TargetPosterior
+    parts: Sequence[GaussianPosterior]
+    pool: PoolRows
+    score: Bounded
+    k: int
+    subset: int
+    done: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    scores: FloatArray = field(default_factory=lambda: np.empty(0))
+    swept: int = 0
+    solved: int = 0
 
-    def upper(self, dtype: torch.dtype) -> FloatArray:
-        """Upper bounds [count] of the scores, from a sweep in a precision."""
-        mean, variance = self._sweep(dtype)
-        if dtype is torch.float64:
-            return self._score(mean, variance.clamp_min(0.0) + 1e-12)
-        off, wide = self._allowances(mean, variance)
-        raised = mean.double() + self.sign * off
-        return self._score(raised, variance.double().clamp_min(0.0) + wide)
+    @cached_property
+    def tilers(self) -> list[Tiler]:
+        """Of each component, in double precision."""
+        return [Tiler.of(part, self.pool.scaling, subset=self.subset) for part in self.parts]
 
-    def _score(self, mean: Tensor, variance: Tensor) -> FloatArray:
-        unit = self.posterior.standard
-        mean, deviation = unit.shift + unit.scale * mean.double(), unit.scale * variance.double().sqrt()
-        return log_expected_improvement(self.sign * mean, deviation, self.incumbent).numpy()
+    def run(self, carry: Path | None) -> Best:
+        """Through what was carried, or through the whole pool in single precision, or in double."""
+        free = np.flatnonzero(~self.pool.blocked)
+        carried = Carried.read(carry, self.parts, self.pool.hash, len(self.pool.blocked)) if carry is not None else None
+        rows = free
+        if carried is not None:
+            rows = self._pruned(free, self._upper(*carried.at(free)))
+        if len(rows) > WIDE * len(free):
+            rows, carried = free, None
+        mean, variance = self._swept([tiler.single() for tiler in self.tilers], rows, whole=rows is free)
+        off, wide = self._allowances(rows, mean, variance)
+        if carry is not None:
+            left = Carried.after(carried, self.parts, self.pool.hash, len(self.pool.blocked))
+            left.put(rows, mean, variance, off, wide).write(carry)
+        limit = max(int(CROWDED * len(free)), 4 * self.k, 4 * BLOCK)
+        if self._solve(rows, self._upper(mean, off[:, None], variance, wide[:, None]), limit):
+            return self._best("single")
+        mean, variance = self._swept(self.tilers, rows)
+        nothing = np.full((len(self.parts), 1), 1e-12)
+        self._solve(rows, self._upper(mean, nothing, variance, nothing), len(rows))
+        return self._best("double")
 
-    def _sweep(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Standardised means [count], exact but for rounding, and bounds of the variances [count]."""
-        mean, variance = torch.empty(self.count, dtype=dtype), torch.empty(self.count, dtype=dtype)
-        parts = _Parts.of(self, dtype)
-        for start in range(0, self.count, self.chunk):
-            stop = min(start + self.chunk, self.count)
-            mean[start:stop], variance[start:stop] = parts.bound(self.features(slice(start, stop)))
-        return mean, variance
+    def _pruned(self, free: IntArray, upper: FloatArray) -> IntArray:
+        """Of the free rows those whose upper scores are not below the k-th best of the most promising ones, ascending."""
+        first = free[_largest(upper, max(2 * self.k, 512))]
+        self._take(first)
+        return free[upper >= self._worst]
 
-    def _allowances(self, mean: Tensor, variance: Tensor) -> tuple[float, float]:
-        """How far single-precision means and bounds may be off: measured where the bound is small, where the score is high,
-        and on rows evenly taken."""
-        score = torch.from_numpy(self._score(mean, variance.clamp_min(1e-9)))
-        some = min(PROBES, self.count)
-        even = torch.linspace(0, self.count - 1, some, dtype=torch.float64).round().long()
-        probes = torch.unique(torch.cat([even, (-variance).topk(some).indices, score.topk(some).indices]))
-        exact_mean, exact_bound = _Parts.of(self, torch.float64).bound(self.features(probes.numpy()))
-        off = (exact_mean - mean[probes].double()).abs().max()
-        wide = (exact_bound - variance[probes].double()).clamp_min(0.0).max()
-        return SAFETY * float(off) + 1e-9, SAFETY * float(wide) + 1e-9
+    def _swept(self, tilers: Sequence[Tiler], rows: IntArray, *, whole: bool = False) -> tuple[AnyArray, AnyArray]:
+        """Standardised means [K, m], exact but for rounding, and bounds of the variances [K, m].
 
-    def solve(self, upper: FloatArray, k: int, limit: int) -> tuple[IntArray, int] | None:
-        """Rows of the best k by exact score, and how many were solved; None where more than `limit` would be."""
-        order = np.lexsort((np.arange(self.count), -upper))
-        rows, scores = np.empty(0, dtype=np.int64), np.empty(0)
-        done, block = 0, max(2 * k, 512)
-        while done < self.count:
-            worst = np.partition(scores, len(scores) - k)[len(scores) - k] if len(scores) >= k else -np.inf
-            if upper[order[done]] < worst:
-                break
-            if done >= limit:
-                return None
-            taken = order[done : done + block]
-            rows, scores = np.concatenate([rows, taken]), np.concatenate([scores, self.exact(taken)[2]])
-            keep = np.lexsort((rows, -scores))[:k]
-            rows, scores = rows[keep], scores[keep]
-            done += len(taken)
-            block = min(2 * block, 4 * self.chunk)
-        return np.sort(rows), done
+        whole: all rows of the pool are worked out, in their order, which is quicker than a choice of most of them.
+        """
+        self.swept += len(rows)
+        if not whole:
+            return sweep(tilers, self.pool.values, rows)
+        mean, variance = sweep(tilers, self.pool.values)
+        return (mean, variance) if len(rows) == mean.shape[1] else (mean[:, rows], variance[:, rows])
 
-    def exact(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Mean, deviation and score [m] of some rows, by the whole posterior in double precision."""
-        mean, deviation = self.posterior.mean_deviation(self.features(rows))
-        return (
-            mean.numpy(),
-            deviation.numpy(),
-            log_expected_improvement(self.sign * mean, deviation, self.incumbent).numpy(),
+    def _upper(self, mean: AnyArray, off: AnyArray, variance: AnyArray, wide: AnyArray) -> FloatArray:
+        """Upper bounds [m] of the scores: standardised means [K, m] within `off`, variances [K, m] at most so much and `wide`."""
+        count = mean.shape[1]
+        found = np.empty(count)
+        for start in range(0, count, PART):
+            part = slice(start, min(start + PART, count))
+            told = (a[:, part] if a.shape[1] == count else a for a in (mean, off, variance, wide))
+            found[part] = self.score.upper(*self._in_unit(*told), self._weights).numpy()
+        return found
+
+    def _in_unit(
+        self, mean: AnyArray, off: AnyArray, variance: AnyArray, wide: AnyArray
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Means, how far they may be off, and bounds of the deviations, all [K, m] and in the target's unit."""
+        shift, scale = (
+            np.array([[getattr(part.standard, name)] for part in self.parts]) for name in ("shift", "scale")
         )
+        means = shift + scale * mean.astype(np.float64)
+        slacks = np.broadcast_to(scale * off.astype(np.float64), means.shape).copy()
+        deviations = scale * np.sqrt(np.maximum(variance.astype(np.float64), 0.0) + wide)
+        return torch.from_numpy(means), torch.from_numpy(slacks), torch.from_numpy(deviations)
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        return torch.tensor(self.posterior.weights, dtype=torch.float64)
+
+    def _allowances(self, rows: IntArray, mean: AnyArray, variance: AnyArray) -> tuple[FloatArray, FloatArray]:
+        """How far single-precision means and bounds may be off [K]: measured where the bound is small, where the mean is high or
+        low against it, and on rows evenly taken."""
+        some = min(PROBES, len(rows))
+        even = np.linspace(0, len(rows) - 1, some).round().astype(np.int64)
+        sort = [even]
+        for own_mean, own_variance in zip(mean, variance, strict=True):
+            spread = 2.0 * np.sqrt(np.maximum(own_variance, 0.0))
+            sort += [
+                _largest(-own_variance, some),
+                _largest(own_mean + spread, some),
+                _largest(spread - own_mean, some),
+            ]
+        probes = np.unique(np.concatenate(sort))
+        exact_mean, exact_variance = sweep(self.tilers, self.pool.values, rows[probes])
+        off = np.abs(exact_mean - mean[:, probes]).max(axis=1)
+        wide = np.maximum(exact_variance - variance[:, probes], 0.0).max(axis=1)
+        return SAFETY * off + 1e-9, SAFETY * wide + 1e-9
+
+    def _solve(self, rows: IntArray, upper: FloatArray, limit: int) -> bool:
+        """Solve rows in the order of their upper scores while they may be among the best; False where more than `limit` may."""
+        first = _largest(upper, max(2 * self.k, 512))
+        self._take(rows[first])
+        open_ = upper >= self._worst
+        open_[first] = False
+        left = np.flatnonzero(open_)
+        left = left[np.lexsort((left, -upper[left]))]
+        taken = len(first)
+        for start in range(0, len(left), BLOCK):
+            block = left[start : start + BLOCK]
+            block = block[upper[block] >= self._worst]
+            if not len(block):
+                break
+            if taken + len(block) > limit:
+                return False
+            self._take(rows[block])
+            taken += len(block)
+        return True
+
+    def _take(self, rows: IntArray) -> None:
+        """Solve some rows, and keep the best k of all that were solved."""
+        rows = np.sort(rows[~np.isin(rows, self.done)])
+        self.solved += len(rows)
+        _, _, scores = self._exact(rows)
+        self.done, self.scores = np.concatenate([self.done, rows]), np.concatenate([self.scores, scores])
+        keep = self._order(self.done, self.scores)[: self.k]
+        self.done, self.scores = self.done[keep], self.scores[keep]
+
+    @property
+    def _worst(self) -> float:
+        """The k-th best exact score so far, less what counts as equal; anything may be better before there are k."""
+        if len(self.scores) < self.k:
+            return -np.inf
+        return float(self.scores.min()) - 2.0 * TIE * self.score.unit
+
+    def _order(self, rows: IntArray, scores: FloatArray) -> IntArray:
+        """Best first; the smaller row first where scores are the same but for rounding."""
+        rounded = np.round(scores / (TIE * self.score.unit))
+        return np.lexsort((rows, -rounded))
+
+    def _best(self, precision: str) -> Best:
+        """Once more in the order of rows, so that the numbers do not depend on how they were found."""
+        rows = np.sort(self.done)
+        mean, deviation, scores = self._exact(rows)
+        order = self._order(rows, scores)
+        return Best(rows[order], mean[order], deviation[order], scores[order], self.swept, self.solved, precision)
+
+    def _exact(self, rows: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Mean, deviation and score [m] of some rows, by the whole posterior in double precision."""
+        X = self.pool.scaled(rows)
+        told = [part.mean_deviation(X) for part in self.parts]
+        means, deviations = (torch.stack([pair[i] for pair in told]) for i in range(2))
+        scores = self.score(means, deviations, self._weights)
+        mean, deviation = moments(means, deviations, self._weights) if len(told) > 1 else told[0]
+        return mean.numpy(), deviation.numpy(), scores.numpy()
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """What a sweep multiplies with, in one precision; the m observations of the bound stand first among the n.
-
-    kernel: of a stationary covariance, else None, and data are not centred. data: [n, d]. norms: squared, [n]. weights: [n]. inverse: [m, m], of the subset's lower factor.
-    """
-
-    kernel: str | None
-    covariance: Covariance
-    scale: Tensor
-    centre: Tensor
-    data: Tensor
-    norms: Tensor
-    weights: Tensor
-    inverse: Tensor
-    mean: float
-
-    @classmethod
-    def of(cls, search: _Search, dtype: torch.dtype) -> _Parts:
-        data = search.data.to(dtype)
-        return cls(
-            search.stationary[0] if search.stationary else None, search.posterior.covariance, (1.0 / search.lengths).to(dtype), search.centre.to(dtype), data, data.square().sum(dim=1),
-            search.weights.to(dtype), search.inverse.to(dtype), search.mean0,
-        )  # fmt: skip
-
-    def bound(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised mean [m] and variance given the subset alone [m], of scaled features [m, d]."""
-        X = X.to(self.data.dtype).mul(self.scale).sub_(self.centre)
-        if self.kernel is None:
-            across, prior = self.covariance.across(X, self.data), self.covariance.diagonal(X)
-        else:
-            squared = torch.addmm(X.square().sum(dim=1, keepdim=True) + self.norms, X, self.data.T, alpha=-2.0)
-            across, prior = correlate_(self.kernel, squared), X.new_ones(())
-        solved = across[:, : len(self.inverse)] @ self.inverse.T
-        return self.mean + across @ self.weights, prior - solved.square_().sum(dim=1)
+def _largest(values: AnyArray, count: int) -> IntArray:
+    """Positions of the largest values, in no order."""
+    if count >= len(values):
+        return np.arange(len(values))
+    return np.argpartition(-values, count - 1)[:count]

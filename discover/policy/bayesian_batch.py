@@ -13,17 +13,16 @@ from discover.acquisition.batch import greedy_batch
 from discover.acquisition.goal import Goal, Parts, moments
 from discover.acquisition.hypervolume import greedy_front
 from discover.acquisition.pool import incumbent, score
-from discover.acquisition.sweep import best_by_improvement
 from discover.pareto import beaten_by
 from discover.policy import words
 from discover.policy.acquisitions import IMPROVING
 from discover.policy.choice import free_rows
 from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
+from discover.policy.pool_search import scored, swept
 from discover.policy.ranking import Chosen, Ranking, room
 from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
-from discover.surrogate.gaussian_process import GaussianPosterior
 from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 
 BASELINE = 100
 """Observed rows that compete in the joint draws: those with the best posterior means."""
-
-
-LARGE = 50_000_000
-"""Candidates times observations from which on exact variances are worked out only where they can matter."""
 
 
 def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Batch:
@@ -97,24 +92,19 @@ def _rank(
     """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free, k = free_rows(view), room(policy.shortlist, n)
     costs = known_costs(view, free, wanted=policy.per_cost)
-    target = goal.single
-    plain = target is not None and target.direction != "match" and not goal.objective.constraints
-    if target is not None and best is not None and plain and costs is None:
-        posterior = held.posteriors[target.name]
-        bounded = isinstance(posterior, GaussianPosterior) and posterior.state is not None
-        if bounded and len(free) * len(posterior.y) >= LARGE:
-            return _swept(view, held, goal, best, free, k, policy.chunk)
-    parts = _marginals(held, view.features.values[free])
-    scores = score(goal, parts, best, seed, means)
-    predicted = {name: tuple(part.numpy() for part in moments(some)) for name, some in parts.items()}
-    values, kind = scores.values.numpy(), scores.kind
+    if costs is None and (found := swept(policy, view, held, goal, best, free, k)) is not None:
+        return found
+    values, kind, joint = scored(
+        free, lambda rows: score(goal, _marginals(held, view.features.values[rows]), best, seed, means)
+    )
     if costs is not None:
         values, kind = values - np.log(costs.numpy()), f"{kind} per cost"
     order = np.argsort(-values, kind="stable")
     order = order[view.limits.spread(free[order], k, n)]
-    leading = {name: (mean[order], std[order]) for name, (mean, std) in predicted.items()}
-    how = {"solved": len(free), "of": len(free), "precision": "double"}
-    return Ranking(free[order], values[order], leading, len(free), kind, scores.joint, how)
+    parts = _marginals(held, view.features.values[free[order]])
+    leading = {name: (mean.numpy(), std.numpy()) for name, (mean, std) in ((n, moments(p)) for n, p in parts.items())}
+    how = {"of": len(free), "bounds": False}
+    return Ranking(free[order], values[order], leading, len(free), kind, joint, how)
 
 
 def _marginals(held: Belief, X: FloatArray) -> dict[str, Parts]:
@@ -127,25 +117,6 @@ def _marginals(held: Belief, X: FloatArray) -> dict[str, Parts]:
         ]
         for name, posterior in held.posteriors.items()
     }
-
-
-def _swept(view: View, held: Belief, goal: Goal, best: float, free: IntArray, k: int, chunk: int) -> Ranking:
-    target = goal.single
-    assert target is not None
-    posterior = held.posteriors[target.name]
-    assert isinstance(posterior, GaussianPosterior)
-    found = best_by_improvement(
-        posterior,
-        lambda places: held.scaled(view.features.values[free[places]]),
-        len(free),
-        k,
-        best * goal.spans[0],
-        sign=1.0 if target.direction == "maximize" else -1.0,
-        chunk=chunk,
-    )
-    how = {"solved": found.solved, "of": len(free), "precision": found.precision}
-    leading = {target.name: (found.mean, found.deviation)}
-    return Ranking(free[found.rows], found.score, leading, len(free), "log expected improvement", True, how)
 
 
 def _choose(

@@ -13,6 +13,7 @@ import torch
 from discover.acquisition.goal import Goal
 from discover.policy.acquisitions import THRESHOLDED, check_objective
 from discover.policy.choice import free_rows
+from discover.policy.pool_search import predicted
 from discover.policy.ranking import Ranking, room
 from discover.protocols import FloatArray, IntArray, View
 from discover.surrogate.belief import Belief
@@ -60,7 +61,7 @@ class OneTarget:
     @cached_property
     def predicted(self) -> tuple[FloatArray, FloatArray]:
         """Mean [m] and deviation [m] of the free rows, in the target's unit."""
-        return self.held.predict(self.view.features.values[self.free])[self.name]
+        return predicted(self.held, self.view, self.free, self.name)
 
     @property
     def mean(self) -> Tensor:
@@ -115,7 +116,7 @@ class OneTarget:
 
     def ranking(self, scores: FloatArray, order: IntArray, words: str, batch: str, **more: Any) -> Ranking:
         """Free rows in an order of their places [k], with scores [m]. more: how the pool was searched."""
-        how = {"solved": len(self.free), "of": len(self.free), "precision": "double", **more}
+        how = {"of": len(self.free), "bounds": False, **more}
         mean, deviation = self.predicted
         leading = {self.name: (mean[order], deviation[order])}
         return Ranking(self.free[order], scores[order], leading, len(self.free), words, False, how, batch)

@@ -6,40 +6,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.acquisition.improvement import log_expected_improvement
-from discover.acquisition.sweep import _Search, best_by_improvement
+from discover.acquisition.bounded import Confidence, Improvement, Straddle
+from discover.acquisition.sweep import PoolRows, best_rows
+from discover.acquisition.tiles import Tiler
 from discover.objective import Objective
-from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.gaussian_process import GaussianPosterior, Standard, State
+from discover.surrogate.scaling import Scaling
 from discover.surrogate.subset import pivots
+from discover.surrogate.weighted import Weighted
+from tests.acquisition.beliefs import pool_of, posterior, rows_of, scaled
 
 
-def posterior(X, y, *, kernel="matern", length=0.7, noise=1e-4):
-    """A posterior with given hyperparameters: what is tested holds for all of them."""
-    X, y = torch.as_tensor(X, dtype=torch.float64), torch.as_tensor(y, dtype=torch.float64)
-    found = Hyperparameters(kernel, (length,) * X.shape[1], noise, 0.0)
-    standard = Standard.of(y)
-    known = torch.full_like(y, torch.nan)
-    state = State.of(X, standard.apply(y), known, found)
-    return GaussianPosterior(X, y, standard, known, found, state, 512)
-
-
-def pool_of(sort, rng, count, d, data):
-    """Random rows; rows crowded around the data; rows that stand many times; rows on a line; rows far from everything."""
-    if sort == "crowded":
-        return data[rng.integers(len(data), size=count)] + 1e-4 * rng.normal(size=(count, d))
-    if sort == "repeated":
-        return np.repeat(rng.random((max(1, count // 50), d)), 50, axis=0)[:count]
-    if sort == "line":
-        return np.linspace(0, 1, count)[:, None] * np.ones(d)
-    if sort == "far":
-        return 50 + rng.random((count, d))
-    return rng.random((count, d))
-
-
-def exhaustive(held, X, incumbent, sign):
-    mean, deviation = held.mean_deviation(torch.from_numpy(X))
-    return log_expected_improvement(sign * mean, deviation, incumbent).numpy()
+def exhaustive(held, pool, score):
+    X = pool.scaled(np.arange(len(pool.values)))
+    told = [part.mean_deviation(X) for part in held.components]
+    means, deviations = (torch.stack([pair[i] for pair in told]) for i in range(2))
+    return score(means, deviations, torch.tensor(held.weights, dtype=torch.float64)).numpy()
 
 
 @settings(deadline=None, max_examples=60)
@@ -50,67 +31,124 @@ def exhaustive(held, X, incumbent, sign):
     d=st.integers(1, 12),
     k=st.integers(1, 40),
     noise=st.sampled_from([1e-8, 1e-4, 1e-1]),
+    kind=st.sampled_from(["improvement", "confidence", "uncertainty", "straddle"]),
+    mixed=st.booleans(),
     sign=st.sampled_from([1.0, -1.0]),
     seed=st.integers(0, 2**16),
 )
-def test_the_best_are_those_of_exhaustive_search(sort, kernel, n, d, k, noise, sign, seed):
+def test_the_best_are_those_of_exhaustive_search(sort, kernel, n, d, k, noise, kind, mixed, sign, seed):
     rng = np.random.default_rng(seed)
     data = rng.random((n, d))
-    held = posterior(data, np.sin(5 * data.sum(axis=1)) + 0.1 * rng.normal(size=n), kernel=kernel, noise=noise)
-    X = pool_of(sort, rng, 1500, d, data)
-    incumbent = float((sign * held.mean_variance(torch.from_numpy(data))[0]).max())
-    found = best_by_improvement(
-        held, lambda at: torch.from_numpy(X[at]), len(X), k, incumbent, sign=sign, subset=32, chunk=256
-    )
-    scores = exhaustive(held, X, incumbent, sign)
+    pool = rows_of(pool_of(sort, rng, 1500, d, data), blocked=rng.random(1500) < 0.1)
+    y = np.sin(5 * data.sum(axis=1)) + 0.1 * rng.normal(size=n)
+    held = posterior(scaled(pool, data), y, kernel=kernel, noise=noise)
+    if mixed:
+        held = Weighted((held, posterior(scaled(pool, data), y, length=0.3, noise=noise)), (0.7, 0.3), ("a", "b"))
+    incumbent = float((sign * held.mean_variance(held.X)[0]).max())
+    score = {
+        "confidence": Confidence(4.0, sign),
+        "uncertainty": Confidence(1.0, sign, only_deviation=True),
+        "straddle": Straddle((0.2, 0.6), sign),
+    }.get(kind, Improvement(incumbent, sign))
+    found = best_rows(held, pool, k, score, subset=32)
+    scores = np.where(pool.blocked, -np.inf, exhaustive(held, pool, score))
     best = np.sort(scores)[::-1][: len(found.rows)]
     rounding = {1e-8: 1e-2, 1e-4: 1e-5, 1e-1: 1e-6}[noise]  # of the exact scores themselves: covariances near singular
     np.testing.assert_allclose(found.score, best, rtol=rounding, atol=rounding)
     clear = scores > best[-1] + rounding * (1.0 + abs(best[-1]))
     assert set(np.flatnonzero(clear)) <= set(found.rows.tolist())
-    assert len(set(found.rows.tolist())) == min(k, len(X))
+    assert len(set(found.rows.tolist())) == min(k, int((~pool.blocked).sum()))
+    assert not pool.blocked[found.rows].any()
 
 
 @settings(deadline=None, max_examples=40)
 @given(n=st.integers(2, 120), m=st.integers(1, 60), seed=st.integers(0, 2**16), noise=st.sampled_from([1e-6, 1e-2]))
 def test_the_variance_given_a_part_is_never_below_that_given_all(n, m, seed, noise):
     rng = np.random.default_rng(seed)
-    data = rng.random((n, 3))
-    held = posterior(data, rng.normal(size=n), noise=noise)
-    X = torch.from_numpy(rng.random((200, 3)))
-    search = _Search(held, lambda at: X[at], 200, 0.0, 1.0, m, 64)
-    mean, bound = search._sweep(torch.float64)
-    exact_mean, exact = held._marginals(X)
-    assert bool((bound >= exact - 1e-9).all())
-    torch.testing.assert_close(mean, exact_mean, rtol=1e-7, atol=1e-7)
+    pool = rows_of(rng.random((200, 3)))
+    held = posterior(scaled(pool, rng.random((n, 3))), rng.normal(size=n), noise=noise)
+    mean, bound = Tiler.of(held, pool.scaling, subset=m).bound(pool.values)
+    exact_mean, exact = held._marginals(pool.scaled(np.arange(200)))
+    assert (bound >= exact.numpy() - 1e-9).all()
+    np.testing.assert_allclose(mean, exact_mean.numpy(), rtol=1e-7, atol=1e-7)
     taken = pivots(held, min(m, n))
     assert sorted([*taken.chosen.tolist(), *taken.rest.tolist()]) == list(range(n))
 
 
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**16), kind=st.sampled_from(["improvement", "confidence", "straddle"]))
+def test_no_belief_within_the_bounds_scores_above_the_upper_score(seed, kind):
+    rng = np.random.default_rng(seed)
+    score = {"improvement": Improvement(0.3, -1.0), "confidence": Confidence(2.0), "straddle": Straddle((0.1, 0.9))}[
+        kind
+    ]
+    mean, slack = torch.from_numpy(rng.normal(size=(3, 500))), torch.from_numpy(rng.exponential(size=(3, 500)))
+    deviation = torch.from_numpy(rng.exponential(size=(3, 500)) + 1e-3)
+    weights = torch.from_numpy(rng.dirichlet(np.ones(3)))
+    upper = score.upper(mean, slack, deviation, weights)
+    off = torch.from_numpy(rng.choice([-1.0, 1.0, 0.3], size=(3, 500)))
+    narrow = torch.from_numpy(rng.choice([1.0, 0.5, 1e-3], size=(3, 500)))
+    inside = score(mean + off * slack, narrow * deviation, weights)
+    assert bool((inside <= upper + 1e-9 * (1.0 + upper.abs())).all())
+
+
 def test_most_variances_are_never_worked_out():
     rng = np.random.default_rng(0)
+    pool = rows_of(rng.random((40_000, 4)))
     data = rng.random((300, 4))
-    held = posterior(data, np.sin(6 * data[:, 0]) + data[:, 1], noise=1e-3)
-    X = rng.random((40_000, 4))
-    incumbent = float(held.mean_variance(torch.from_numpy(data))[0].max())
-    found = best_by_improvement(held, lambda at: torch.from_numpy(X[at]), len(X), 20, incumbent)
+    held = posterior(scaled(pool, data), np.sin(6 * data[:, 0]) + data[:, 1], noise=1e-3)
+    score = Improvement(float(held.mean_variance(held.X)[0].max()))
+    found = best_rows(held, pool, 20, score)
     assert found.precision == "single"
-    assert found.solved < 0.1 * len(X)
-    assert np.isclose(found.score[0], exhaustive(held, X, incumbent, 1.0).max(), rtol=1e-9)
+    assert found.solved < 0.1 * len(pool.values)
+    assert np.isclose(found.score[0], exhaustive(held, pool, score).max(), rtol=1e-9)
+
+
+def test_a_form_that_is_not_stationary_is_swept_too():
+    from discover.surrogate.fitting import Hyperparameters
+    from discover.surrogate.forms import Linear
+    from discover.surrogate.gaussian_process import GaussianPosterior, Standard, State
+
+    rng = np.random.default_rng(1)
+    pool = rows_of(rng.random((3000, 5)))
+    X = scaled(pool, rng.random((40, 5)))
+    y = torch.from_numpy(X.sum(axis=1) + 0.01 * rng.normal(size=40))
+    X = torch.from_numpy(X)
+    form, found = Linear(tuple(range(5))), Hyperparameters("linear", (), 1e-2)
+    standard, known = Standard.of(y), torch.full_like(y, torch.nan)
+    state = State.of(X, standard.apply(y), known, found, form)
+    held = GaussianPosterior(X, y, standard, known, found, state, 512, form=form)
+    score = Improvement(float(y.max()))
+    best = best_rows(held, pool, 10, score)
+    assert set(best.rows.tolist()) == set(np.argsort(-exhaustive(held, pool, score), kind="stable")[:10].tolist())
+
+
+def test_features_that_are_the_same_everywhere_are_left_out():
+    rng = np.random.default_rng(2)
+    for values in (np.full((300, 3), 4.0), np.hstack([np.full((300, 1), 4.0), rng.random((300, 2))])):
+        scaling = Scaling.over(values)
+        pool = PoolRows(values, scaling, np.zeros(300, dtype=bool))
+        held = posterior(scaling.apply(values[:20]), rng.normal(size=20), noise=1e-2)
+        score = Improvement(1.0)
+        best = best_rows(held, pool, 5, score)
+        np.testing.assert_allclose(best.score, np.sort(exhaustive(held, pool, score))[::-1][:5], rtol=1e-6)
+    assert best.rows.tolist() == np.argsort(-exhaustive(held, pool, score), kind="stable")[:5].tolist()
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_a_campaigns_batch_does_not_depend_on_how_the_pool_is_searched(direction, monkeypatch):
-    from discover.policy import bayesian_batch
+@pytest.mark.parametrize("model", ["single", "evidence"])
+def test_a_campaigns_batch_does_not_depend_on_how_the_pool_is_searched(direction, model, monkeypatch):
+    from discover.policy import pool_search
     from discover.policy.bayesian import Bayesian
     from tests.policy.policy_views import features_of, view_of
 
     view = view_of(features_of(900), range(0, 900, 30), objective=Objective("strength", direction))
     batches = []
     for limit in (10**12, 1):
-        monkeypatch.setattr(bayesian_batch, "LARGE", limit)
-        batches.append(Bayesian(start=5).propose(view, 6, np.random.default_rng(3)))
+        monkeypatch.setattr(pool_search, "LARGE", limit)
+        batches.append(Bayesian(start=5, model=model).propose(view, 6, np.random.default_rng(3)))
     whole, swept = batches
     assert [p.candidate_id for p in whole] == [p.candidate_id for p in swept]
     assert [p.acquisition for p in whole] == pytest.approx([p.acquisition for p in swept])
-    assert swept.proposals[0].details["sweep"]["precision"] in ("single", "double")
+    assert whole.proposals[0].details["sweep"]["bounds"] is False
+    assert swept.proposals[0].details["sweep"]["bounds"] is True

@@ -1,0 +1,142 @@
+"""What is carried from one iteration to the next prunes, and never changes what is found."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from discover.acquisition.bounded import Confidence, Improvement
+from discover.acquisition.carried import Carried
+from discover.acquisition.sweep import best_rows
+from discover.surrogate.weighted import Weighted
+from tests.acquisition.beliefs import pool_of, posterior, rows_of, scaled
+
+
+def more(pool, held, rng, many, wild):
+    """The belief after further observations of pool rows, under the same prior; wild ones are nothing like the others."""
+    raw = pool.values[rng.integers(len(pool.values), size=many)]
+    X = np.vstack([held.X.numpy(), scaled(pool, raw)])
+    y = np.concatenate([held.y.numpy(), rng.normal(size=many) * (30.0 if wild else 1.0)])
+    order = rng.permutation(len(y))
+    again = posterior(X[order], y[order], kernel=held.found.kernel, noise=held.found.noise, like=held)
+    return again
+
+
+def start(rng, sort="random", n=60, d=3, count=1200, noise=1e-3, kernel="matern"):
+    data = rng.random((n, d))
+    pool = rows_of(pool_of(sort, rng, count, d, data), hash="a pool")
+    held = posterior(scaled(pool, data), np.sin(5 * data.sum(axis=1)), noise=noise, kernel=kernel)
+    return pool, held
+
+
+def epochs_of(held, pool):
+    carried = Carried.read(held[0], (held[1],), pool.hash, len(pool.values))
+    assert carried is not None
+    return carried
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    seed=st.integers(0, 2**16),
+    sort=st.sampled_from(["random", "crowded", "repeated", "line", "far"]),
+    noise=st.sampled_from([1e-4, 1e-2, 0.5]),
+    kernel=st.sampled_from(["matern", "rbf"]),
+    wild=st.booleans(),
+    many=st.integers(1, 30),
+)
+def test_means_move_by_no_more_and_variances_do_not_grow(seed, sort, noise, kernel, wild, many, tmp_path_factory):
+    rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("carried")
+    pool, held = start(rng, sort, noise=noise, kernel=kernel)
+    best_rows(held, pool, 5, Improvement(1.0), carry=folder)
+    after = more(pool, held, rng, many, wild)
+    carried = Carried.read(folder, (after,), pool.hash, len(pool.values))
+    assert carried is not None
+    mean, slack, variance, wide = (a[0] for a in carried.at(np.arange(len(pool.values))))
+    exact, exact_variance = (a.numpy() for a in after._marginals(pool.scaled(np.arange(len(pool.values)))))
+    assert (np.abs(exact - mean) <= slack + 1e-9).all()
+    assert (exact_variance <= variance + wide + 1e-9).all()
+    assert (carried.slack >= 0).all()
+    assert (np.abs(exact - mean).max() > 0.0) or sort == "far"
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**16),
+    sort=st.sampled_from(["random", "crowded", "repeated", "line"]),
+    mixed=st.booleans(),
+    wild=st.booleans(),
+    kind=st.sampled_from(["improvement", "confidence"]),
+)
+def test_a_campaign_of_iterations_finds_what_it_would_find_without(seed, sort, mixed, wild, kind, tmp_path_factory):
+    rng, folder = np.random.default_rng(seed), tmp_path_factory.mktemp("carried")
+    pool, held = start(rng, sort)
+    for _ in range(4):
+        belief = held
+        if mixed:
+            other = posterior(held.X, held.y, length=0.3, noise=1e-2, like=held)
+            belief = Weighted((held, other), (0.6, 0.4), ("a", "b"))
+        score = Improvement(float(held.mean_variance(held.X)[0].max())) if kind == "improvement" else Confidence(4.0)
+        carried = best_rows(belief, pool, 12, score, carry=folder)
+        alone = best_rows(belief, pool, 12, score)
+        assert carried.rows.tolist() == alone.rows.tolist()
+        assert carried.score.tobytes() == alone.score.tobytes()
+        held = more(pool, held, rng, 4, wild)
+
+
+def test_most_of_the_pool_is_not_looked_at_again(tmp_path):
+    rng = np.random.default_rng(0)
+    pool = rows_of(rng.random((20_000, 2)), hash="a pool")
+    X = scaled(pool, rng.random((120, 2)))
+    held = posterior(X, 3.0 * X[:, 0] + np.sin(6 * X[:, 1]), length=1.0, noise=1e-3)
+    first = best_rows(held, pool, 10, Confidence(4.0), carry=tmp_path)
+    assert first.swept == 20_000
+    X = torch.cat([held.X, pool.scaled(first.rows[:4])])
+    y = torch.cat([held.y, held.mean_variance(pool.scaled(first.rows[:4]))[0] + 0.02])
+    after = posterior(X, y, length=1.0, noise=1e-3, like=held)
+    found = best_rows(after, pool, 10, Confidence(4.0), carry=tmp_path)
+    assert found.swept < 0.2 * 20_000
+    assert found.rows.tolist() == best_rows(after, pool, 10, Confidence(4.0)).rows.tolist()
+
+
+@pytest.mark.parametrize(
+    "change", ["retracted", "corrected", "noise", "mean", "scale", "pool", "hyperparameters", "given noise"]
+)
+def test_what_the_bound_does_not_hold_for_is_not_carried(change, tmp_path):
+    rng = np.random.default_rng(3)
+    pool, held = start(rng)
+    best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path)
+    assert Carried.read(tmp_path, (more(pool, held, rng, 2, False),), pool.hash, len(pool.values)) is not None
+    X, y, name = held.X, held.y.clone(), pool.hash
+    changed = {"like": held, "noise": 1e-3}
+    if change == "retracted":
+        X, y = X[1:], y[1:]
+    elif change == "corrected":
+        y[0] += 1e-9
+    elif change == "noise":
+        changed["noise"] = 2e-3
+    elif change in ("mean", "scale"):
+        changed.pop("like")
+    elif change == "pool":
+        name = "another"
+    elif change == "hyperparameters":
+        changed["length"] = 0.70001
+    else:
+        changed["stds"] = np.full(len(y), 0.1)
+    if change in ("mean", "scale"):
+        y[-1] += 1e-3
+    now = posterior(X, y, **changed)
+    assert Carried.read(tmp_path, (now,), name, len(pool.values)) is None
+
+
+def test_a_damaged_file_is_as_good_as_none(tmp_path):
+    rng = np.random.default_rng(5)
+    pool, held = start(rng)
+    first = best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path)
+    [path] = tmp_path.glob("*.npz")
+    whole = path.read_bytes()
+    for damaged in (whole[:-200], b"", whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:]):
+        path.write_bytes(damaged)
+        assert Carried.read(tmp_path, (held,), pool.hash, len(pool.values)) is None
+        assert best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path).rows.tolist() == first.rows.tolist()
+    assert len(list(tmp_path.iterdir())) == 1
