@@ -13,6 +13,7 @@ import torch
 from discover.objective import Objective
 from discover.protocols import FloatArray, IntArray, Training
 from discover.surrogate.censored import Observed, as_values, tightest
+from discover.surrogate.noise import choose_noise
 from discover.surrogate.outliers import find_outliers
 from discover.surrogate.shape import choose_shape, kept_shape
 from discover.surrogate.transforms import Affine, Transform
@@ -20,16 +21,18 @@ from discover.surrogate.transforms import Affine, Transform
 GROWTH = 1.1
 """Scales are compared again when there are so many times the observations of the last comparison."""
 LARGEST = 1_000
-"""Observations up to which gross errors are looked for."""
+"""Observations up to which gross errors and uneven noise are looked for."""
 
 
 @dataclass(frozen=True)
 class Reader:
     """How observations are read. scale: as told, or one that the evidence finds better. outliers: all are kept, or
-    those are left out that others contradict by the evidence."""
+    those are left out that others contradict by the evidence. noise: all whose deviation is not stated are equally noisy, or
+    as the evidence finds it, by their replicates or growing with the value."""
 
     scale: Literal["told", "evidence"] = "told"
     outliers: Literal["keep", "evidence"] = "evidence"
+    noise: Literal["equal", "evidence"] = "equal"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def read(
     keep = tightest(training.rows, training.values, training.bounds)
     keep[_gross(reader, on_scale, training, merit, ids or {}, record)] = False
     places = np.flatnonzero(keep)
-    told = on_scale.only(places)
+    told = _noisy(reader, on_scale.only(places), training.rows[places], record)
     values, how = as_values(told)
     if how:
         record |= {"censored": int((training.bounds != 0).sum()), "censored_treatment": how}
@@ -106,6 +109,18 @@ def _on(transform: Transform, told: Observed) -> Observed:
     y = torch.from_numpy(np.ascontiguousarray(told.values))
     slope = transform.log_slope(y).exp().numpy()
     return replace(told, values=transform.apply(y).numpy(), noise=told.noise * slope**2)
+
+
+def _noisy(reader: Reader, told: Observed, rows: IntArray, record: dict[str, Any]) -> Observed:
+    """The same observations, with variances as the evidence finds them; rows [k]: their candidates."""
+    measured = told.measured
+    if reader.noise == "equal" or len(told) > LARGEST:
+        return told
+    found = choose_noise(told.X[measured], told.values[measured], told.noise[measured], rows[measured])
+    record.update(found.record)
+    noise = told.noise.copy()
+    noise[measured] = found.variances
+    return replace(told, noise=noise)
 
 
 def _gross(
