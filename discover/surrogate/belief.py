@@ -82,7 +82,7 @@ def belief(
     """
     model, reader = model or GaussianProcess(), reader or Reader()
     scaling = Scaling.of(view.features)
-    model = _knowing(model, Layout.of(scaling, view.features.blocks, view.features.values[0]))
+    model = _knowing(model, Layout.of(scaling, view.features.blocks, view.features.values))
     memory = view.memory.get("surrogate", {})
     posteriors: dict[str, TargetPosterior] = {}
     diagnostics: dict[str, LeaveOneOut] = {}
@@ -129,8 +129,8 @@ def _fitted(
     measured = reading.told.measured
     worth: LeaveOneOut | None = None
     posterior: GaussianPosterior | Weighted
-    if isinstance(model, Evidence) and len(data) > GaussianProcess.exact:
-        model = GaussianProcess(evaluations=model.evaluations, starts=model.starts, rows=model.rows, chunk=model.chunk)
+    if isinstance(model, Evidence) and len(data) > model.exact:
+        model = _knowing(model.alone, model.layout) if model.layout else model.alone
     if isinstance(model, Evidence):
         posterior, worth = model.compare(x, y, noise, rows, memory, measured)
         if judge and worth is None:
@@ -144,7 +144,7 @@ def _fitted(
 
 def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess, measured: BoolArray) -> LeaveOneOut:
     """Leave-one-out diagnostics; of some candidates alone where all of them would take longer than the fit."""
-    if posterior.found is None or posterior.form is not None or len(rows) <= MANY:
+    if posterior.found is None or posterior.covariance.stationary is None or len(rows) <= MANY:
         return leave_one_out(posterior, rows, model, measured)
     seen = TOLD if isinstance(posterior, LocalPosterior) else model.rows
     return leave_some_out(posterior, rows, fitting.evenly(len(rows), seen), measured)

@@ -37,7 +37,7 @@ def candidates(layout: Layout) -> dict[str, Form]:
         found["each"] = Radial.over("matern", whole, each=True, width=layout.width)
     if 1 < len(layout.parts) < layout.width:
         found["blocks"] = blocks(layout)
-    found["plane"] = Sum((Linear(whole), found["one"]))
+    found["plane"] = Sum((Linear(whole, layout.variance), found["one"]))
     if (form := terms(layout)) is not None:
         found["terms"] = form
     return dict(list(found.items())[:MOST])

@@ -199,9 +199,13 @@ class _Anew:
 
 @dataclass(frozen=True)
 class Linear:
-    """A plane through the origin of scaled features: 12/d a·b, of unit variance on average over the pool."""
+    """A plane through the origin of scaled features, a·b over their variance, summed: so its own is one over the pool.
+
+    variance: that sum; without it the features count as uniform ones of length 1, of d/12.
+    """
 
     columns: tuple[int, ...]
+    variance: float = 0.0
     name: str = ""
 
     @property
@@ -226,7 +230,7 @@ class Linear:
 
     def _taken(self, A: Tensor) -> Tensor:
         part = A if self.columns == tuple(range(A.shape[1])) else A[:, list(self.columns)]
-        return part * math.sqrt(12.0 / len(self.columns))
+        return part / math.sqrt(self.variance if self.variance > 0 else len(self.columns) / 12.0)
 
     def across(self, lengths: Tensor, shares: Tensor, A: Tensor, B: Tensor) -> Tensor:
         """Prior covariances [m, n]."""

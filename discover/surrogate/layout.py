@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from discover.surrogate.scaling import SPAN, Scaling
 
 ENCODINGS: tuple[BlockKind, ...] = ("categories", "descriptors", "composition", "structure", "fingerprint", "embedding")
 """Kinds of blocks that may stand for one another; numbers stand for themselves."""
+
+LOOKED_AT = 4096
+"""Rows of a pool that its variance is taken from."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,19 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """The blocks of `width` scaled features, those that tell candidates apart."""
+    """The blocks of `width` scaled features, those that tell candidates apart. variance: over the pool, summed over them."""
 
     width: int
     parts: tuple[Part, ...]
+    variance: float = 0.0
 
     @classmethod
-    def of(cls, scaling: Scaling, blocks: Sequence[Block], row: FloatArray) -> Layout:
-        """Of the features that a scaling kept; without blocks all of them are numbers. row: [d], any raw one."""
+    def of(cls, scaling: Scaling, blocks: Sequence[Block], values: FloatArray) -> Layout:
+        """Of the features that a scaling kept; without blocks all of them are numbers. values: [N, d], raw."""
+        row, some = (
+            values[0],
+            np.unique(np.linspace(0, len(values) - 1, min(len(values), LOOKED_AT)).round().astype(int)),
+        )
         total = len(scaling.kept)
         place = np.cumsum(scaling.kept) - 1
         parts = []
@@ -46,7 +54,8 @@ class Layout:
                 told = tuple(columns.tolist()), tuple(spread.tolist()), tuple(centre.tolist())
                 same = row[block.start : block.stop][~scaling.kept[block.start : block.stop]]
                 parts.append(Part(block.name, block.kind, *told, float(np.square(same).sum())))
-        return cls(scaling.width, tuple(parts)) if parts else cls.plain(scaling.width)
+        variance = float(scaling.apply(values[some]).var(axis=0).sum())
+        return cls(scaling.width, tuple(parts), variance) if parts else cls.plain(scaling.width)
 
     @classmethod
     def plain(cls, width: int) -> Layout:
@@ -70,4 +79,4 @@ class Layout:
         for part in self.parts:
             if part.name not in chosen or (part.kind == kind != chosen[part.name].kind):
                 chosen[part.name] = part
-        return Layout(self.width, tuple(part for part in self.parts if chosen[part.name] is part))
+        return replace(self, parts=tuple(part for part in self.parts if chosen[part.name] is part))

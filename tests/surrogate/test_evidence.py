@@ -216,7 +216,7 @@ def table() -> tuple[Layout, np.ndarray]:
         Block("molecule", "fingerprint", 11, 19),
     )
     scaling = Scaling.over(raw)
-    return Layout.of(scaling, blocks, raw[0]), scaling.apply(raw)
+    return Layout.of(scaling, blocks, raw), scaling.apply(raw)
 
 
 def test_what_is_compared_depends_on_what_the_features_are() -> None:
@@ -246,6 +246,6 @@ def test_categories_that_act_by_name_are_told_by_their_mismatches() -> None:
     y = effect[cells[:, 0], cells[:, 1]] + 0.5 * raw[:, -1]
     blocks = (Block("a", "categories", 0, 6), Block("b", "categories", 6, 12), Block("x", "numbers", 12, 13))
     scaling = Scaling.over(raw)
-    model = replace(QUICK, layout=Layout.of(scaling, blocks, raw[0]))
+    model = replace(QUICK, layout=Layout.of(scaling, blocks, raw))
     told = model.fit(torch.from_numpy(scaling.apply(raw)), torch.from_numpy(y)).record["log_density_per_observation"]
     assert told["mixed"] > max(told["one"], told["plane"])

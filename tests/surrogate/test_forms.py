@@ -17,7 +17,8 @@ from discover.surrogate.composite import Product, Sum
 from discover.surrogate.covariance import Covariance
 from discover.surrogate.forms import Form, Linear, Radial, Tanimoto
 from discover.surrogate.kernels import correlation, squared_distances
-from discover.surrogate.layout import Part
+from discover.surrogate.layout import Layout, Part
+from discover.surrogate.scaling import Scaling
 
 D = 6
 
@@ -169,3 +170,15 @@ def test_single_precision_stays_single() -> None:
         A = rows(5).float()
         found = Covariance(form, tuple(lengths.tolist()), tuple(shares.tolist()))
         assert found.across(A, A).dtype == found.diagonal(A).dtype == torch.float32
+
+
+def test_a_plane_has_unit_variance_over_the_pool() -> None:
+    rng = np.random.default_rng(0)
+    raw = np.hstack([rng.exponential(size=(500, 3)), rng.integers(2, size=(500, 2)), np.ones((500, 1))])
+    scaling = Scaling.over(raw)
+    layout = Layout.of(scaling, (), raw)
+    Z = torch.from_numpy(scaling.apply(raw))
+    form = Linear(tuple(range(layout.width)), layout.variance)
+    nothing = Z.new_empty(0)
+    assert layout.width == 5
+    assert float(form.diagonal(nothing, nothing, Z).mean()) == pytest.approx(1.0, rel=1e-9)
