@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,7 @@ from discover import registry
 from discover.campaign import tables
 from discover.campaign.asking import environment, view_of
 from discover.campaign.claiming import holders, shown_state, shown_worker
+from discover.campaign.fronts import Front, front_frame, front_of, with_volume
 from discover.campaign.limiting import spending_of
 from discover.campaign.places import Where, keep_place, open_snapshot, place_of
 from discover.campaign.pooling import Candidates, candidates_of
@@ -161,8 +163,10 @@ class Reader:
 
     @property
     def iterations(self) -> pd.DataFrame:
-        """One row a batch: when, how many, what was learned before it, the best once it was in."""
-        return tables.iterations_frame(self.ledger, self.objective, self.observations)
+        """One row a batch: when, how many, what was learned before it, the best once it was in; the hypervolume, too."""
+        found = self.observations
+        frame = tables.iterations_frame(self.ledger, self.objective, found)
+        return with_volume(frame, found, self.front()) if len(self.objective.targets) > 1 else frame
 
     @property
     def notes(self) -> pd.DataFrame:
@@ -181,6 +185,18 @@ class Reader:
         """The best measured candidates that satisfy every constraint, with their columns; repeated ones once each."""
         return tables.best_frame(self.observations, self.objective, self.pool, n)
 
+    def front(self) -> Front:
+        """What was measured and keeps the constraints, as utilities; which no other beats; the hypervolume."""
+        return front_of(self.observations, self.objective, getattr(self.policy, "reference_point", None))
+
+    def pareto(self) -> pd.DataFrame:
+        """The measured candidates that no other beats in all targets, with their columns, by the first target.
+
+        `attrs` hold the hypervolume that they dominate, in the product of the targets' units, and the reference beyond which
+        it counts: the policy's `reference_point`, and what that leaves open a tenth of the front's range worse than the front.
+        """
+        return front_frame(self.front(), self.pool)
+
     def predict(self, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
         """What the surrogate believes: one row a candidate, mean and deviation of the noiseless targets.
 
@@ -191,7 +207,7 @@ class Reader:
 
     def status(self) -> Status:
         """Where the campaign stands."""
-        return status_of(
+        status = status_of(
             self.name,
             self.ledger,
             self.pool,
@@ -200,6 +216,11 @@ class Reader:
             holders(self._journal),
             self.spending.cost,
         )
+        if len(self.objective.targets) == 1:
+            return status
+        front = self.front()
+        members = front.rows.loc[front.member, self.id_name].nunique()
+        return replace(status, front=members, hypervolume=front.hypervolume, reference=front.reference_values())
 
     def provenance(self) -> dict[str, Any]:
         """Where everything comes from: snapshot, definition, features, seed, versions."""

@@ -42,6 +42,9 @@ class Status:
     best: dict[str, Any] | None
     verdict: str
     stopped: str | None
+    front: int = 0
+    hypervolume: float | None = None
+    reference: dict[str, float] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON."""
@@ -69,6 +72,10 @@ class Status:
             lines.append(f"excluded    {self.excluded}")
         if self.best:
             lines.append("best        " + ", ".join(f"{key} {_text(value)}" for key, value in self.best.items()))
+        if self.reference:
+            above = ", ".join(f"{name} {_text(value)}" for name, value in self.reference.items())
+            volume = "" if self.hypervolume is None else f"; hypervolume {self.hypervolume:.5g} beyond {above}"
+            lines.append(f"front       {self.front} that no other beats{volume}")
         if self.verdict:
             lines.append(f"model       {self.verdict}")
         if self.stopped:

@@ -1,6 +1,7 @@
 """Plots, tables, one-file HTML.
 
-`report(campaign, path)` writes the page; `best_so_far`, `parity` and `calibration` are its pictures, for a notebook.
+`report(campaign, path)` writes the page; `best_so_far`, `parity`, `calibration`, and for several targets
+`pareto` and `hypervolume_so_far` are its pictures, for a notebook.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discover.report.answers import read_answers as read_answers
+    from discover.report.front import hypervolume_so_far as hypervolume_so_far
+    from discover.report.front import pareto as pareto
     from discover.report.page import report as report
     from discover.report.plots import best_so_far as best_so_far
     from discover.report.plots import calibration as calibration
@@ -18,12 +21,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "best_so_far": "plots",
     "calibration": "plots",
+    "hypervolume_so_far": "front",
+    "pareto": "front",
     "parity": "plots",
     "read_answers": "answers",
     "report": "page",
 }
 
-__all__ = ["best_so_far", "calibration", "parity", "read_answers", "report"]
+__all__ = ["best_so_far", "calibration", "hypervolume_so_far", "pareto", "parity", "read_answers", "report"]
 
 
 def __getattr__(name: str) -> Any:

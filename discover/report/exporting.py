@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def write_pictures(campaign: Campaign, folder: Path, answers: Path | None, experiment: Experiment | None) -> list[Path]:
-    """The report's pictures as `<campaign>-best-so-far.png`, `-parity.png` and `-calibration.png`."""
-    from discover.report import best_so_far, calibration, parity
+    """The report's pictures as `<campaign>-best-so-far.png`, `-parity.png`, `-calibration.png`; of several targets the front's."""
+    from discover.report import best_so_far, calibration, hypervolume_so_far, pareto, parity
     from discover.report.answers import known_answers
 
     make_folder(folder, "pictures")
@@ -28,6 +28,8 @@ def write_pictures(campaign: Campaign, folder: Path, answers: Path | None, exper
         "parity": parity(campaign),
         "calibration": calibration(campaign),
     }
+    if len(campaign.objective.targets) > 1:
+        pictures |= {"pareto": pareto(campaign), "hypervolume": hypervolume_so_far(campaign)}
     paths = []
     for name, drawn in pictures.items():
         path = folder / f"{campaign.name}-{name}.png"

@@ -18,6 +18,7 @@ from discover.report import words
 from discover.report.answers import known_answers
 from discover.report.beliefs import beliefs
 from discover.report.curves import compare, path_of
+from discover.report.front import draw_front, draw_volume, front_words
 from discover.report.plots import draw_best_so_far, draw_calibration, draw_parity
 from discover.report.tables import (
     best_table,
@@ -109,6 +110,7 @@ def _content(campaign: Any, answers: Any, experiment: Experiment | None) -> dict
         "curve": Markup(draw_best_so_far(path, comparison).svg("curve")) if len(path) else None,
         "curve_words": words.comparison_words(path, comparison) if comparison else [],
         "answers_words": known.words,
+        "front": _front(campaign),
         "elsewhere": path.elsewhere,
         "judged": [
             {
@@ -160,6 +162,20 @@ def _described(experiment: Experiment | None) -> tuple[Mapping[str, Any], str]:
         return {}, f"The experiment cannot be described here: {error}"
 
 
+def _front(campaign: Any) -> dict[str, Any]:
+    """The pictures of the Pareto front and of its growth; empty for a single target."""
+    from markupsafe import Markup
+
+    if len(campaign.objective.targets) == 1:
+        return {}
+    front = campaign.front()
+    return {
+        "picture": Markup(draw_front(front).svg("front")),
+        "growth": Markup(draw_volume(front, campaign.observations).svg("volume")),
+        "words": front_words(front),
+    }
+
+
 def _iterations(campaign: Any, why: pd.DataFrame) -> list[dict[str, Any]]:
     """Per batch: what was believed before it, and the proposals as records for the template."""
     learned = campaign.iterations.set_index("iteration")
@@ -186,7 +202,7 @@ def _readable(record: dict[str, Any], targets: tuple[str, ...]) -> dict[str, Any
     predicted = {
         name: (record[f"predicted_mean{suffix}"], record[f"predicted_std{suffix}"])
         for name in targets
-        for suffix in ["" if len(targets) == 1 else f"_{name}"]
+        for suffix in ["" if "predicted_mean" in record and name == targets[0] else f"_{name}"]
     }
     chance = record.get("probability")
     known = chance is not None and np.isfinite(chance) and chance < 1

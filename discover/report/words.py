@@ -14,6 +14,7 @@ from discover.report.curves import Comparison, Path, in_unit
 METHODS: Mapping[str, tuple[str, ...]] = {
     "bayesian": (
         "Ament et al., NeurIPS 2023, arXiv:2310.20708 (log expected improvement)",
+        "Daulton, Balandat and Bakshy, NeurIPS 2021, arXiv:2105.08195 (hypervolume improvement under noise)",
         "Hvarfner, Hellsten and Nardi, ICML 2024, arXiv:2402.02229 (priors that scale with the number of features)",
         "Balandat et al., NeurIPS 2020, arXiv:1910.06403 (BoTorch)",
         "Gardner et al., NeurIPS 2018, arXiv:1809.11165 (GPyTorch)",
