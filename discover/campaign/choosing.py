@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,6 +54,7 @@ def choose(
                 return _asked_before(ledger.keys[key], n, given)
             basis, definition, many = ledger.seq, ledger.definition, _threads_of(ledger)
             view = view_of(ledger, objective, candidates.pool, candidates.features, given)
+            view = replace(view, cache=candidates.sweeps)
         with threads.using(many):
             decision = decide(view, definition, policy, n, key)
             now = environment() | {"threads": threads.count(), "discover": __version__}

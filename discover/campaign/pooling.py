@@ -25,6 +25,11 @@ class Candidates:
         self.body, self.hash = body, str(body["snapshot"])
         self._place, self._cache = place, cache
 
+    @property
+    def sweeps(self) -> Path:
+        """A folder for what the search of a large pool leaves for the next one."""
+        return self._cache.parent / "sweeps"
+
     @cached_property
     def pool(self) -> Pool:
         """The rows. IntegrityError if they are not those of the hash."""

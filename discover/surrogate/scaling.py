@@ -14,6 +14,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.protocols import BoolArray, FeatureTable, FloatArray
+from discover.surrogate.extent import Extent, extent
 
 CONSTANT = 1e-12
 """A feature whose spread is less than this share of its size tells candidates apart by rounding errors alone."""
@@ -22,8 +23,7 @@ SPAN = math.sqrt(12.0)
 """Spreads that a feature spans: so scaled it has length 1, which is what the priors on length-scales expect."""
 
 LARGE = 20_000_000
-"""Numbers in a table from which on it is looked at in parts of so many rows:"""
-ROWS = 16_384
+"""Numbers in a table from which on it is looked at in parts."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Scaling:
     @classmethod
     def over(cls, values: FloatArray) -> Scaling:
         """From the features of the whole pool, [N, d]. Features that are the same everywhere are left out."""
-        if not _finite(values):
-            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
-            problem = Problem("a feature must be finite", row=row, column=str(column), value=float(values[row, column]))
-            raise InvalidInput("features", [problem])
         if not len(values):
             raise InvalidInput("features", [Problem("the pool is empty", way_out="loosen the query or the filters")])
         if values.size > LARGE:
-            return cls._in_parts(values)
+            return cls._of_extent(extent(values))
+        if not np.isfinite(values).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            problem = Problem("a feature must be finite", row=row, column=str(column), value=float(values[row, column]))
+            raise InvalidInput("features", [problem])
         size = np.abs(values).max(axis=0)
         unit = np.where(size > 0, size, 1.0)
         relative = values / unit  # so that squares of very large or very small numbers stay finite
@@ -65,16 +65,13 @@ class Scaling:
         return cls(kept, centre[kept], spread[kept])
 
     @classmethod
-    def _in_parts(cls, values: FloatArray) -> Scaling:
-        """The same from a table that is too large for a copy of itself, or lies on disk."""
-        parts = [values[i : i + ROWS] for i in range(0, len(values), ROWS)]
-        size = np.max([np.abs(part).max(axis=0) for part in parts], axis=0)
-        unit = np.where(size > 0, size, 1.0)
-        centre = sum((part / unit).sum(axis=0) for part in parts) / len(values)
-        top = np.max([(part / unit).max(axis=0) for part in parts], axis=0)
-        spread = (top - np.min([(part / unit).min(axis=0) for part in parts], axis=0)) / SPAN
+    def _of_extent(cls, told: Extent) -> Scaling:
+        """The same from what one look at a table that is too large for a copy of itself, or lies on disk, has told."""
+        unit = np.maximum(np.abs(told.low), np.abs(told.high))
+        unit = np.where(unit > 0, unit, 1.0)
+        spread = (told.high / unit - told.low / unit) / SPAN
         kept = spread > CONSTANT
-        return cls(kept, (centre * unit)[kept], (spread * unit)[kept])
+        return cls(kept, told.mean[kept], (spread * unit)[kept])
 
     @property
     def width(self) -> int:
@@ -90,7 +87,3 @@ class Scaling:
         if not self.kept.any():
             return np.zeros((len(values), 1))
         return (values[:, self.kept] - self.centre) / (SPAN * self.spread)
-
-
-def _finite(values: FloatArray) -> bool:
-    return all(bool(np.isfinite(values[i : i + ROWS]).all()) for i in range(0, len(values), ROWS))
