@@ -18,6 +18,7 @@ from discover.protocols import Batch, FloatArray, Proposal, View
 if TYPE_CHECKING:
     from discover.surrogate.evidence import Evidence
     from discover.surrogate.gaussian_process import GaussianProcess
+    from discover.surrogate.reading import Reader
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ class Bayesian:
     with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). All of these need one
     target and no constraints; a batch is chosen as if the earlier of it had been observed at their means.
 
+    scale, outliers, noise: how observations are read. On the scale that they were told on, or (evidence) on the one of that,
+    a logarithm, a Yeo–Johnson power or normal scores on which they predict each other best. Observations that others
+    contradict are left out and named (evidence), or kept (keep); those among the best are never left out but by their own
+    replicates. Those without a stated deviation are equally noisy, or (evidence) as their replicates say or growing with the
+    value. Censored observations enter as limits.
+
     per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
 
     refit: by which share the observations must have grown before hyperparameters are fitted again; 0 fits them at every
@@ -69,6 +76,9 @@ class Bayesian:
     reference: int | float = 500
     horizon: int = 50
     reference_point: Mapping[str, float] | None = None
+    scale: Literal["told", "evidence"] = "told"
+    outliers: Literal["keep", "evidence"] = "evidence"
+    noise: Literal["equal", "evidence"] = "equal"
     per_cost: bool = True
     refit: float = 0.0
 
@@ -120,7 +130,7 @@ class Bayesian:
         """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
         from discover.surrogate.predict import predict
 
-        return predict(view, X, self.surrogate())
+        return predict(view, X, self.surrogate(), self.reader())
 
     def surrogate(self) -> GaussianProcess | Evidence:
         """The surrogate as this policy fits it."""
@@ -130,6 +140,12 @@ class Bayesian:
         if self.model == "evidence":
             return Evidence(chunk=self.chunk, keep=self.refit)
         return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk, keep=self.refit)
+
+    def reader(self) -> Reader:
+        """How this policy reads observations."""
+        from discover.surrogate.reading import Reader
+
+        return Reader(self.scale, self.outliers, self.noise)
 
     def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:
         """The space-filling share of a batch, signed by this policy."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ import torch
 from discover.acquisition.batch import greedy_batch
 from discover.acquisition.goal import Goal, Parts, moments
 from discover.acquisition.hypervolume import greedy_front
-from discover.acquisition.pool import incumbent, score
+from discover.acquisition.pool import Scores, incumbent, score
+from discover.acquisition.scales import on_scales
 from discover.pareto import beaten_by
 from discover.policy import words
 from discover.policy.acquisitions import IMPROVING
@@ -24,6 +26,7 @@ from discover.policy.ranking import Chosen, Ranking, room
 from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.threads import one_thread
+from discover.surrogate.transformed import latent_of, scale_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +40,7 @@ BASELINE = 100
 def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Batch:
     """At most n proposals from the belief after the view's observations. At least one row must be free."""
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
-    held = belief(view, policy.surrogate())
+    held = belief(view, policy.surrogate(), reader=policy.reader())
     means = _observed_means(held, view)
     scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
     scalarised = policy.acquisition == "parego"
@@ -94,9 +97,7 @@ def _rank(
     costs = known_costs(view, free, wanted=policy.per_cost)
     if costs is None and (found := swept(policy, view, held, goal, best, free, k)) is not None:
         return found
-    values, kind, joint = scored(
-        free, lambda rows: score(goal, _marginals(held, view.features.values[rows]), best, seed, means)
-    )
+    values, kind, joint = scored(free, lambda rows: _scores(held, view.features.values[rows], goal, best, seed, means))
     if costs is not None:
         values, kind = values - np.log(costs.numpy()), f"{kind} per cost"
     order = np.argsort(-values, kind="stable")
@@ -107,15 +108,25 @@ def _rank(
     return Ranking(free[order], values[order], leading, len(free), kind, joint, how)
 
 
-def _marginals(held: Belief, X: FloatArray) -> dict[str, Parts]:
-    """The belief about all that is measured at raw features X [m, d], as mixtures."""
+def _scores(held: Belief, X: FloatArray, goal: Goal, best: float | None, seed: int, means: dict[str, Tensor]) -> Scores:
+    """Scores at raw features X [m, d], on the scales on which targets are believed in where there are such."""
+    carried = on_scales(goal, best, {name: scale_of(posterior) for name, posterior in held.posteriors.items()})
+    if carried is None:
+        return score(goal, _marginals(held, X), best, seed, means)
+    found = score(carried.goal, _marginals(held, X, latent=True), carried.best, seed)
+    return replace(found, values=found.values + carried.offset)
+
+
+def _marginals(held: Belief, X: FloatArray, *, latent: bool = False) -> dict[str, Parts]:
+    """The belief about all that is measured at raw features X [m, d], as mixtures; latent: on the scales of the beliefs."""
     scaled = held.scaled(X)
+    beliefs = {name: latent_of(p) if latent else p for name, p in held.posteriors.items()}
     return {
         name: [
             (weight, *part.mean_deviation(scaled))
             for weight, part in zip(posterior.weights, posterior.components, strict=True)
         ]
-        for name, posterior in held.posteriors.items()
+        for name, posterior in beliefs.items()
     }
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from discover.acquisition.bounded import Improvement
 from discover.acquisition.goal import Goal
 from discover.acquisition.pool import Scores
+from discover.acquisition.scales import on_scales
 from discover.acquisition.sweep import PoolRows, best_rows, exact_parts
 from discover.acquisition.tiles import SUBSET, TILE
 from discover.policy.ranking import Ranking
 from discover.protocols import FloatArray, IntArray, View
 from discover.surrogate.belief import Belief
+from discover.surrogate.transformed import latent_of, scale_of
 
 if TYPE_CHECKING:
     from discover.policy.bayesian import Bayesian
@@ -41,15 +43,19 @@ def swept(
         or view.limits.at_most
     ):
         return None
-    posterior = held.posteriors[target.name]
+    whole = held.posteriors[target.name]
+    posterior, carried = latent_of(whole), on_scales(goal, best, {target.name: scale_of(whole)})
+    incumbent, offset = (best * goal.spans[0], 0.0) if carried is None else (carried.best, carried.offset)
+    assert incumbent is not None
     if exact_parts(posterior) is None or len(free) * len(posterior.y) < LARGE:
         return None
-    score = Improvement(best * goal.spans[0], 1.0 if target.direction == "maximize" else -1.0)
+    score = Improvement(incumbent, 1.0 if target.direction == "maximize" else -1.0)
     pool = PoolRows(view.features.values, held.scaling, view.blocked, view.features.hash)
     found = best_rows(posterior, pool, k, score, carry=view.cache if policy.refit > 0 else None)
-    leading = {target.name: (found.mean, found.deviation)}
+    mean, deviation = predicted(held, view, found.rows, target.name) if carried else (found.mean, found.deviation)
+    leading = {target.name: (mean, deviation)}
     how = {"of": len(free), "bounds": True, "subset": SUBSET, "tile": TILE}
-    return Ranking(found.rows, found.score, leading, len(free), "log expected improvement", True, how)
+    return Ranking(found.rows, found.score + offset, leading, len(free), "log expected improvement", True, how)
 
 
 def scored(rows: IntArray, score: Callable[[IntArray], Scores]) -> tuple[FloatArray, str, bool]:

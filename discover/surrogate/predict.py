@@ -11,10 +11,11 @@ from discover.protocols import FloatArray, View
 if TYPE_CHECKING:
     from discover.surrogate.evidence import Evidence
     from discover.surrogate.gaussian_process import GaussianProcess
+    from discover.surrogate.reading import Reader
 
 
 def predict(
-    view: View, X: FloatArray, model: GaussianProcess | Evidence | None = None
+    view: View, X: FloatArray, model: GaussianProcess | Evidence | None = None, reader: Reader | None = None
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
     """Fit on the view's observations and predict rows of raw features X [m, d].
 
@@ -24,6 +25,6 @@ def predict(
     from discover.surrogate.belief import belief
 
     X = np.atleast_2d(np.asarray(X, dtype=np.float64))
-    found = belief(view, model, judge=False).predict(X)
+    found = belief(view, model, reader=reader, judge=False).predict(X)
     nothing = np.full(len(X), np.nan)
     return {name: found.get(name, (nothing, nothing.copy())) for name in view.objective.names}
