@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from discover.protocols import BoolArray, FloatArray, IntArray, View
 from discover.surrogate import fitting
 from discover.surrogate.censored import settled
+from discover.surrogate.conditions import Conditions
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.forms import Radial
@@ -78,11 +79,13 @@ def belief(
     """Fit each target of the view that has observations, on features scaled over the whole pool.
 
     reader: how observations are read, see `Reader`. judge: whether to find out what each fit is worth, too, which takes
-    some times longer than the fit. Censored observations enter as limits; what was made of them is in `learned`.
+    some times longer than the fit. Where observations differ in fidelity or context these are inputs of the model, and the
+    belief is about `view.at`, see `conditions`. Censored observations enter as limits; what was made of them is in `learned`.
     """
     model, reader = model or GaussianProcess(), reader or Reader()
     scaling = Scaling.of(view.features)
-    model = _knowing(model, Layout.of(scaling, view.features.blocks, view.features.values))
+    layout = Layout.of(scaling, view.features.blocks, view.features.values)
+    model = _knowing(model, layout)
     memory = view.memory.get("surrogate", {})
     posteriors: dict[str, TargetPosterior] = {}
     diagnostics: dict[str, LeaveOneOut] = {}
@@ -90,14 +93,17 @@ def belief(
     readings: dict[str, Reading] = {}
     told = {name: view.training[name] for name in view.objective.names if len(view.training.get(name, ()))}
     for name, training in told.items():
-        X = scaling.apply(view.features.values[training.rows])
+        conditions = Conditions.of(training, view.at) if len(training) <= model.exact else Conditions()
+        X = np.hstack([scaling.apply(view.features.values[training.rows]), conditions.scaled(training.conditions)])
         before = memory.get(name, {})
         merit = merits(view.objective, name, training.values)
         ids = {int(row): str(view.ids[row]) for row in training.rows}
         reading = readings[name] = read(reader, X, training, merit, ids, before.get("reading"))
-        latent, worth = _fitted(model, reading, training.rows[reading.places], before, judge)
+        latent, worth = _fitted(conditions.told(model, layout), reading, training.rows[reading.places], before, judge)
         posteriors[name] = _in_unit(latent, reading)
-        learned[name] = _learned(latent, reading, np.array(view.features.names)[scaling.kept])
+        learned[name] = _learned(latent, reading, np.array(view.features.names)[scaling.kept]) | conditions.record
+        if training.conditions and len(training) > model.exact:
+            learned[name]["conditions_left_out"] = "all: there are too many observations for them"
         if worth is not None:
             diagnostics[name] = in_unit(worth, reading.transform)
             learned[name]["leave_one_out"] = worth.to_dict()
@@ -144,9 +150,10 @@ def _fitted(
 
 def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess, measured: BoolArray) -> LeaveOneOut:
     """Leave-one-out diagnostics; of some candidates alone where all of them would take longer than the fit."""
-    if posterior.found is None or posterior.covariance.stationary is None or len(rows) <= MANY:
+    large = isinstance(posterior, LocalPosterior)
+    if not large and (posterior.found is None or posterior.covariance.stationary is None or len(rows) <= MANY):
         return leave_one_out(posterior, rows, model, measured)
-    seen = TOLD if isinstance(posterior, LocalPosterior) else model.rows
+    seen = TOLD if large else model.rows
     return leave_some_out(posterior, rows, fitting.evenly(len(rows), seen), measured)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from discover.protocols import BoolArray, IntArray
+from discover.surrogate.asked import Asked
 from discover.surrogate.candidates import candidates
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, held_out, judged, log_density
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
@@ -50,7 +51,8 @@ class Evidence:
 
     layout: which features belong together; without it they are numbers of which nothing is known. evaluations, starts, rows,
     chunk, keep: of each fit, see `GaussianProcess`; weights are kept with the hyperparameters. again: evaluations
-    of a fit that begins where another ended.
+    of a fit that begins where another ended. exact: beyond so many observations `alone` is fitted in its place. asked: the
+    conditions that rows carry after their features, and which of them is asked about; its own form does not count.
     """
 
     layout: Layout | None = None
@@ -60,6 +62,8 @@ class Evidence:
     rows: int = 300
     chunk: int = 2048
     keep: float = 0.0
+    exact: int = 4000
+    asked: Asked | None = None
 
     def fit(
         self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None
@@ -132,13 +136,20 @@ class Evidence:
         left = {"weights": dict(before.weights), "models": dict(before.fits), "age": before.age}
         return Weighted(tuple(parts.values()), weights, tuple(parts), left, {"kept": True})
 
+    @property
+    def alone(self) -> GaussianProcess:
+        """The one model of more observations than can be held exactly."""
+        plain = GaussianProcess(evaluations=self.evaluations, starts=self.starts, rows=self.rows, chunk=self.chunk)
+        return replace(plain, keep=self.keep, exact=self.exact)
+
     def models(self, width: int) -> dict[str, GaussianProcess]:
         """The models that are compared, by name."""
-        plain = GaussianProcess(evaluations=self.evaluations, starts=self.starts, rows=self.rows, chunk=self.chunk)
-        plain = replace(plain, keep=self.keep)
-        found = {}
+        plain, found = self.alone, {}
         for name, form in candidates(self.layout or Layout.plain(width)).items():
-            if name in ("one", "each"):  # which a posterior can tell BoTorch, too
+            if self.asked is not None:
+                asking = replace(self.asked, form=form)
+                found[name] = replace(plain, form=asking, name=f"{name} at {asking.words}")
+            elif name in ("one", "each"):  # which a posterior can tell BoTorch, too
                 found[name] = replace(plain, lengths="each" if name == "each" else "one")
             else:
                 found[name] = replace(plain, form=form, name=name)

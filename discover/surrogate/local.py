@@ -11,6 +11,7 @@ Vecchia, J. R. Stat. Soc. B 50, 297 (1988); Katzfuss, Guinness, Gong and Zilber,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ import torch
 from discover.errors import InvalidInput, Problem
 from discover.surrogate import fitting
 from discover.surrogate.gaussian_process import SMALLEST_VARIANCE, GaussianPosterior, State
+from discover.surrogate.keeping import NAME, Kept
 from discover.surrogate.kernels import Kernel
 from discover.surrogate.neighbours import chunks, conditional, nearest, nearest_before
 
@@ -48,6 +50,14 @@ class LocalPosterior(GaussianPosterior):
         """None: there are too many observations for factors."""
         return None
 
+    def memory(self) -> dict[str, Any]:
+        """From what the next fit may start; plain JSON, exact."""
+        assert self.found is not None
+        if not self.fitted:
+            return self.found.memory()
+        kept = Kept(self.fitted, self.standard.shift, self.standard.scale, self.constant)
+        return {**self.found.memory(), NAME: kept.to_dict()}
+
     def settings(self) -> dict[str, Any]:
         """Kernel and hyperparameters in words and numbers, for the record; plain JSON."""
         body = super().settings()
@@ -57,7 +67,7 @@ class LocalPosterior(GaussianPosterior):
             "lengths": list(self.found.lengths),
             "noise_std": self.noise_variance**0.5,
             "constant_mean": self.standard.shift + self.standard.scale * self.constant,
-            "objective": self.found.objective,
+            "objective": self.found.objective if math.isfinite(self.found.objective) else None,
             "neighbours": self.neighbours,
         }
 

@@ -28,7 +28,8 @@ def leave_some_out(
 
     rows: [n], the candidate of each observation. seen: positions of the observations that the hyperparameters were fitted
     to; candidates without these are judged, for which nothing needs to be fitted anew, unless there are too few of them.
-    measured: [n], those that are judged, see `leave_one_out`. Predictions are made from neighbours (see `local`), which for an exact posterior is a little less than it knows.
+    measured: [n], those that are judged, see `leave_one_out`.
+    Predictions are made from neighbours (see `local`), which for an exact posterior is a little less than it knows.
     """
     unseen = np.setdiff1d(rows, rows[seen])
     offered = unseen if len(unseen) >= 10 * ENOUGH else np.unique(rows)

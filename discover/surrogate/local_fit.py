@@ -19,7 +19,8 @@ from discover.protocols import FloatArray
 from discover.surrogate import fitting
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Radial
-from discover.surrogate.gaussian_process import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianPosterior, Standard
+from discover.surrogate.keeping import Kept
 from discover.surrogate.kernels import correlation
 from discover.surrogate.local import LocalPosterior
 from discover.surrogate.neighbours import chunks, nearest
@@ -28,7 +29,7 @@ from discover.surrogate.threads import one_thread
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.gaussian_process import GaussianProcess, Standard
+    from discover.surrogate.gaussian_process import GaussianProcess
 
 TOLD = 1500
 """Observations whose probability given their neighbours is made large."""
@@ -47,9 +48,16 @@ def fit(
 
     known: [n], noise variances relative to the target's, NaN where unknown.
     """
+    form, name, notes = _form(model, X.shape[1])
+    left = fitting.remembered(memory, name, len(form.dimensions))
+    whole = replace(model, form=form, name=name)
+    if left is not None and (kept := Kept.of(memory, model.keep, len(y))) is not None:
+        again = Standard(kept.shift, kept.scale)
+        known = known * (standard.scale / again.scale) ** 2
+        notes.append(f"hyperparameters kept from {kept.observations} of {len(y)} observations")
+        return _posterior(whole, X, y, again, known, left, kept.mean, kept.observations, notes)
     target = standard.apply(y)
-    form, notes = _form(model, X.shape[1])
-    first = partial(_first, model, form, X, target, known, memory)
+    first = partial(_first, whole, form, X, target, known, left)
     with one_thread():
         (found, constant), more = fitting.climb(
             [
@@ -62,29 +70,44 @@ def fit(
         more.append("the values do not tell their spread; their size was taken for it")
     if found is None:
         return GaussianPosterior(X, y, standard, known, None, None, model.chunk, tuple(more))
-    notes = [f"predicted from nearest neighbours: there are {len(y):,} observations", *notes, *more]
-    return LocalPosterior(
-        X, y, standard, known, found, None, model.chunk, tuple(notes), form=None, constant=float(constant)
-    )
+    return _posterior(whole, X, y, standard, known, found, constant, len(y) if model.keep > 0 else 0, [*notes, *more])
 
 
-def _form(model: GaussianProcess, d: int) -> tuple[Radial, list[str]]:
-    """One stationary kernel over all features, and what is said where another form was asked for."""
+def _posterior(
+    model: GaussianProcess,
+    X: Tensor,
+    y: Tensor,
+    standard: Standard,
+    known: Tensor,
+    found: Hyperparameters,
+    constant: float,
+    fitted: int,
+    notes: list[str],
+) -> LocalPosterior:
+    told = (f"predicted from nearest neighbours: there are {len(y):,} observations", *notes)
+    form = None if model.name == model.kernel else model.form
+    return LocalPosterior(X, y, standard, known, found, None, model.chunk, told, form, fitted, constant=constant)
+
+
+def _form(model: GaussianProcess, d: int) -> tuple[Radial, str, list[str]]:
+    """One stationary kernel and its name, and what is said where another form was asked for."""
+    if isinstance(model.form, Radial):
+        return model.form, model.name, []
     form = Radial.whole(model.kernel, d, each=model.lengths == "each")
     if model.form is None:
-        return form, []
-    return form, [f"{form.title} in place of {model.form.title}: neighbours need one kernel over all features"]
+        return form, model.kernel, []
+    return form, model.kernel, [f"{form.title} in place of {model.form.title}: neighbours need one stationary kernel"]
 
 
 def _first(
-    model: GaussianProcess, form: Radial, X: Tensor, y: Tensor, known: Tensor, memory: Mapping[str, Any] | None
+    model: GaussianProcess, form: Radial, X: Tensor, y: Tensor, known: Tensor, left: Hyperparameters | None
 ) -> Hyperparameters:
     """What an earlier fit left, or the exact model's on observations evenly taken."""
-    if (left := fitting.remembered(memory, model.kernel, len(form.dimensions))) is not None:
+    if left is not None:
         return left
     some = torch.from_numpy(fitting.evenly(len(y), model.rows))
     search = partial(fitting.optimise, form, X[some], y[some], known[some], evaluations=model.evaluations)
-    starts = fitting.prior_starts(model.kernel, form)[: model.starts]
+    starts = fitting.prior_starts(model.name, form)[: max(1, model.starts)]
     return max((search(start=start) for start in starts), key=lambda found: found.objective)
 
 
@@ -105,13 +128,14 @@ class Among:
 
     def __init__(self, form: Radial, X: Tensor, y: Tensor, known: Tensor, told: Tensor, places: Tensor):
         self.form = form
-        self.rows, self.values, self.known = X[told], y[told], known[told]
-        self.near, self.near_values, self.near_known = X[places], y[places], known[places]
+        columns = form.taken(X)
+        self.rows, self.values, self.known = columns[told], y[told], known[told]
+        self.near, self.near_values, self.near_known = columns[places], y[places], known[places]
 
     @classmethod
     def of(cls, form: Radial, X: Tensor, y: Tensor, known: Tensor, told: Tensor, found: Hyperparameters) -> Among:
         """Neighbours of the observations `told`, never themselves, under some hyperparameters."""
-        scaled = X * form.scaling(torch.tensor(found.lengths, dtype=X.dtype))
+        scaled = form.taken(X) * form.scaling(torch.tensor(found.lengths, dtype=X.dtype))
         return cls(
             form, X, y, known, told, nearest(scaled[told], scaled, min(BY, len(y) - 1), told, torch.arange(len(y)))
         )
