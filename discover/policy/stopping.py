@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from discover.errors import InvalidInput, Problem
 from discover.protocols import Advice, Spending, View
 
@@ -46,12 +48,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Exhausted:
-    """Stop once no candidate is left and none is under trial."""
+    """Stop once no candidate is left, or none that the budget in cost allows, and none is under trial."""
 
     def advise(self, view: View, spending: Spending) -> Advice:
-        """Stop when every candidate is finished or excluded."""
+        """Stop when every candidate is finished or excluded, or too dear."""
         free, pending = int((~view.blocked).sum()), len(view.pending)
         numbers = {"free": float(free), "pending": float(pending)}
+        dear = bool(free) and not view.limits.allowed(np.flatnonzero(~view.blocked)).any()
+        if dear:
+            text = f"none of the {free:,} candidates that are left costs as little as there is: {view.limits.words}"
+            return Advice(not pending, text + (f"; {pending} are under trial" if pending else ""), numbers)
         if free:
             return Advice(False, f"{free:,} candidates are left", numbers)
         if pending:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from discover.errors import InvalidInput
+from discover.limits import Limits
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import Spending, StoppingRule
 from tests.policy.policy_views import features_of, view_of
@@ -42,3 +46,13 @@ def test_an_exhausted_pool_stops_once_nothing_is_under_trial() -> None:
     waiting = Exhausted().advise(view_of(X, [0, 1], pending=[2]), Spending())
     assert (waiting.stop, waiting.evidence) == (False, "no candidate is left, but 1 are under trial")
     assert Exhausted().advise(view_of(X, [0, 1], excluded=[2]), Spending()).stop
+
+
+def test_what_is_left_may_be_too_dear() -> None:
+    X = features_of(3)
+    dear = Limits(costs=np.array([1.0, 5.0, 6.0]), funds=4.0)
+    advice = Exhausted().advise(replace(view_of(X, [0]), limits=dear), Spending())
+    assert advice.stop
+    assert "4 left of the budget in cost" in advice.evidence
+    assert not Exhausted().advise(replace(view_of(X, [], pending=[0]), limits=dear), Spending()).stop
+    assert not Exhausted().advise(replace(view_of(X, [1]), limits=dear), Spending()).stop
