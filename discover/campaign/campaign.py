@@ -160,8 +160,11 @@ class Campaign(Reader):
             frame.attrs["shortage"] = shortage
         return frame
 
-    def propose(self, ids: str | Sequence[str], *, reason: str) -> pd.DataFrame:
-        """A person's own choice, with the same books as a policy's. A measured candidate is proposed as a replicate."""
+    def propose(self, ids: str | Sequence[str] | pd.DataFrame, *, reason: str) -> pd.DataFrame:
+        """A person's own choice, with the same books as a policy's. A measured candidate is proposed as a replicate.
+
+        ids: of candidates, or over a search space a frame with the parameters' columns.
+        """
         return self._batch(choose_by_hand(self._journal, self._candidates, ids, reason))
 
     def tell(
@@ -170,7 +173,8 @@ class Campaign(Reader):
         """Add results: all rows or, where anything is wrong, none. Returns what each row became.
 
         Reads `proposal_id` or the pool's id, the targets, and optionally status, <target>_std, <target>_bound, replicate,
-        cost, measured_at, source, note, fidelity, context; ignores the other columns of `ask`; stores further ones only if
+        cost, measured_at, source, note, fidelity, context; over a search space also the parameters' columns, where
+        neither id is given (bounds are held to; what is beside the grid is accepted and said); ignores the other columns of `ask`; stores further ones only if
         they are named in `extra`. An empty target means 'not measured yet'. InvalidInput reports every problem at once.
         partial: good rows are taken though others are bad; those come back as 'refused', with the reason in `remark`.
         """

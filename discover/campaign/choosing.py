@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pandas as pd
+
 from discover import __version__, threads
 from discover.campaign.asking import batch_event, environment, moved, view_of
 from discover.campaign.deciding import Decision, decide
@@ -15,10 +17,11 @@ from discover.campaign.fixing import fixed_values
 from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
-from discover.candidates.points import Pool
-from discover.errors import Conflict, Problem, UnknownCandidate
+from discover.candidates.points import Points, Pool
+from discover.candidates.reading import codes_of_frame
+from discover.errors import Conflict, Problem, UnknownCandidate, Unsupported
 from discover.objective import Objective
-from discover.protocols import Policy, Proposal
+from discover.protocols import Candidate, Policy, Proposal
 from discover.store.events import Draft
 from discover.store.journal import Decide, Journal
 from discover.store.ledger import Ledger
@@ -126,23 +129,39 @@ def _deadline(terms: Terms, today: datetime) -> str | None:
     return None if days is None else (today + timedelta(days=days)).isoformat()
 
 
-def choose_by_hand(journal: Journal, find: Find, ids: str | Sequence[str], reason: str) -> Iteration:
-    """Commit a person's own proposals. InvalidInput for candidates that are pending, excluded or withdrawn by the source."""
+def choose_by_hand(journal: Journal, find: Find, ids: str | Sequence[str] | pd.DataFrame, reason: str) -> Iteration:
+    """Commit a person's own proposals: ids, or of a search space a frame of points. InvalidInput for candidates that are pending, excluded or withdrawn by the source."""
     check_reason(reason, "propose")
     for _ in range(TRIES):
         candidates = find(journal.refresh())
         try:
-            return _commit_by_hand(journal, candidates, known_ids(candidates.pool, ids), reason)
+            named, points = _by_hand(candidates.pool, ids)
+            return _commit_by_hand(journal, candidates, named, points, reason)
         except Moved:
             continue
     raise Conflict("other processes keep changing the candidates; propose again")
 
 
-def _commit_by_hand(journal: Journal, candidates: Candidates, ids: Sequence[str], reason: str) -> Iteration:
+def _by_hand(pool: Pool, ids: Any) -> tuple[list[str], Mapping[str, Candidate]]:
+    """Ids, and those candidates that the campaign need not know yet."""
+    if not isinstance(ids, pd.DataFrame):
+        return known_ids(pool, ids), {}
+    if not isinstance(pool, Points):
+        raise Unsupported(f"a frame describes points of a search space; of a pool give ids, such as frame[{pool.id!r}]")
+    points = {point.id: point for point in codes_of_frame(pool.space, ids)}
+    refuse([] if points else [Problem("names no candidate")], "candidates")
+    return list(points), points
+
+
+def _commit_by_hand(
+    journal: Journal, candidates: Candidates, ids: Sequence[str], points: Mapping[str, Candidate], reason: str
+) -> Iteration:
     def drafts(ledger: Ledger) -> Iterator[Draft]:
         check_still(ledger, candidates)
         refuse([problem for i in ids for problem in _not_to_propose(ledger, i)], "propose")
-        proposals = [Proposal(i, BY_HAND, reason, rank=rank) for rank, i in enumerate(ids, start=1)]
+        proposals = [
+            Proposal(i, BY_HAND, reason, rank=rank, candidate=points.get(i)) for rank, i in enumerate(ids, start=1)
+        ]
         yield batch_event(
             ledger, journal.uid, candidates.pool, proposals, n=len(proposals), key=None, learned={}, shortage="", seen="",
             policy=BY_HAND, basis=ledger.seq,

@@ -116,7 +116,7 @@ class Claims:
         """The rows, each with its proposal, and the frame that they were read from. InvalidInput."""
         pool = self._campaign.pool
         columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
-        rows, problems = read(results, self._campaign.objective, pool.id, columns, extra)
+        rows, problems = read(results, self._campaign.objective, pool.id, columns, extra, getattr(pool, "space", None))
         mine = {trial.candidate_id: trial.proposal_id for trial in self._trials()}
         for row in rows:
             row.proposal_id = row.proposal_id or mine.get(row.candidate_id or "")

@@ -9,7 +9,8 @@ import pandas as pd
 
 from discover.campaign.choosing import known_ids
 from discover.campaign.tables import predicted_columns
-from discover.candidates.points import Pool
+from discover.candidates.points import Points, Pool
+from discover.candidates.reading import describes, numbers_of_frame
 from discover.features.build import Features
 from discover.protocols import FloatArray, Policy, View
 
@@ -49,6 +50,11 @@ def believed(view: View, policy: Policy) -> Mapping[str, tuple[FloatArray, Float
 
 
 def _features(view: View, pool: Pool, frame: pd.DataFrame) -> FloatArray:
+    if isinstance(pool, Points):
+        if not describes(pool.space, list(map(str, frame.columns))) and pool.id in frame.columns:
+            known_ids(pool, frame[pool.id])
+            return view.features.values[pool.rows(list(frame[pool.id]))]
+        return pool.space.encode(numbers_of_frame(pool.space, frame))
     features = Features.of(pool)
     if pool.id in frame.columns and not set(features.requires) <= set(frame.columns):
         known_ids(pool, frame[pool.id])

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from discover.candidates.reading import describes, read_row
+from discover.candidates.space import SearchSpace
 from discover.errors import Problem, nearest
 from discover.objective import Objective
-from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES
+from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES, Candidate
 from discover.store.canonical import plain
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
@@ -43,25 +45,48 @@ class Row:
     context: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, str] = field(default_factory=dict)
+    point: Candidate | None = None
+    remark: str = ""
+    unread: bool = False
 
 
 def read(
-    frame: pd.DataFrame, objective: Objective, id_name: str, pool_columns: Sequence[str], extra: Sequence[str]
+    frame: pd.DataFrame,
+    objective: Objective,
+    id_name: str,
+    pool_columns: Sequence[str],
+    extra: Sequence[str],
+    space: SearchSpace | None = None,
 ) -> tuple[list[Row], list[Problem]]:
-    """The frame's rows and everything that is wrong with their cells."""
+    """The frame's rows and everything that is wrong with their cells. space: what rows may describe points of."""
     if not isinstance(frame, pd.DataFrame):
         return [], [Problem(f"a DataFrame is needed, this is a {type(frame).__name__}")]
     if isinstance(extra, str):
         return [], [Problem("extra is a list of columns", value=extra, way_out=f"write extra=[{extra!r}]")]
     if frame.index.name in (id_name, "proposal_id") and frame.index.name not in frame.columns:
         frame = frame.reset_index()
-    problems = _column_problems(frame, objective, id_name, pool_columns, extra)
+    described = space is not None and describes(space, [str(column) for column in frame.columns])
+    problems = _column_problems(frame, objective, id_name, pool_columns, extra, described)
     if problems:
         return [], problems
     rows = []
     for label, record in zip(frame.index, _records(frame), strict=True):
         rows.append(_row(label, record, objective, id_name, extra, problems))
+        if described and space is not None:
+            _point(rows[-1], record, space, problems)
     return rows, problems
+
+
+def _point(row: Row, record: Mapping[str, Any], space: SearchSpace, problems: list[Problem]) -> None:
+    """Note the point that a row describes; a row that says nothing else of its candidate is about it."""
+    told = read_row(space, row.label, record)
+    if isinstance(told, Problem):
+        problems.append(told)
+        row.unread = True
+    elif told is not None:
+        row.point, row.remark = told.point, told.remark
+        if row.candidate_id is None and row.proposal_id is None:
+            row.candidate_id = told.point.id
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -69,7 +94,12 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _column_problems(
-    frame: pd.DataFrame, objective: Objective, id_name: str, pool_columns: Sequence[str], extra: Sequence[str]
+    frame: pd.DataFrame,
+    objective: Objective,
+    id_name: str,
+    pool_columns: Sequence[str],
+    extra: Sequence[str],
+    described: bool,
 ) -> list[Problem]:
     columns = [str(column) for column in frame.columns]
     own = {name for t in objective.names for name in (t, f"{t}_std", f"{t}_bound")}
@@ -84,7 +114,7 @@ def _column_problems(
     problems += [
         Problem("named in extra, but the frame has no such column", column=c) for c in extra if c not in columns
     ]
-    if not {"proposal_id", id_name} & {*columns, str(frame.index.name)}:
+    if not described and not {"proposal_id", id_name} & {*columns, str(frame.index.name)}:
         problems.append(
             Problem("the frame says of no row which candidate it is", way_out=f"add proposal_id or {id_name}")
         )

@@ -12,7 +12,7 @@ from discover.campaign.book import Book, Place, place
 from discover.campaign.rows import Row, read
 from discover.campaign.settings import refuse
 from discover.campaign.transitions import way_out as possible_of
-from discover.candidates.points import Pool
+from discover.candidates.points import Points, Pool
 from discover.errors import Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Observation
@@ -42,6 +42,7 @@ class Teller:
         self.drafts: list[Draft] = []
         self.became: list[dict[str, Any]] = []
         self.problems: list[Problem] = []
+        self._described: set[str] = set()
 
     def tell(self, rows: Sequence[Row], *, partial: bool = False) -> Teller:
         """Take in all rows in order. partial: what is wrong with a row leaves no trace of it but the refusal."""
@@ -51,6 +52,9 @@ class Teller:
             if partial and len(self.problems) > before:
                 self.refuse(row, self.problems[before:])
                 del self.problems[before:], self.drafts[drafts:]
+                self._described = {
+                    c["id"] for d in self.drafts if d.kind == "described" for c in d.payload["candidates"]
+                }
                 self.book = self.book.back_to(kept)
         return self
 
@@ -65,12 +69,13 @@ class Teller:
         self.problems.append(Problem(message, row.label, column, value, way_out))
 
     def _became(self, row: Row, candidate: str, proposal_id: str | None, what: str, remark: str) -> None:
+        remark = "; ".join(part for part in (remark, row.remark) if part)
         found = {"row": row.label, "id": candidate, "proposal_id": proposal_id or "", "became": what, "remark": remark}
         self.became.append(found)
 
     def _tell(self, row: Row) -> None:
-        candidate = self._candidate(row)
-        if candidate is None:
+        candidate = None if row.unread else self._candidate(row)
+        if candidate is None or not self._describe(row, candidate):
             return
         self.book.open(candidate)
         plain, row = row, self._of_this_version(row, candidate)
@@ -90,7 +95,7 @@ class Teller:
 
     def _candidate(self, row: Row) -> str | None:
         """The candidate that a row is about, or None where that is a problem."""
-        if row.candidate_id is not None and row.candidate_id not in self.pool:
+        if row.candidate_id is not None and not self._known(row):
             way_out = nearest(row.candidate_id, map(str, self.pool.ids)) if len(self.pool) <= 10_000 else ""
             way_out = way_out if way_out.startswith("did") else "did a spreadsheet change the id?"
             self._wrong(
@@ -115,6 +120,32 @@ class Teller:
             self._wrong(row, message, column=self.pool.id, value=row.candidate_id)
             return None
         return own
+
+    def _known(self, row: Row) -> bool:
+        """Whether there is such a candidate; one of a search space is made known by its values."""
+        name = str(row.candidate_id)
+        if row.point is not None and row.point.id == name:
+            return True
+        return name in self.pool or (isinstance(self.pool, Points) and name in self.ledger.described)
+
+    def _describe(self, row: Row, candidate: str) -> bool:
+        """Write down the values of a point that was not known; False where they are not those of its candidate."""
+        if row.point is None:
+            return True
+        if row.point.id != candidate:
+            known = self.pool.candidate(int(self.pool.rows([candidate])[0])).values if candidate in self.pool else {}
+            for column in self.pool.columns:
+                if row.point.values[column] != known.get(column):
+                    message = f"is {known.get(column)!r} in {row.proposal_id or candidate}"
+                    hint = f"to tell what was done instead, leave proposal_id and {self.pool.id} empty"
+                    self._wrong(row, message, column=column, value=row.point.values[column], way_out=hint)
+            return False
+        told = self.ledger.described
+        if candidate not in self.ledger.by_candidate and candidate not in told and candidate not in self._described:
+            self._described.add(candidate)
+            body = {"candidates": [asdict(row.point)], **({"remark": row.remark} if row.remark else {})}
+            self.drafts.append(Draft("described", body, identity=f"described {candidate}"))
+        return True
 
     def _of_this_version(self, row: Row, candidate: str) -> Row:
         """The row; told by the id alone of a candidate that had other versions, it is of the one of now, and says so.
@@ -346,7 +377,7 @@ def tell_frame(
 ) -> pd.DataFrame:
     """Read, check and, unless it is a dry run, commit a frame of results; what each row became. LeaseLost where fenced."""
     columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
-    rows, problems = read(results, objective, pool.id, columns, extra)
+    rows, problems = read(results, objective, pool.id, columns, extra, getattr(pool, "space", None))
     told: list[dict[str, Any]] = []
     bad: dict[object, list[Problem]] = {}
     for problem in problems:

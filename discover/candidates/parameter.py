@@ -25,8 +25,8 @@ NAME = re.compile(r"[^\W\d][\w -]*", re.UNICODE)
 """What a parameter may be called: letters, digits, underscores, spaces and hyphens. A dot divides it from its parts."""
 SETTABLE = 1e-9
 """How near, in widths of a parameter without a step, counts as equal."""
-NICE = 4
-"""Decimal places of the width to which proposals of a parameter without a step are rounded."""
+NICE = 3
+"""Decimal places of the width, or digits on a log scale, to which proposals of a parameter without a step are rounded."""
 
 SlotKind = Literal["number", "label", "flag"]
 

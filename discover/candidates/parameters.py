@@ -129,7 +129,7 @@ class _Number(Parameter):
 class Continuous(_Number):
     """A number from low to high. scale: "linear", or "log" where ratios count. step: what can be set, from low on.
 
-    Without a step proposals are rounded to four decimal places of the width (log: four digits).
+    Without a step proposals are rounded to three decimal places of the width (log: to three digits).
     """
 
     name: str

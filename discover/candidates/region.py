@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -59,10 +59,27 @@ class Region:
         if problems:
             raise InvalidInput("fixed values", problems)
         region = cls(space, low, high, kept)
+        idle = [Problem(*why) for why in region.idle(kept)]
+        if idle:
+            raise InvalidInput("fixed values", idle)
         if not len(region.draw(1, np.random.default_rng(0))):
             hint = f"fixed: {', '.join(f'{k} = {v}' for k, v in kept.items())}"
             raise InvalidInput("fixed values", [Problem("no point of the space has these values", way_out=hint)])
         return region
+
+    def idle(self, columns: Iterable[str]) -> Iterator[tuple[str, None, str, None, str]]:
+        """Those columns that have no value in some points of the region: what is wrong, and the way out."""
+        space = self.space
+        ranges: list[tuple[Fraction, Fraction] | None] = [None] * len(space.slots)
+        for place in space.order:
+            condition, parameter = space.activity.get(place), space.parameters[place]
+            if condition is None or condition.bounded(ranges) is True:
+                for slot in space.places[place]:
+                    levels = space.slots[slot].levels
+                    ranges[slot] = (levels.exact(int(self.low[slot])), levels.exact(int(self.high[slot])))
+                continue
+            for column in set(parameter.columns) & set(columns):
+                yield "has a value only under a condition", None, column, None, "fix what that depends on as well"
 
     @cached_property
     def free(self) -> tuple[int, ...]:

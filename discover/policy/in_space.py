@@ -138,8 +138,8 @@ def _shortage(batch: Batch, view: View, n: int, proposals: tuple[Proposal, ...],
     rules = view.ground.region.space.rules.words
     if len(proposals) == len(batch.proposals) and batch.shortage and offer.share == 1.0 and not rules:
         return batch.shortage
-    found = f"{len(proposals)} of {n} proposed, for among {len(offer.codes):,} points that were found"
-    return f"{found} no further one is free" + (f" and may join the batch: {rules}" if rules else "")
+    found = f"no further one of {len(offer.codes):,} points that were found is free"
+    return f"{found} and may join the batch: {rules}" if rules else found
 
 
 def check(proposals: tuple[Proposal, ...], view: View, n: int) -> None:

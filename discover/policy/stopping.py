@@ -58,8 +58,25 @@ class Exhausted:
         if dear:
             text = f"none of the {free:,} candidates that are left costs as little as there is: {view.limits.words}"
             return Advice(not pending, text + (f"; {pending} are under trial" if pending else ""), numbers)
+        if view.ground is not None:
+            return _of_space(view, numbers)
         if free:
             return Advice(False, f"{free:,} candidates are left", numbers)
         if pending:
             return Advice(False, f"no candidate is left, but {pending} are under trial", numbers)
         return Advice(True, "every candidate is finished or excluded", numbers)
+
+
+def _of_space(view: View, numbers: dict[str, float]) -> Advice:
+    """The same over a search space, whose rows are only those points that are known."""
+    assert view.ground is not None
+    listing = view.ground.region.listing
+    if listing is None:
+        return Advice(False, "the space has more points than can be listed", numbers)
+    left = len(listing) - int((view.blocked & view.ground.settable).sum())
+    numbers = {**numbers, "free": float(left)}
+    if left:
+        return Advice(False, f"{left:,} points of the space are left", numbers)
+    if len(view.pending):
+        return Advice(False, f"no point is left, but {len(view.pending)} are under trial", numbers)
+    return Advice(True, "every point of the space is finished or excluded", numbers)

@@ -1,0 +1,193 @@
+"""The points of a space that a Bayesian policy chooses among: those that a search on its acquisition function comes upon.
+
+A batch is thought ahead: after the best point is found, it counts as observed at its mean, which narrows the belief around it,
+and the search goes on. What the search found best at each step is offered, so that the policy's own rule for batches has
+candidates in every direction that it may take. Rules of a batch are kept on the way: once a plate's temperature is given by
+its first well, the search goes on at that temperature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from discover.acquisition.goal import Goal
+from discover.acquisition.pool import incumbent, score
+from discover.acquisition.space_search import Score, Search
+from discover.candidates.batch_rules import Different
+from discover.candidates.region import Region
+from discover.policy.acquisitions import IMPROVING
+from discover.protocols import BoolArray, FloatArray, IntArray, View
+from discover.surrogate.belief import Belief, belief
+from discover.surrogate.threads import one_thread
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from discover.policy.bayesian import Bayesian
+    from discover.policy.in_space import Offer
+
+DRAWN = 600
+"""Points that are drawn and scored before the search begins."""
+STARTS = 6
+"""Starts among them, and as many among the points that were measured."""
+STEPS = 30
+"""Steps of a start at most."""
+FURTHER = 4
+"""Steps from each of the best points after a further point was thought ahead."""
+ROUNDS = 12
+"""How often the search goes on in the course of a batch, about."""
+OFFERED = 240
+"""Points that are offered, and ten for each of the batch."""
+CHUNK = 256
+"""Points that are conditioned together."""
+
+
+def searched(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Offer:
+    """Points that are worth choosing among, as codes [m, slots]. Deterministic in its arguments."""
+    from discover.policy.in_space import Offer
+
+    assert view.ground is not None
+    ground = view.ground
+    held = belief(view, policy.surrogate(), judge=False)
+    known = {row.tobytes(): bool(blocked) for row, blocked in zip(ground.codes, view.blocked, strict=True)}
+    with one_thread():
+        search = Search(ground.region, scorer(policy, view, held, generator), generator, _taken(known))
+        search.visit(ground.region.draw(DRAWN, generator))
+        own = ground.codes[ground.settable]
+        measured = search.visit(own[-500:]) if len(own) else np.empty(0, dtype=np.int64)
+        leading = measured[np.argsort(-search.scores[measured], kind="stable")[:STARTS]]
+        ends = search.climb(np.concatenate([search.apart(STARTS), leading]), STEPS)
+        chosen, offered = _ahead(search, view, n, ends)
+    fit = _joinable(search, view, chosen, offered)
+    how = {"searched": len(search.codes), "steps": search.steps, "offered": len(fit), "thought ahead": len(chosen)}
+    return Offer(search.codes[fit], how)
+
+
+def _taken(known: dict[bytes, bool]) -> Callable[[IntArray], BoolArray]:
+    return lambda codes: np.array([known.get(row.tobytes(), False) for row in codes], dtype=bool)
+
+
+def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray, IntArray]:
+    """Places of a batch thought ahead, and of the points that were best on the way."""
+    assert view.ground is not None
+    rules, region = view.ground.region.space.rules, view.ground.region
+    already = view.ground.codes[list(view.limits.chosen)]
+    chosen: list[int] = []
+    offered: list[IntArray] = [search.leading(OFFERED // 2)]
+    for number in range(n):
+        batch = np.concatenate([already, search.codes[chosen]])
+        if rules and len(batch):
+            region = _narrowed(region, batch)
+            search.within(region)
+        if number and number % max(1, n // ROUNDS) == 0:
+            _go_on(search, batch, chosen, rules)
+        best = _leading(search, batch, chosen, rules)
+        if not len(best):
+            search.visit(region.draw(DRAWN // 4, search._generator))
+            best = _leading(search, batch, chosen, rules)
+        if not len(best):
+            break
+        chosen.append(int(best[0]))
+        offered.append(best[:10])
+    return np.array(chosen, dtype=np.int64), np.unique(np.concatenate([*offered, ends[search.free[ends]]]))
+
+
+def _leading(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> IntArray:
+    """The best places that may join a batch, where the earlier ones count as observed."""
+    among = np.ones(len(search.codes), dtype=bool)
+    among[chosen] = False
+    if rules:
+        space = search.region.space
+        numbers = space.numbers(batch)
+        among &= rules.fits(batch, search.codes, numbers, space.numbers(search.codes))
+    return search.best(search.leading(400, among), search.features[chosen], 12)
+
+
+def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> None:
+    """Draw some points and climb from the best, where the batch so far counts as observed."""
+    if rules:
+        search.visit(search.region.draw(DRAWN // 8, search._generator))
+    best = _leading(search, batch, chosen, rules)[:2]
+    if len(best):
+        search.climb(best, FURTHER, search.features[chosen])
+
+
+def _narrowed(region: Region, batch: IntArray) -> Region:
+    """The part of a region that still agrees with a batch where all of it must agree."""
+    low, high = region.low.copy(), region.high.copy()
+    for rule in region.space.rules.rules:
+        if isinstance(rule, Different) and rule.most == 1:
+            for slot in rule.slots:
+                if batch[0, slot] >= 0:
+                    low[slot] = high[slot] = batch[0, slot]
+    if (low == region.low).all() and (high == region.high).all():
+        return region
+    return replace(region, low=low, high=high)
+
+
+def _joinable(search: Search, view: View, chosen: IntArray, offered: IntArray) -> IntArray:
+    """Of the offered places those whose values the batch that was thought ahead has, where a batch may have few."""
+    assert view.ground is not None
+    fine = np.ones(len(offered), dtype=bool)
+    for rule in view.ground.region.space.rules.rules:
+        if isinstance(rule, Different):
+            had = np.unique(search.codes[chosen][:, rule.slots], axis=0)
+            if len(had) >= rule.most:
+                fine &= (search.codes[offered][:, None, rule.slots] == had[None]).all(axis=2).any(axis=1)
+    return offered[fine]
+
+
+def scorer(policy: Bayesian, view: View, held: Belief, generator: np.random.Generator) -> Score:
+    """The policy's acquisition function of features [m, d], where further points [k, d] count as observed at their means.
+
+    Several targets are weighted as one, and what only a whole pool can be asked is replaced by an upper confidence limit: the
+    search need only come upon the points, the policy itself chooses among them.
+    """
+    means = {
+        name: torch.from_numpy(mean) for name, (mean, _) in held.predict(view.features.values[held.observed]).items()
+    }
+    scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
+    goal = Goal.of(view.objective, means, scales, generator, scalarised=True)
+    best, seed = incumbent(goal, means), int(generator.integers(2**31))
+
+    def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
+        marginals = {name: _marginal(held, name, features, ahead) for name in held.posteriors}
+        if policy.acquisition in IMPROVING or best is None or goal.single is None:
+            return score(goal, marginals, best, seed).values.numpy()
+        mean, deviation = marginals[goal.single.name]
+        return _other(policy, goal.single.utility(mean), mean, deviation).numpy()
+
+    return told
+
+
+def _other(policy: Bayesian, utility: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    """A score [m] for the acquisition functions that do not improve upon the best."""
+    if policy.acquisition in ("uncertainty", "integrated-variance"):
+        return deviation
+    if policy.acquisition == "straddle" and policy.threshold is not None:
+        return 2.0 * deviation - (mean - policy.threshold).abs()
+    return utility + policy.beta**0.5 * deviation
+
+
+def _marginal(held: Belief, name: str, features: FloatArray, ahead: FloatArray) -> tuple[Tensor, Tensor]:
+    """Mean [m] and deviation [m] of one target; further points [k, d] were observed and were what they were expected to be."""
+    posterior, X = held.posteriors[name], held.scaled(features)
+    if not len(ahead):
+        return posterior.mean_deviation(X)
+    further, means, deviations = held.scaled(ahead), [], []
+    k, noise = len(further), posterior.noise_variance
+    for start in range(0, len(X), CHUNK):
+        mean, covariance = posterior.joint(torch.cat([further, X[start : start + CHUNK]]))
+        inner = covariance[:k, :k] + noise * torch.eye(k, dtype=torch.float64)
+        inner += 1e-8 * inner.diagonal().mean() * torch.eye(k, dtype=torch.float64)
+        gained = torch.linalg.solve(inner, covariance[:k, k:])
+        variance = covariance.diagonal()[k:] - (covariance[:k, k:] * gained).sum(dim=0)
+        floor = 1e-9 * covariance.diagonal()[k:].clamp_min(1e-300)
+        means.append(mean[k:])
+        deviations.append(torch.maximum(variance, floor).sqrt())
+    return torch.cat(means), torch.cat(deviations)
