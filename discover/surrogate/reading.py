@@ -64,10 +64,11 @@ def read(
     record: dict[str, Any] = {}
     transform, left = _scale(reader, whole, memory or {}, record)
     on_scale = _on(transform, whole)
-    keep = tightest(training.rows, training.values, training.bounds)
-    keep[_gross(reader, on_scale, training, merit, ids or {}, record)] = False
+    same = _alike(X, training.rows)
+    keep = tightest(same, training.values, training.bounds)
+    keep[_gross(reader, on_scale, training, same, merit, ids or {}, record)] = False
     places = np.flatnonzero(keep)
-    told = _noisy(reader, on_scale.only(places), training.rows[places], record)
+    told = _noisy(reader, on_scale.only(places), same[places], record)
     values, how = as_values(told)
     if how:
         record |= {"censored": int((training.bounds != 0).sum()), "censored_treatment": how}
@@ -86,7 +87,7 @@ def merits(objective: Objective, name: str, values: FloatArray) -> FloatArray:
 def _scale(
     reader: Reader, whole: Observed, memory: Mapping[str, Any], record: dict[str, Any]
 ) -> tuple[Transform, dict[str, Any]]:
-    if reader.scale == "told":
+    if reader.scale == "told" or not whole.measured.any():
         return Affine(), {}
     some = whole.only(whole.measured)
     limits = whole.values[~whole.measured]
@@ -111,12 +112,20 @@ def _on(transform: Transform, told: Observed) -> Observed:
     return replace(told, values=transform.apply(y).numpy(), noise=told.noise * slope**2)
 
 
-def _noisy(reader: Reader, told: Observed, rows: IntArray, record: dict[str, Any]) -> Observed:
-    """The same observations, with variances as the evidence finds them; rows [k]: their candidates."""
+def _alike(X: FloatArray, rows: IntArray) -> IntArray:
+    """A number [n] for each observation, the same for those of one candidate under the same conditions: its replicates."""
+    if len(np.unique(rows)) == len(rows):
+        return rows
+    _, found = np.unique(np.column_stack([rows, X]), axis=0, return_inverse=True)
+    return found.reshape(-1).astype(np.int64)
+
+
+def _noisy(reader: Reader, told: Observed, same: IntArray, record: dict[str, Any]) -> Observed:
+    """The same observations, with variances as the evidence finds them; same [k]: see `_alike`."""
     measured = told.measured
     if reader.noise == "equal" or len(told) > LARGEST:
         return told
-    found = choose_noise(told.X[measured], told.values[measured], told.noise[measured], rows[measured])
+    found = choose_noise(told.X[measured], told.values[measured], told.noise[measured], same[measured])
     record.update(found.record)
     noise = told.noise.copy()
     noise[measured] = found.variances
@@ -127,6 +136,7 @@ def _gross(
     reader: Reader,
     told: Observed,
     training: Training,
+    same: IntArray,
     merit: FloatArray,
     ids: Mapping[int, str],
     record: dict[str, Any],
@@ -137,7 +147,7 @@ def _gross(
     if reader.outliers == "keep" or len(measured) > LARGEST:
         return nothing
     some = told.only(measured)
-    found = find_outliers(some.X, some.values, some.noise, training.rows[measured], merit[measured])
+    found = find_outliers(some.X, some.values, some.noise, same[measured], merit[measured])
 
     def named(positions: IntArray) -> list[dict[str, Any]]:
         rows = [(int(training.rows[i]), float(training.values[i])) for i in measured[positions]]
