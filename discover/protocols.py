@@ -202,12 +202,14 @@ class Training:
 
     rows: [n] positions in the pool. values: [n] in the target's unit. stds: [n], NaN where unknown.
     bounds: [n] int, 0 for a value, -1 where the truth is at most it, +1 where it is at least it.
+    conditions: [n] context of each, with its fidelity under `fidelity`; () where nothing is said of any.
     """
 
     rows: IntArray
     values: FloatArray
     stds: FloatArray
     bounds: IntArray
+    conditions: tuple[Mapping[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -223,7 +225,8 @@ class View:
     limits: what holds within one batch, and what candidates cost. remaining: experiments that may still be started beyond
     those under trial; None where the campaign has no such budget. ground: of a campaign over a search space, what else
     could be tried: the rows are then the points that were proposed or told. cache: a folder for what may be lost at any time,
-    and changes nothing but what a choice costs.
+    and changes nothing but what a choice costs. at: the fidelity and context that predictions are for, by name; where
+    nothing is said, what most observations were made under.
     """
 
     objective: Objective
@@ -240,6 +243,7 @@ class View:
     remaining: int | None = None
     ground: Ground | None = None
     cache: Path | None = None
+    at: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from discover.candidates.points import Points, Pool
 from discover.errors import DiscoverError
 from discover.limits import Limits
 from discover.objective import Objective
-from discover.protocols import Batch, FeatureTable, Proposal, Training, View
-from discover.store.canonical import digest
+from discover.protocols import Batch, FeatureTable, Observation, Proposal, Training, View
+from discover.store.canonical import canonical, digest
 from discover.store.events import Draft
 from discover.store.ledger import Ledger
 from discover.store.life import State
@@ -48,7 +48,10 @@ def view_of(
     mask = np.zeros(len(pool), dtype=bool)
     mask[pool.rows(known)] = True
     training = {name: _training(ledger, name, pool) for name in objective.names}
-    data = {name: [t.rows, t.values, t.stds, t.bounds] for name, t in training.items()}
+    data = {
+        name: [t.rows, t.values, t.stds, t.bounds, *([list(t.conditions)] if t.conditions else [])]
+        for name, t in training.items()
+    }
     # positions in another pool are other candidates
     other: dict[str, Any] = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}
     other |= {"fixed": dict(fixed)} if fixed else {}
@@ -91,7 +94,8 @@ def _training(ledger: Ledger, target: str, pool: Pool) -> Training:
             told[i].replicate,
             told[i].value,
             -1.0 if told[i].std is None else told[i].std,
-            BOUNDS[told[i].bound],  # who agree in all of this are the same to a policy, in whichever order
+            BOUNDS[told[i].bound],
+            canonical(_conditions(told[i])),  # who agree in all of this are the same to a policy, in whichever order
         ),
     )
     return Training(
@@ -99,7 +103,14 @@ def _training(ledger: Ledger, target: str, pool: Pool) -> Training:
         values=np.array([told[i].value for i in order], dtype=np.float64),
         stds=np.array([np.nan if told[i].std is None else told[i].std for i in order], dtype=np.float64),
         bounds=np.array([BOUNDS[told[i].bound] for i in order], dtype=np.int64),
+        conditions=tuple(_conditions(told[i]) for i in order) if any(_conditions(o) for o in told) else (),
     )
+
+
+def _conditions(observation: Observation) -> dict[str, Any]:
+    """Fidelity and context in one; which version of a candidate it was made on is no condition."""
+    told = {key: value for key, value in observation.context.items() if key != "version"}
+    return {**told, "fidelity": observation.fidelity} if observation.fidelity else told
 
 
 def seed_of(campaign_seed: int, policy: dict[str, Any], key: str | None, seen: str) -> int:

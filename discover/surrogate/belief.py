@@ -94,7 +94,8 @@ def belief(
     told = {name: view.training[name] for name in view.objective.names if len(view.training.get(name, ()))}
     for name, training in told.items():
         conditions = Conditions.of(training, view.at) if len(training) <= model.exact else Conditions()
-        X = np.hstack([scaling.apply(view.features.values[training.rows]), conditions.scaled(training.conditions)])
+        X = scaling.apply(view.features.values[training.rows])
+        X = np.hstack([X, conditions.scaled(training.conditions)]) if conditions else X
         before = memory.get(name, {})
         merit = merits(view.objective, name, training.values)
         ids = {int(row): str(view.ids[row]) for row in training.rows}

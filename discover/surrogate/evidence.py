@@ -52,7 +52,7 @@ class Evidence:
     layout: which features belong together; without it they are numbers of which nothing is known. evaluations, starts, rows,
     chunk, keep: of each fit, see `GaussianProcess`; weights are kept with the hyperparameters. again: evaluations
     of a fit that begins where another ended. exact: beyond so many observations `alone` is fitted in its place. asked: the
-    conditions that rows carry after their features, and which of them is asked about; its own form does not count.
+    conditions that rows carry after their features, and which of them are asked about; its own features do not count.
     """
 
     layout: Layout | None = None
@@ -145,9 +145,9 @@ class Evidence:
     def models(self, width: int) -> dict[str, GaussianProcess]:
         """The models that are compared, by name."""
         plain, found = self.alone, {}
-        for name, form in candidates(self.layout or Layout.plain(width)).items():
+        for name, form in candidates(self.layout or Layout.plain(self.asked.width if self.asked else width)).items():
             if self.asked is not None:
-                asking = replace(self.asked, form=form)
+                asking = replace(self.asked, features=form)
                 found[name] = replace(plain, form=asking, name=f"{name} at {asking.words}")
             elif name in ("one", "each"):  # which a posterior can tell BoTorch, too
                 found[name] = replace(plain, lengths="each" if name == "each" else "one")

@@ -19,6 +19,7 @@ import torch
 from discover.errors import InvalidInput, Problem
 from discover.protocols import FloatArray
 from discover.surrogate import fitting
+from discover.surrogate.asked import simplest
 from discover.surrogate.covariance import Covariance
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Form, Radial
@@ -109,7 +110,7 @@ class GaussianProcess:
             return local_fit.fit(self, X, y, standard, known, memory)
         if (kept := self._kept(X, y, noise, memory)) is not None:
             return kept
-        plain = replace(self, form=None, name="", lengths="one")
+        plain = replace(self, form=simplest(self.form), name="", lengths="one")
         ladder = [self, plain, replace(plain, kernel="matern")]
         attempts: list[tuple[str, Callable[[], _Fit]]] = [
             (step.title, partial(step._found, X, target, known, memory)) for step in dict.fromkeys(ladder)
@@ -123,7 +124,7 @@ class GaussianProcess:
             notes.append(f"hyperparameters from {self.rows} of {len(y)} observations")
         if not standard.known:
             notes.append("the values do not tell their spread; their size was taken for it")
-        form = self.form if found is not None and found.kernel == self.name else None
+        form = self.form if found is not None and found.kernel == self.name else simplest(self.form)
         fitted = len(y) if self.keep > 0 else 0
         return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes), form, fitted)
 
@@ -283,7 +284,7 @@ class GaussianPosterior:
                 "lengths": list(self.found.lengths),
                 "noise_std": math.sqrt(self.found.noise) * self.standard.scale,
                 "constant_mean": self.standard.shift + self.standard.scale * self.state.mean,
-                "objective": self.found.objective,
+                "objective": self.found.objective if math.isfinite(self.found.objective) else None,
             }
             if self.form is not None:
                 body |= {"form": self.form.title, "shares": list(self.found.shares)}
