@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from learning_tasks import by_hand
 from target_tasks import Task
 
 from discover.policy.bayesian import Bayesian
@@ -15,6 +16,8 @@ from discover.protocols import FeatureTable, IntArray, Training, View
 
 Chooser = Callable[[IntArray, int], IntArray]
 """Rows that were tried [k], and how many more; to as many further rows."""
+LEARNING_KINDS = ("hits", "level", "whole")
+"""Tasks that seek no single best."""
 CHUNK = 128
 """Rows that BoTorch looks at together."""
 
@@ -24,14 +27,13 @@ def chooser(task: Task, policy: str, seed: int) -> Chooser:
     if policy == "random":
         return _random(task, seed)
     if policy == "botorch":
-        return _botorch(task, seed)
+        return by_hand(task, seed) if task.kind in LEARNING_KINDS else _botorch(task, seed)
     return _ours(task, dict(task.policies[policy]), seed)
 
 
 def policies_of(task: Task) -> list[str]:
     """All that play a task."""
-    peers = ["botorch"] if task.kind in ("front", "constrained") else []
-    return [*task.policies, *peers, "random"]
+    return [*task.policies, "botorch", "random"]
 
 
 def _random(task: Task, seed: int) -> Chooser:

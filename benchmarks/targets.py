@@ -7,8 +7,9 @@
 Every policy of a seed begins with the same ten random rows, sees the same encoding of the table, and takes batches of four up
 to 42 experiments. Runs are kept one by one under --out and never made twice; they go round over seeds, so that a stop leaves
 a balanced table. The number told is the area under the curve of what is sought after the start, 1 for all that the table holds:
-the share of the table's hypervolume (front), or the best that keeps the constraints (constrained). The tasks, and which tables
-they use, are in `target_tasks.py`; who plays is in `target_policies.py`.
+the share of the table's hypervolume (front), the best that keeps the constraints (constrained), the hits found, or how well the
+table is known (level, whole). The tasks, and which tables they use, are in `target_tasks.py` and `learning_tasks.py`; who plays is
+in `target_policies.py`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from learning_tasks import LEARNING, LEARNING_TOYS
 from target_policies import chooser, policies_of
-from target_tasks import DATA, TASKS, Task, task
+from target_tasks import DATA, TASKS, TOYS, Task, task
+
+TASKS.update(LEARNING)
+TOYS.update(LEARNING_TOYS)
 
 OUT = Path(__file__).resolve().parent / "results" / "targets"
 RULES = 1

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import targets
+from learning_tasks import DefaultModel
 from target_tasks import DATA, TASKS, task
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/targets.py"
@@ -45,3 +47,28 @@ def test_every_task_can_be_read_and_is_neither_trivial_nor_empty(name: str) -> N
     assert one.feasible().sum() >= 3
     few = one.measure(one, np.random.default_rng(0).choice(len(one), 10, replace=False))
     assert few[-1] < 0.999
+
+
+def test_what_seeks_no_single_best_is_played_too(tmp_path: Path) -> None:
+    given = [sys.executable, str(SCRIPT), "--seeds", "1", "--out", str(tmp_path)]
+    toys = ["--tasks", "toy-hits", "toy-level", "toy-whole", "--policies", "hits-ahead", "straddle", "uncertainty"]
+    said = subprocess.run([*given, *toys], capture_output=True, text=True, check=True).stdout
+    assert said.count("seed 0: area") == 4
+
+
+def test_the_measures_of_learning_end_with_all_that_the_table_holds() -> None:
+    for name, end in (("toy-hits", 1.0), ("toy-level", 0.95), ("toy-whole", 0.95)):
+        one = task(name)
+        order = np.random.default_rng(0).permutation(len(one))
+        curve = one.measure(one, order)
+        assert curve[-1] >= end
+        assert curve[one.start] < curve[-1]
+    assert np.corrcoef(DefaultModel(one, order[:40]).posterior_mean(), one.values["y"])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["toy-hits", "toy-level", "toy-whole"])
+def test_botorch_by_hand_chooses_among_what_is_left(name: str) -> None:
+    one = task(name)
+    tried = np.arange(12)
+    more = targets.chooser(one, "botorch", 0)(tried, 4)
+    assert len(set(more.tolist()) - set(tried.tolist())) == 4
