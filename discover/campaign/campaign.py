@@ -100,7 +100,7 @@ class Campaign(Reader):
         check_limits(Terms.of(settings), pool)
         definition = definition_of(
             name, objective, settings, candidates=source or source_of(pool),
-            features=features or pool.spec.to_dict(), experiment=experiment,
+            features=pool.spec.to_dict() if features is None else features, experiment=experiment,
             budget=check_budget(budget), seed=check_seed(seed),
             title=title, about=about, stop=[dict(rule) for rule in stop],
         )  # fmt: skip

@@ -77,7 +77,7 @@ class SearchSpace:
         problems: list[Problem] = []
         read: list[Parsed] = []
         rules: list[Rule] = []
-        given = [(text, "constraints") for text in constraints]
+        given = [(text, f"constraints.{place}") for place, text in enumerate(constraints)]
         given += [
             (f"{_quoted(one.name)} only if {one.when}", f"{one.name}.when") for one in self.parameters if one.when
         ]
@@ -86,11 +86,11 @@ class SearchSpace:
                 read.append(reader.read(text))
             except Misread as error:
                 problems.append(problem_of(error, column, text))
-        for text in batch:
+        for place, text in enumerate(batch):
             try:
                 rules.append(read_rule(text, reader))
             except Misread as error:
-                problems.append(problem_of(error, "batch_constraints", text))
+                problems.append(problem_of(error, f"batch_constraints.{place}", text))
         if problems:
             raise InvalidInput("search space", problems)
         self.constraints, self.batch_constraints = tuple(constraints), tuple(batch)

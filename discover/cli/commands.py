@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -122,6 +122,7 @@ def ask(
     file: File,
     n: Annotated[int, typer.Option("-n", min=1, help="how many")] = 1,
     key: Annotated[str | None, typer.Option(help="the same key gives the same batch again")] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="a value that all of the batch have, such as base=KOH")] = None,
     out: Annotated[Path | None, typer.Option(help="write the batch to a CSV to be filled in")] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite the file of --out")] = False,
     store: Store = None,
@@ -134,9 +135,10 @@ def ask(
     """
     if out is not None:
         check_new_file(out, force=force)  # before anything is committed
+    fixed = _fixed(fix or [])
     campaign = open_campaign(file, store, create=True, changes="accept" if accept_changes else "refuse")
     with notices():
-        batch = campaign.ask(n, key=key)
+        batch = campaign.ask(n, key=key, fixed=fixed)
     if campaign.pool.structure:
         batch = batch.drop(columns=campaign.pool.structure)
     if out is None:
@@ -284,6 +286,7 @@ def backtest(
     Example: discover backtest campaigns/refractive-index.yaml --policies bayesian,random --seeds 20
     """
     from discover.backtest.study import named_policies, run_study
+    from discover.candidates.pool import CandidatePool
     from discover.definition import load
     from discover.errors import Unsupported
     from discover.report.writing import check_place
@@ -301,6 +304,8 @@ def backtest(
     except InvalidInput as error:
         raise typer.BadParameter("; ".join(map(str, error.problems)), param_hint="--policies") from error
     pool = definition.pool(definition.pull(files, progress=progress("candidates")))
+    if not isinstance(pool, CandidatePool):
+        raise Unsupported("a backtest needs every answer, which nobody has of a search space: list the candidates")
     limit = budget or int(definition.budget.get("experiments", 60))
     study = run_study(
         pool, definition.objective, experiment, policies=chosen, seeds=range(seeds),
@@ -310,6 +315,20 @@ def backtest(
     if out is not None:
         study.save(out)
     print_json(study.to_dict()) if json_ else typer.echo(repr(study))
+
+
+def _fixed(given: list[str]) -> dict[str, Any]:
+    """column=value to values: numbers and true or false as in YAML, everything else as text."""
+    import yaml
+
+    found: dict[str, Any] = {}
+    for text in given:
+        column, sign, value = text.partition("=")
+        if not sign or not column.strip() or not value.strip():
+            raise typer.BadParameter(f"{text!r} is not column=value, such as base=KOH", param_hint="--fix")
+        read = yaml.safe_load(value)
+        found[column.strip()] = read if isinstance(read, (int, float, bool)) else value.strip()
+    return found
 
 
 def _set_aside(url: str, name: str) -> None:

@@ -88,7 +88,7 @@ class Checker:
 
     def _place(self, key: str, option: str) -> Path:
         """Where an option stands under a key, also if it stands deeper, as a word of a query does."""
-        parts = tuple(option.split("."))
+        parts = tuple(int(part) if part.isdigit() else part for part in option.split("."))
         deeper = [p for p in self.lines if p[0:1] == (key,) and p[-len(parts) :] == parts]
         return (key, *parts) if (key, *parts) in self.lines or not deeper else deeper[0]
 

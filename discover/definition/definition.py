@@ -18,6 +18,8 @@ from discover.candidates.difference import Difference
 from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
+from discover.candidates.space import SearchSpace
+from discover.candidates.space_source import SpaceSource
 from discover.definition.checking import Checker
 from discover.definition.checks import check
 from discover.definition.descriptors import read_descriptors
@@ -107,6 +109,8 @@ class Definition:
         SourceError where the source cannot be asked (an older snapshot does not count as now), InvalidInput where its
         candidates cannot be used any more: the campaign goes on with those that it has, and a note in its log says so.
         """
+        if isinstance(self.source, SpaceSource):
+            return Difference()
         try:
             source = self._located(campaign.files)
             latest = getattr(source, "latest", None)
@@ -115,7 +119,9 @@ class Definition:
                 if latest
                 else source.pull(self.needed, refresh=True, progress=progress)
             )
-            return campaign.update_candidates(self.pool(snapshot), reason=_pulled(snapshot), progress=progress)
+            pool = self.pool(snapshot)
+            assert isinstance(pool, CandidatePool)
+            return campaign.update_candidates(pool, reason=_pulled(snapshot), progress=progress)
         except (SourceError, InvalidInput, IntegrityError) as error:
             campaign.note_once(f"the candidates are those of before, for they could not be pulled anew: {error}")
             raise
@@ -151,8 +157,10 @@ class Definition:
         defaults = {**MADE_FROM, **getattr(type(self.source), "made_from", {})}
         return {kind: defaults.get(kind, kind) for kind in registry.kinds(registry.FEATURES)}
 
-    def pool(self, snapshot: Snapshot) -> CandidatePool:
-        """The candidates, without the columns that hold answers."""
+    def pool(self, snapshot: Snapshot) -> CandidatePool | SearchSpace:
+        """The candidates, without the columns that hold answers; or the space that the file declares."""
+        if isinstance(self.source, SpaceSource):
+            return self.source.located(self.base, self.base).space
         spec = self._spec(snapshot)
         drop = [c for c in snapshot.columns if c in self.answer_columns]
         used = sorted(set(drop) & set(spec.used))
@@ -286,6 +294,8 @@ def load(path: Path | str) -> Definition:
     rules = checker.rules(objective)
     if model is not None and objective is not None:
         _check_together(checker, model, objective, policy, experiment)
+    if model is not None:
+        _check_features(checker, model, source)
     snapshots = _snapshots(checker, path.resolve().parent, model.snapshots if model else None)
     checker.finish()
     assert model is not None
@@ -332,6 +342,16 @@ def _check_together(checker: Checker, model: CampaignModel, objective: Objective
             checker.add("the experiment does not measure this", ("objective",), name, nearest(name, measured))
         elif unit and measured[name] not in ("", unit):
             checker.add(f"the experiment measures in {measured[name]!r}", ("objective", key), unit)
+
+
+def _check_features(checker: Checker, model: CampaignModel, source: Any) -> None:
+    if isinstance(source, SpaceSource):
+        if model.features:
+            hint = "leave it out; descriptors are an option of the parameter"
+            checker.add("a search space makes its own features", ("features",), way_out=hint)
+    elif not model.features and source is not None:
+        hint = "name the columns that the surrogate sees"
+        checker.add("is required" if "features" not in checker.data else "must not be empty", ("features",), way_out=hint)
 
 
 def _snapshots(checker: Checker, base: Path, where: str | None) -> Place | None:

@@ -99,7 +99,7 @@ class CampaignModel(_Strict):
     about: str = Field("", description="what the numbers are and are not; shown in the report")
     objective: ObjectiveModel
     candidates: dict[str, Any]
-    features: Annotated[list[Feature], Field(min_length=1)]
+    features: list[Feature] = Field([], description="what the surrogate sees; a search space has its own")
     policy: dict[str, Any] = {"kind": "bayesian"}
     experiment: dict[str, Any] | None = None
     budget: BudgetModel = BudgetModel()
