@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -54,6 +54,9 @@ class Bayesian:
     replicates. Those without a stated deviation are equally noisy, or (evidence) as their replicates say or growing with the
     value. Censored observations enter as limits.
 
+    at: the fidelity and the context that predictions are for, such as {fidelity: high}, where observations differ in them;
+    without it those under which most observations of a target were made.
+
     per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
 
     refit: by which share the observations must have grown before hyperparameters are fitted again; 0 fits them at every
@@ -81,6 +84,7 @@ class Bayesian:
     noise: Literal["equal", "evidence"] = "equal"
     per_cost: bool = True
     refit: float = 0.0
+    at: Mapping[str, str | float] | None = None
 
     def __post_init__(self) -> None:
         least = {"start": 1, "shortlist": 1, "draws": 2, "chunk": 1}
@@ -108,7 +112,7 @@ class Bayesian:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         from discover.policy.bayesian_batch import propose
 
-        n = checked_count(n)
+        n, view = checked_count(n), self._at(view)
         if view.limits.costs is not None:
             check_costs(self)
         if not len(free_rows(view)):
@@ -130,7 +134,7 @@ class Bayesian:
         """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
         from discover.surrogate.predict import predict
 
-        return predict(view, X, self.surrogate(), self.reader())
+        return predict(self._at(view), X, self.surrogate(), self.reader())
 
     def surrogate(self) -> GaussianProcess | Evidence:
         """The surrogate as this policy fits it."""
@@ -146,6 +150,10 @@ class Bayesian:
         from discover.surrogate.reading import Reader
 
         return Reader(self.scale, self.outliers, self.noise)
+
+    def _at(self, view: View) -> View:
+        """The view, with the conditions that predictions are for."""
+        return replace(view, at=self.at) if self.at else view
 
     def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:
         """The space-filling share of a batch, signed by this policy."""
