@@ -41,6 +41,7 @@ def greedy_batch(
     allowed: Allowed | None = None,
     log_costs: Tensor | None = None,
     to_keep: bool = False,
+    floor: float | None = None,
 ) -> list[Pick]:
     """At most n different rows of a short list [m, d], each adding most to what the earlier ones promise.
 
@@ -50,6 +51,7 @@ def greedy_batch(
     NeurIPS 2023. allowed: which rows may join those picked; the batch ends where none may. log_costs: [m], by which the
     values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012). to_keep: nothing seen keeps the constraints, so
     all that counts is that something does: each step is then the log probability that a row does and no earlier one.
+    floor: a utility that is in hand for certain; with it the value is incremental qLogEI.
     """
     values = joint_values(goal, posteriors, torch.cat([shortlist, baseline]), draws, seed)
     kept, softly = goal.feasible(values), goal.log_softly_feasible(values)
@@ -57,6 +59,8 @@ def greedy_batch(
     m = len(shortlist)
     worst = utilities.amin(dim=1) - float(to_keep)
     best = _best(utilities[:, m:], kept[:, m:], worst)
+    if floor is not None:
+        best = best.clamp_min(floor) if utilities.shape[1] > m else torch.full_like(best, floor)
     picks: list[Pick] = []
     free = torch.ones(m, dtype=torch.bool)
     for _ in range(min(n, m)):

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bayesian:
-    """Space-filling until `start` candidates have been observed in every target, then noisy expected improvement.
+    """Space-filling until `start` candidates have been observed in every target, then expected improvement.
 
     A Gaussian process is fitted to each target: kernel; one length-scale for all features, or one for `each`. With model
     `evidence` a few of them that suit the features are fitted (one length-scale, one a feature, one a block; linear and
     smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen. Log
     expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
-    chosen by sequential greedy qLogNEI from `draws` joint draws, in which pending experiments count with all that they
+    chosen by sequential greedy qLogEI from `draws` joint draws, in which pending experiments count with all that they
     may bring. Directions and constraints: see `discover.acquisition.pool.score`. filling: how the start is spread, see
     `SpaceFilling`.
 
@@ -57,6 +57,10 @@ class Bayesian:
     at: the fidelity and the context that predictions are for, such as {fidelity: high}, where observations differ in them;
     without it those under which most observations of a target were made.
 
+    incumbent: from where improvements are counted: the best `measured` value, or the best that is `believed`, in the same
+    joint draws as the candidates (qLogNEI). Where observations have stated deviations or limits, and with several targets or
+    constraints, it is always the latter.
+
     per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
 
     refit: by which share the observations must have grown before hyperparameters are fitted again; 0 fits them at every
@@ -69,6 +73,7 @@ class Bayesian:
     kernel: Literal["matern", "rbf"] = "matern"
     lengths: Literal["one", "each"] = "each"
     filling: Literal["farthest", "medoids"] = "farthest"
+    incumbent: Literal["measured", "believed"] = "measured"
     shortlist: int = 300
     draws: int = 256
     chunk: int = 2048

@@ -19,6 +19,7 @@ from discover.pareto import beaten_by
 from discover.policy import words
 from discover.policy.acquisitions import IMPROVING
 from discover.policy.choice import free_rows
+from discover.policy.incumbents import measured_best
 from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
 from discover.policy.pool_search import scored, swept
@@ -45,12 +46,13 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
     scalarised = policy.acquisition == "parego"
     goal = Goal.of(view.objective, means, scales, generator, scalarised=scalarised, reference=policy.reference_point)
-    best = incumbent(goal, means)
-    once = partial(_once, policy, held, goal, best, means, (pool_seed, batch_seed), generator)
+    measured = measured_best(view, goal) if policy.incumbent == "measured" and policy.acquisition in IMPROVING else None
+    best = incumbent(goal, means) if measured is None else measured
+    once = partial(_once, policy, held, goal, best, measured, means, (pool_seed, batch_seed), generator)
     parts = together(view, n, once)
     if not parts:
         return Batch(())
-    settings = _settings(policy, held, goal, best, parts[0][0], (pool_seed, batch_seed))
+    settings = _settings(policy, held, goal, best, measured, parts[0][0], (pool_seed, batch_seed))
     chosen = [(ranking, place, gain) for ranking, places in parts for place, gain in places]
     proposals = tuple(_proposal(view, goal, *one, settings, k) for k, one in enumerate(chosen))
     return Batch(proposals, _learned(held, settings))
@@ -61,6 +63,7 @@ def _once(
     held: Belief,
     goal: Goal,
     best: float | None,
+    measured: float | None,
     means: dict[str, Tensor],
     seeds: tuple[int, int],
     generator: np.random.Generator,
@@ -72,7 +75,7 @@ def _once(
         return other_choice(policy, view, held, goal, best, n, generator)
     ranking = _rank(policy, view, held, goal, best, means, seeds[0], n)
     with one_thread():
-        return ranking, _choose(policy, view, held, goal, best, ranking, means, n, seeds[1])
+        return ranking, _choose(policy, view, held, goal, best, measured, ranking, means, n, seeds[1])
 
 
 def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
@@ -136,6 +139,7 @@ def _choose(
     held: Belief,
     goal: Goal,
     best: float | None,
+    measured: float | None,
     ranking: Ranking,
     means: dict[str, Tensor],
     n: int,
@@ -147,10 +151,12 @@ def _choose(
         return [(place, None) for place in view.limits.walk(ranking.rows, n)]
     short = ranking.rows
     costs = known_costs(view, short, wanted=policy.per_cost)
-    leading = _leading(goal, means)
+    # What was measured counts as it was read; only what is pending is still to be drawn.
+    leading = _leading(goal, means) if measured is None else np.empty(0, dtype=np.int64)
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
     features = view.features.values
-    choose = greedy_front if goal.reference and best is not None else partial(greedy_batch, to_keep=best is None)
+    greedy = partial(greedy_batch, to_keep=best is None, floor=measured)
+    choose = greedy_front if goal.reference and best is not None else greedy
     picks = choose(
         goal,
         held.posteriors,
@@ -193,15 +199,22 @@ def _proposal(
 
 
 def _settings(
-    policy: Bayesian, held: Belief, goal: Goal, best: float | None, ranking: Ranking, seeds: tuple[int, int]
+    policy: Bayesian,
+    held: Belief,
+    goal: Goal,
+    best: float | None,
+    measured: float | None,
+    ranking: Ranking,
+    seeds: tuple[int, int],
 ) -> dict[str, Any]:
     """What made this batch, the same for all of its proposals; plain JSON."""
     body: dict[str, Any] = {
         "phase": "model",
         "score": ranking.kind,
-        "batch": f"sequential greedy {_method(goal, best)}" if ranking.joint else ranking.batch,
+        "batch": f"sequential greedy {_method(goal, best, measured)}" if ranking.joint else ranking.batch,
         "sweep": ranking.sweep,
         "incumbent_utility": best,
+        "incumbent": "believed" if measured is None else "measured",
         "shortlist": len(ranking.rows),
         "draws": policy.draws,
         "chunk": policy.chunk,
@@ -217,10 +230,12 @@ def _settings(
     return body
 
 
-def _method(goal: Goal, best: float | None) -> str:
+def _method(goal: Goal, best: float | None, measured: float | None) -> str:
     if best is None:
         return "probability that one keeps the constraints"
-    return "qLogNEHVI" if goal.reference else "qLogNEI"
+    if goal.reference:
+        return "qLogNEHVI"
+    return "qLogNEI" if measured is None else "qLogEI"
 
 
 def _learned(held: Belief, settings: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -126,15 +127,17 @@ def test_every_proposal_says_why_in_words_and_numbers() -> None:
     assert batch.proposals[0].rank <= 5
 
 
-def test_the_rank_is_the_place_of_the_score_among_free_candidates() -> None:
+@pytest.mark.parametrize("incumbent", ["measured", "believed"])
+def test_the_rank_is_the_place_of_the_score_among_free_candidates(incumbent: Literal["measured", "believed"]) -> None:
     from discover.acquisition.improvement import log_expected_improvement
 
     view = view_of(X, range(20))
     free = np.flatnonzero(~view.blocked)
     mean, std = predict(view, X[free])["strength"]
-    seen = predict(view, X[:20])["strength"][0].max()
+    believed = predict(view, X[:20])["strength"][0].max()
+    seen = {"measured": view.training["strength"].values.max(), "believed": believed}[incumbent]
     scores = log_expected_improvement(torch.from_numpy(mean), torch.from_numpy(std), float(seen)).numpy()
-    for proposal in Bayesian().propose(view, 4, rng()):
+    for proposal in Bayesian(incumbent=incumbent).propose(view, 4, rng()):
         place = int(np.flatnonzero(free == rows_of([proposal])[0])[0])
         assert proposal.acquisition == pytest.approx(scores[place])
         assert proposal.rank == 1 + int((scores > scores[place]).sum())
