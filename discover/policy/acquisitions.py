@@ -34,6 +34,8 @@ SEVERAL = ("hypervolume", "parego")
 """Those for several targets only; of the two, expected-improvement stands for the first where there are several."""
 THRESHOLDED = ("straddle", "hits", "hits-ahead")
 """Those that need a threshold of the target, or an objective that is a band."""
+WITHOUT_CONSTRAINTS = ("hits-ahead",)
+"""Those that cannot weigh the probability that constraints are kept."""
 WITHOUT_COSTS = ("upper-confidence", "straddle", "thompson", "hits-ahead")
 """Those whose scores cannot be divided by a cost: they have no zero, or count what is far ahead."""
 
@@ -70,12 +72,14 @@ def check_objective(policy: Bayesian, objective: Objective) -> None:
         return
     target = objective.targets[0]
     band = kind in THRESHOLDED and target.band is not None
-    if len(objective.targets) > 1 or objective.constraints or (target.direction == "match" and not band):
+    if len(objective.targets) > 1 or (target.direction == "match" and not band):
         more = ", or that is to match a band" if kind in THRESHOLDED else ""
         raise Unsupported(
-            f"acquisition {kind!r} needs one target that is maximized or minimized{more}, and no constraints; "
+            f"acquisition {kind!r} needs one target that is maximized or minimized{more}; "
             "expected-improvement takes every objective"
         )
+    if kind in WITHOUT_CONSTRAINTS and objective.constraints:
+        raise Unsupported(f"acquisition {kind!r} takes no constraints: it counts hits far ahead; hits takes them")
     if kind in THRESHOLDED and (policy.threshold is None) == (target.band is None):
         which = "its threshold or the objective's band, not both" if band else "a threshold"
         raise Unsupported(f"acquisition {kind!r} needs {which}")

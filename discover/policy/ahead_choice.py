@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from discover.acquisition.feasibility import Weighed
 from discover.acquisition.improvement import log_expected_improvement
 from discover.acquisition.integrated import IntegratedVariance, falls
 from discover.acquisition.knowledge import KnowledgeGradient
@@ -44,6 +45,8 @@ def ahead(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Rank
     rows, noise = case.free[places], case.posterior.noise_variance
     parts = case.scaled(rows), case.scaled(reference), case.scaled(case.under_trial)
     known = Known.of(case.posterior, *parts, noise).turned(case.sign)
+    if case.chance is not None:
+        score = Weighed(score, case.chance_at(rows))
     costs = known_costs(case.view, rows, wanted=case.policy.per_cost)
     with one_thread():
         first = score(known, torch.arange(known.m))
@@ -67,6 +70,8 @@ def _integrated(case: OneTarget, n: int, generator: np.random.Generator) -> Case
     offered = _offered(case, n, generator)
     noise = case.posterior.noise_variance
     fall = falls(case.posterior, case.scaled(case.free[offered]), case.scaled(reference), noise)
+    if case.chance is not None:
+        fall = fall * case.chance[torch.from_numpy(offered)]
     costs = known_costs(case.view, case.free[offered], wanted=case.policy.per_cost)
     order = torch.argsort(-(fall if costs is None else fall / costs), stable=True).numpy()
     places = offered[order[case.view.limits.spread(case.free[offered[order]], case.room(n), n)]]
@@ -86,7 +91,10 @@ def _offered(case: OneTarget, n: int, generator: np.random.Generator) -> IntArra
 def _knowledge(case: OneTarget, n: int, generator: np.random.Generator) -> Case:
     """The short list by expected improvement and by uncertainty; rivals are the leading by mean, by hope, and as observed."""
     gain = log_expected_improvement(case.mean, case.deviation, case.best)
-    places = _mixed(case, [gain, case.deviation], n)
+    doubt = case.deviation
+    if case.chance is not None:
+        gain, doubt = gain + case.chance.clamp_min(1e-300).log(), doubt * case.chance
+    places = _mixed(case, [gain, doubt], n)
     hopes = [case.mean, case.mean + 2.0 * case.deviation]
     rivals = [case.free[np.argsort(-hope.numpy(), kind="stable")[:RIVALS]] for hope in hopes]
     reference = np.unique(np.concatenate([*rivals, case.leading_observed(RIVALS)]))

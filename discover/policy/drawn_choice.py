@@ -25,10 +25,19 @@ Drawn = tuple[IntArray, FloatArray]
 
 
 def drawn(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Ranking, Chosen]:
-    """The best candidate in each of n functions drawn from the belief, of those that no earlier draw has taken."""
-    shares = np.asarray(case.posterior.weights)
-    counts = generator.multinomial(n, shares / shares.sum())
-    parts = [_draws(case, part, int(c), n, generator) for part, c in zip(case.posterior.components, counts) if c]
+    """The best candidate in each of n functions drawn from the belief, of those that no earlier draw has taken.
+
+    Under constraints what they are about is drawn with it, and the best is that of those that keep them in the draw.
+    """
+    if case.chance is not None:
+        leading = _leading(case, JOINTLY)
+        values = _kept_values(case, leading, n, generator)
+        order = np.argsort(-values, axis=1, kind="stable")[:, :n]
+        parts = [(leading[order], case.sign * np.take_along_axis(values, order, axis=1))]
+    else:
+        shares = np.asarray(case.posterior.weights)
+        counts = generator.multinomial(n, shares / shares.sum())
+        parts = [_draws(case, part, int(c), n, generator) for part, c in zip(case.posterior.components, counts) if c]
     places, values = _distinct(case, parts)
     if not len(places):
         return case.ranking(np.zeros(len(case.free)), places, "value in a drawn function", "nothing may be chosen"), []
@@ -54,9 +63,24 @@ def _draws(case: OneTarget, part: TargetPosterior, count: int, keep: int, genera
     return leading[order], case.sign * np.take_along_axis(values, order, axis=1)
 
 
+def _kept_values(case: OneTarget, places: IntArray, count: int, generator: np.random.Generator) -> FloatArray:
+    """The target in joint draws [count, k] at some places [k], turned; what breaks a constraint in a draw comes after all
+    that keeps them, the likelier to keep them first."""
+    X = case.scaled(case.free[places])
+    names = case.view.objective.names
+    told = {name: torch.as_tensor(case.held.posteriors[name].sample(X, count, generator)) for name in names}
+    values = case.sign * told[case.name].numpy()
+    chance = case.chance_at(case.free[places]).numpy()
+    span = max(float(np.ptp(values)), 1e-12)
+    return np.where(case.goal.feasible(told).numpy(), values, values.min() - span * (2.0 - chance))
+
+
 def _leading(case: OneTarget, count: int) -> IntArray:
-    """Places of the free rows with the largest mean + two deviations, ascending."""
+    """Places of the free rows with the largest mean + two deviations, ascending; under constraints of the likelier half."""
     hope = (case.mean + 2.0 * case.deviation).numpy()
+    if case.chance is not None:
+        chance = case.chance.numpy()
+        hope = np.where(chance >= np.quantile(chance, 0.5), hope, -np.inf)
     return np.sort(np.argsort(-hope, kind="stable")[:count])
 
 
@@ -76,8 +100,11 @@ def _distinct(case: OneTarget, parts: list[Drawn]) -> tuple[IntArray, FloatArray
 def _chance(case: OneTarget, places: IntArray, generator: np.random.Generator) -> FloatArray:
     """The chance [k] of each place to be in such a batch: how often it is the best of the leading ones in further draws."""
     rivals = np.union1d(_leading(case, LEADING), places)
-    values = case.posterior.sample(case.scaled(case.free[rivals]), CHANCES, generator)
-    best = torch.as_tensor(case.sign * values).argmax(dim=1).numpy()
+    if case.chance is not None:
+        best = _kept_values(case, rivals, CHANCES, generator).argmax(axis=1)
+    else:
+        values = case.posterior.sample(case.scaled(case.free[rivals]), CHANCES, generator)
+        best = torch.as_tensor(case.sign * values).argmax(dim=1).numpy()
     winners = np.bincount(best, minlength=len(rivals)) / CHANCES
     alone = winners[np.searchsorted(rivals, places)]
     return 1.0 - (1.0 - np.maximum(alone, 0.5 / CHANCES)) ** len(places)

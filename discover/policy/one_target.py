@@ -13,7 +13,7 @@ import torch
 from discover.acquisition.goal import Goal
 from discover.policy.acquisitions import THRESHOLDED, check_objective
 from discover.policy.choice import free_rows
-from discover.policy.pool_search import predicted
+from discover.policy.pool_search import PART, predicted
 from discover.policy.ranking import Ranking, room
 from discover.protocols import FloatArray, IntArray, View
 from discover.surrogate.belief import Belief
@@ -35,6 +35,7 @@ class OneTarget:
     policy: Bayesian
     view: View
     held: Belief
+    goal: Goal
     name: str
     sign: float
     free: IntArray
@@ -46,7 +47,7 @@ class OneTarget:
         target = goal.single
         assert target is not None
         sign = -1.0 if target.direction == "minimize" else 1.0
-        return cls(policy, view, held, target.name, sign, free_rows(view), best)
+        return cls(policy, view, held, goal, target.name, sign, free_rows(view), best)
 
     @property
     def posterior(self) -> TargetPosterior:
@@ -73,6 +74,27 @@ class OneTarget:
         """Deviations [m] of the free rows."""
         return torch.from_numpy(self.predicted[1])
 
+    @cached_property
+    def chance(self) -> Tensor | None:
+        """The probability [m] that free rows keep the constraints; None where there are none."""
+        return self.chance_at(self.free) if self.view.objective.constraints else None
+
+    def chance_at(self, rows: IntArray) -> Tensor:
+        """The probability [k] that some rows of the pool keep the constraints."""
+        names = {c.target for c in self.view.objective.constraints}
+        parts = []
+        for start in range(0, len(rows), PART):
+            X = self.scaled(rows[start : start + PART])
+            told = {
+                name: [
+                    (weight, *part.mean_deviation(X))
+                    for weight, part in zip(self.held.posteriors[name].weights, self.held.posteriors[name].components)
+                ]
+                for name in names
+            }
+            parts.append(self.goal.log_feasibility(told).exp())
+        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
     @property
     def under_trial(self) -> IntArray:
         """Rows under trial of which nothing is known yet."""
@@ -93,13 +115,16 @@ class OneTarget:
 
     def top(self, k: int) -> float:
         """The k-th best posterior mean of those observed, turned; of fewer the last."""
-        return float(np.sort(-self._observed)[min(k, len(self._observed)) - 1] * -1.0)
+        found = self._observed[np.isfinite(self._observed)]
+        return float(np.sort(-found)[min(k, len(found)) - 1] * -1.0)
 
     @cached_property
     def _observed(self) -> FloatArray:
-        """Posterior means of the observed rows, turned."""
-        rows = self.held.observed
-        return self.sign * self.held.predict(self.view.features.values[rows])[self.name][0]
+        """Posterior means of the observed rows, turned; those that break a constraint are the worst."""
+        told = self.held.predict(self.view.features.values[self.held.observed])
+        means = {name: torch.from_numpy(mean) for name, (mean, _) in told.items()}
+        kept = self.goal.feasible(means).numpy()
+        return np.where(kept, self.sign * told[self.name][0], -np.inf)
 
     def leading_observed(self, count: int) -> IntArray:
         """Observed rows with the best posterior means, ascending."""
@@ -119,4 +144,6 @@ class OneTarget:
         how = {"of": len(self.free), "bounds": False, **more}
         mean, deviation = self.predicted
         leading = {self.name: (mean[order], deviation[order])}
+        for name in self.view.objective.outcomes:
+            leading[name] = predicted(self.held, self.view, self.free[order], name)
         return Ranking(self.free[order], scores[order], leading, len(self.free), words, False, how, batch)

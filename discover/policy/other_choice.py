@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from discover.acquisition.feasibility import weighed
 from discover.acquisition.goal import Goal
 from discover.acquisition.marginal import Marginal, greedy, maxima, per_cost
 from discover.policy.ahead_choice import AHEAD, ahead
@@ -38,13 +39,18 @@ def other_choice(
         return ahead(case, n, generator)
     score = _score(case)
     costs = known_costs(view, case.free, wanted=policy.per_cost)
-    scores = per_cost(score.kind, score(case.mean, case.deviation), costs).numpy()
+    plain = score(case.mean, case.deviation)
+    floor = float(plain.min())
+    scores = per_cost(score.kind, weighed(score.kind, plain, case.chance, floor), costs).numpy()
     order = np.argsort(-scores, kind="stable")
     order = order[view.limits.spread(case.free[order], case.room(n), n)]
-    words = score.words if costs is None else f"{score.words} per cost"
+    words = (
+        score.words if case.chance is None else f"{score.words}, weighed by the probability of keeping the constraints"
+    )
+    words = words if costs is None else f"{words} per cost"
     ranking = case.ranking(scores, order, words, BY_MEANS)
     with one_thread():
-        return ranking, _together(case, ranking, score, n)
+        return ranking, _together(case, ranking, score, floor, n)
 
 
 def _score(case: OneTarget) -> Marginal:
@@ -56,14 +62,15 @@ def _score(case: OneTarget) -> Marginal:
     return Marginal(kind, best, policy.beta, low, high, tops)  # type: ignore[arg-type]
 
 
-def _together(case: OneTarget, ranking: Ranking, score: Marginal, n: int) -> Chosen:
+def _together(case: OneTarget, ranking: Ranking, score: Marginal, floor: float, n: int) -> Chosen:
     """At most n of the short list, each as if the earlier ones and what is under trial had been observed."""
     short, pending = ranking.rows, case.under_trial
     mean, covariance = case.posterior.joint(case.scaled(np.concatenate([short, pending])))
     costs = known_costs(case.view, short, wanted=case.policy.per_cost)
+    chance = None if case.chance is None else case.chance_at(short)
 
     def valued(means: Tensor, deviations: Tensor) -> Tensor:
-        return per_cost(score.kind, score(means, deviations), costs)
+        return per_cost(score.kind, weighed(score.kind, score(means, deviations), chance, floor), costs)
 
     return [
         *greedy(
