@@ -46,7 +46,8 @@ class Bayesian:
     (integrated-variance). To learn a level: to be in doubt on which side of `threshold` it lies (straddle). To find all hits,
     which reach the threshold or lie in the objective's band: to be one (hits), or the number of hits that are expected
     with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). All of these need one
-    target and no constraints; a batch is chosen as if the earlier of it had been observed at their means.
+    target; a batch is chosen as if the earlier of it had been observed at their means. Constraints weigh them by the
+    probability that they are kept; only hits-ahead takes none.
 
     scale, outliers, noise: how observations are read. On the scale that they were told on, or (evidence) on the one of that,
     a logarithm, a Yeo–Johnson power or normal scores on which they predict each other best. Observations that others
