@@ -81,10 +81,20 @@ def greedy_batch(
 def joint_values(
     goal: Goal, posteriors: Mapping[str, TargetPosterior], X: Tensor, draws: int, seed: int
 ) -> dict[str, Tensor]:
-    """Joint draws [draws, m] of all that is measured, by name, at rows X [m, d]."""
+    """Joint draws [draws, m] of all that is measured, by name, at rows X [m, d]; what is measured is independent."""
     names: Sequence[str] = goal.objective.names
     normal = normal_draws(draws, len(X) * len(names), seed)
-    return {name: posteriors[name].draw(X, normal[:, k * len(X) : (k + 1) * len(X)]) for k, name in enumerate(names)}
+    found = {}
+    for k, name in enumerate(names):
+        mine = normal[:, k * len(X) : (k + 1) * len(X)]
+        if k and len(posteriors[name].components) > 1:
+            # A mixture takes its draws from its components in turn: in another turn for each, so that they do not go together.
+            order = torch.randperm(draws, generator=torch.Generator().manual_seed(seed + k))
+            found[name] = torch.empty_like(mine)
+            found[name][order] = posteriors[name].draw(X, mine[order])
+        else:
+            found[name] = posteriors[name].draw(X, mine)
+    return found
 
 
 def _best(utilities: Tensor, kept: Tensor, worst: Tensor) -> Tensor:

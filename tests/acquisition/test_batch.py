@@ -9,11 +9,12 @@ import torch
 from botorch.acquisition.logei import qLogExpectedImprovement, qLogNoisyExpectedImprovement
 from botorch.sampling.normal import SobolQMCNormalSampler
 
-from discover.acquisition.batch import greedy_batch
+from discover.acquisition.batch import greedy_batch, joint_values
 from discover.acquisition.goal import Goal
 from discover.acquisition.improvement import log_expected_improvement
-from discover.objective import Direction, Objective
+from discover.objective import Direction, Objective, Target
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.weighted import Weighted
 
 DRAWS = 4096
 
@@ -114,3 +115,21 @@ def test_constraints_move_the_batch_to_where_they_are_kept() -> None:
     without, within = (mean[[p.position for p in picks]] for picks in tops)
     assert bool((within <= limit + 0.3 * scale).all())
     assert float(without.max()) > limit + 0.3 * scale
+
+
+def test_mixtures_of_several_outcomes_are_drawn_independently() -> None:
+    X = torch.rand(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    near = GaussianProcess().fit(X, X[:, 0])
+    far = GaussianProcess().fit(X, X[:, 0] + 100.0)
+    either = Weighted((near, far), (0.5, 0.5), ("near", "far"))
+    objective = Objective([Target("a"), Target("b")])
+    goal = Goal(objective, {"a": 1.0, "b": 1.0}, (0.5, 0.5), (0.0, 0.0), (1.0, 1.0))
+    values = joint_values(goal, {"a": either, "b": either}, X[:3], 512, seed=4)
+    far_a, far_b = ((values[name][:, 0] > 50.0).double() for name in "ab")
+    assert float(far_a.mean()) == pytest.approx(0.5, abs=0.02)
+    assert float(far_b.mean()) == pytest.approx(0.5, abs=0.02)
+    assert abs(float(torch.corrcoef(torch.stack([far_a, far_b]))[0, 1])) < 0.15
+    for name in "ab":
+        assert bool(((values[name] > 50.0) == (values[name][:, :1] > 50.0)).all()), (
+            "a draw is one function of one component"
+        )
