@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from discover.acquisition.marginal import Marginal, greedy, maxima
+from discover.acquisition.marginal import Marginal, greedy, maxima, per_cost
 from discover.acquisition.paths import Paths
 from tests.acquisition.test_sweep import posterior
 
@@ -102,3 +102,42 @@ def test_each_draw_takes_its_own_best_and_none_twice():
     low = drawn.best(lambda at: X[at], 500, -1.0)
     assert low[0][0] == int(values[0].argmin())
     assert len(drawn.best(lambda at: X[at], 3, 1.0)) == 3
+
+
+def test_max_value_entropy_orders_candidates_as_botorch_does():
+    from botorch.acquisition.max_value_entropy_search import qMaxValueEntropy
+
+    rng = np.random.default_rng(4)
+    data = rng.random((14, 2))
+    held = posterior(data, np.sin(5 * data[:, 0]) + data[:, 1], length=0.5, noise=1e-5)
+    X = torch.from_numpy(rng.random((40, 2)))
+    mean, deviation = held.mean_deviation(X)
+    tops = maxima(mean, deviation)
+    torch.manual_seed(0)
+    theirs = qMaxValueEntropy(held.model(), X, num_mv_samples=len(tops), num_y_samples=512)
+    theirs.posterior_max_values = tops[:, None]
+    with torch.no_grad():
+        expected = theirs(X[:, None, :])
+    ours = Marginal("max-value-entropy", 0.0, maxima=tops)(mean, deviation)
+    assert np.corrcoef(ours.numpy(), expected.numpy())[0, 1] > 0.99
+    assert int(ours.argmax()) == int(expected.argmax())
+
+
+def test_the_last_of_the_best_is_what_top_improves_on_and_a_band_has_two_ends():
+    top = Marginal("top", 0.3)(MEAN, DEVIATION).exp().numpy()
+    u = (MEAN.numpy() - 0.3) / DEVIATION.numpy()
+    np.testing.assert_allclose(top, DEVIATION.numpy() * (norm.pdf(u) + u * norm.cdf(u)), rtol=1e-10)
+    inside = Marginal("hits", 0.0, threshold=0.4, upper=0.9)(MEAN, DEVIATION).exp().numpy()
+    expected = norm.cdf(0.9, MEAN, DEVIATION) - norm.cdf(0.4, MEAN, DEVIATION)
+    np.testing.assert_allclose(inside, expected, rtol=1e-8)
+    doubt = Marginal("straddle", 0.0, threshold=0.4, upper=0.9)(MEAN, DEVIATION).numpy()
+    nearer = np.minimum(np.abs(MEAN.numpy() - 0.4), np.abs(MEAN.numpy() - 0.9))
+    np.testing.assert_allclose(doubt, 1.96 * DEVIATION.numpy() - nearer)
+
+
+def test_scores_per_cost_are_divided_or_lowered():
+    costs = torch.tensor([1.0, 2.0, 0.5, 10.0], dtype=torch.float64)
+    scores = torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=torch.float64)
+    assert per_cost("uncertainty", scores, None) is scores
+    torch.testing.assert_close(per_cost("uncertainty", scores, costs), scores / costs)
+    torch.testing.assert_close(per_cost("hits", scores.log(), costs).exp(), scores / costs)

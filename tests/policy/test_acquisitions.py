@@ -147,3 +147,11 @@ def test_what_needs_a_threshold_says_so_and_what_cannot_be_pursued_is_refused():
         Bayesian().check(objective)
         with pytest.raises(Unsupported):
             Bayesian(acquisition="thompson").check(objective)
+
+
+@pytest.mark.parametrize("acquisition", ["expected-improvement", *EVERY])
+def test_a_plate_of_384_wells_is_filled(acquisition):
+    large = features_of(500, seed=6)
+    view = view_of(large, range(0, 500, 25))
+    chosen = rows_of(policy_of(acquisition).propose(view, 384, np.random.default_rng(0)))
+    assert len(set(chosen)) == 384
