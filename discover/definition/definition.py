@@ -38,7 +38,13 @@ from discover.protocols import CandidateSource, Experiment, Progress
 from discover.store.database import exists, files_of, shown
 from discover.store.log import EventLog
 
-MADE_FROM = {"composition": "formula", "structure": "structure", "fingerprint": "smiles", "molecule": "smiles"}
+MADE_FROM = {
+    "composition": "formula",
+    "embedding": "formula",
+    "structure": "structure",
+    "fingerprint": "smiles",
+    "molecule": "smiles",
+}
 """Columns that features are made from where the file and the source name none."""
 
 

@@ -81,37 +81,58 @@ class CompositionFeatures:
         """Float64 [n, d]. InvalidInput names every row whose formula cannot be read."""
         if not len(rows):
             return np.empty((0, len(self.names)))
-        cells = rows[self.column].tolist()
-        unique = list(dict.fromkeys(cell if isinstance(cell, str) else repr(cell) for cell in cells))
-        parsed = {text: _parse(text) for text in unique}
-        wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, str) or isinstance(parsed[cell], Exception)]
-        if wrong:
-            raise InvalidInput("formulas", [self._problem(rows, i, cells[i], parsed) for i in wrong[:_SHOWN]])
-        amounts = [amount for amount in parsed.values() if not isinstance(amount, Exception)]
-        table = describe(amounts)
-        place = {text: i for i, text in enumerate(unique)}
-        return table[[place[cell] for cell in cells]]
-
-    def _problem(self, rows: pd.DataFrame, i: int, cell: object, parsed: Mapping[str, object]) -> Problem:
-        told = f": {parsed[cell]}" if isinstance(cell, str) else ""
-        return Problem(
-            f"not a chemical formula{told}",
-            row=rows.index[i],
-            column=self.column,
-            value=cell,
-            way_out="write it like 'Fe2O3' or 'Ba0.5Sr0.5TiO3'",
-        )
+        parts = fractions(rows, self.column)
+        return describe(parts)[parts.place]
 
 
-def describe(amounts: list[dict[int, float]]) -> FloatArray:
-    """Features [n, d] of compositions given as {atomic number: amount}, each non-empty."""
-    elements = element_table()
-    parts = [sorted(amount.items()) for amount in amounts]
+@dataclass(frozen=True)
+class Fractions:
+    """Different formulas as runs of elements, one run after the other.
+
+    number, weight, row: [m] atomic number, fraction by amount, and formula of each. starts: [k], where the run of each
+    formula begins. place: [n], the formula of each cell.
+    """
+
+    number: IntArray
+    weight: FloatArray
+    row: IntArray
+    starts: IntArray
+    place: IntArray
+
+
+def fractions(rows: pd.DataFrame, column: str) -> Fractions:
+    """Of a column of formulas, not empty. InvalidInput names every row whose formula cannot be read."""
+    cells = rows[column].tolist()
+    unique = list(dict.fromkeys(cell if isinstance(cell, str) else repr(cell) for cell in cells))
+    parsed = {text: _parse(text) for text in unique}
+    wrong = [i for i, cell in enumerate(cells) if not isinstance(cell, str) or isinstance(parsed[cell], Exception)]
+    if wrong:
+        raise InvalidInput("formulas", [_problem(rows, i, column, cells[i], parsed) for i in wrong[:_SHOWN]])
+    parts = [sorted(amount.items()) for amount in parsed.values() if not isinstance(amount, Exception)]
     starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
     row = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     number = np.array([z for part in parts for z, _ in part], dtype=np.int64)
     weight = np.array([w for part in parts for _, w in part], dtype=np.float64)
     weight = weight / np.add.reduceat(weight, starts)[row]
+    place = {text: i for i, text in enumerate(unique)}
+    return Fractions(number, weight, row, starts, np.array([place[cell] for cell in cells], dtype=np.int64))
+
+
+def _problem(rows: pd.DataFrame, i: int, column: str, cell: object, parsed: Mapping[str, object]) -> Problem:
+    told = f": {parsed[cell]}" if isinstance(cell, str) else ""
+    return Problem(
+        f"not a chemical formula{told}",
+        row=rows.index[i],
+        column=column,
+        value=cell,
+        way_out="write it like 'Fe2O3' or 'Ba0.5Sr0.5TiO3'",
+    )
+
+
+def describe(parts: Fractions) -> FloatArray:
+    """Features [k, d] of k formulas."""
+    elements = element_table()
+    number, weight, row, starts = parts.number, parts.weight, parts.row, parts.starts
     values = elements.values[number]
     mean = np.add.reduceat(weight[:, None] * values, starts)
     contrasted = [elements.names.index(name) for name in CONTRASTED]
