@@ -1,8 +1,8 @@
-"""What a campaign believes: one independent posterior for each target that has observations."""
+"""What a campaign believes: one posterior for each target that has observations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from discover.protocols import BoolArray, FloatArray, IntArray, View
+from discover.protocols import BoolArray, FloatArray, IntArray, Training, View
 from discover.surrogate import fitting
 from discover.surrogate.censored import settled
 from discover.surrogate.conditions import Conditions
@@ -18,6 +18,7 @@ from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.forms import Radial
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard
+from discover.surrogate.joint import Told
 from discover.surrogate.layout import Layout
 from discover.surrogate.local import LocalPosterior
 from discover.surrogate.local_diagnostics import leave_some_out
@@ -91,16 +92,21 @@ def belief(
     diagnostics: dict[str, LeaveOneOut] = {}
     learned: dict[str, Any] = {}
     readings: dict[str, Reading] = {}
+    under: dict[str, Conditions] = {}
     told = {name: view.training[name] for name in view.objective.names if len(view.training.get(name, ()))}
     for name, training in told.items():
-        conditions = Conditions.of(training, view.at) if len(training) <= model.exact else Conditions()
+        conditions = under[name] = Conditions.of(training, view.at) if len(training) <= model.exact else Conditions()
         X = scaling.apply(view.features.values[training.rows])
         X = np.hstack([X, conditions.scaled(training.conditions)]) if conditions else X
-        before = memory.get(name, {})
         merit = merits(view.objective, name, training.values)
         ids = {int(row): str(view.ids[row]) for row in training.rows}
-        reading = readings[name] = read(reader, X, training, merit, ids, before.get("reading"))
-        latent, worth = _fitted(conditions.told(model, layout), reading, training.rows[reading.places], before, judge)
+        reading = readings[name] = read(reader, X, training, merit, ids, memory.get(name, {}).get("reading"))
+    beside = {name: _beside(readings[name], told[name]) for name in told if not under[name]}
+    for name, training in told.items():
+        reading, conditions, before = readings[name], under[name], memory.get(name, {})
+        others = [other for key, other in beside.items() if key != name and other is not None]
+        rows = training.rows[reading.places]
+        latent, worth = _fitted(conditions.told(model, layout), reading, rows, before, judge, others)
         posteriors[name] = _in_unit(latent, reading)
         learned[name] = _learned(latent, reading, np.array(view.features.names)[scaling.kept]) | conditions.record
         if training.conditions and len(training) > model.exact:
@@ -108,8 +114,8 @@ def belief(
         if worth is not None:
             diagnostics[name] = in_unit(worth, reading.transform)
             learned[name]["leave_one_out"] = worth.to_dict()
-    rows = [view.training[name].rows for name in posteriors]
-    observed = np.unique(np.concatenate(rows)) if rows else np.array([], dtype=np.int64)
+    seen = [view.training[name].rows for name in posteriors]
+    observed = np.unique(np.concatenate(seen)) if seen else np.array([], dtype=np.int64)
     return Belief(scaling, posteriors, observed, diagnostics, learned, readings)
 
 
@@ -125,11 +131,16 @@ def _knowing(model: GaussianProcess | Evidence, layout: Layout) -> GaussianProce
 
 
 def _fitted(
-    model: GaussianProcess | Evidence, reading: Reading, rows: IntArray, memory: Mapping[str, Any], judge: bool
+    model: GaussianProcess | Evidence,
+    reading: Reading,
+    rows: IntArray,
+    memory: Mapping[str, Any],
+    judge: bool,
+    others: Sequence[Told] = (),
 ) -> tuple[GaussianPosterior | Weighted, LeaveOneOut | None]:
     """The posterior of one target on the scale of its reading, and what it is worth, if that is asked for.
 
-    rows [k]: the candidates of the observations that were read.
+    rows [k]: the candidates of the observations that were read. others: what was read of further targets.
     """
     data = reading.values
     x, y, noise = (torch.from_numpy(np.ascontiguousarray(a)) for a in (data.X, data.values, data.noise))
@@ -139,7 +150,7 @@ def _fitted(
     if isinstance(model, Evidence) and len(data) > model.exact:
         model = _knowing(model.alone, model.layout) if model.layout else model.alone
     if isinstance(model, Evidence):
-        posterior, worth = model.compare(x, y, noise, rows, memory, measured)
+        posterior, worth = model.compare(x, y, noise, rows, memory, measured, others if measured.all() else ())
         if judge and worth is None:
             worth = leave_one_out(posterior, rows, measured=measured)
     else:
@@ -147,6 +158,15 @@ def _fitted(
         if judge:
             worth = _worth(posterior, rows, model, measured)
     return settled(posterior, reading.told), worth if judge else None
+
+
+def _beside(reading: Reading, training: Training) -> Told | None:
+    """What was read of one target, for the model of another; None where limits are among it."""
+    if not reading.told.measured.all():
+        return None
+    data = reading.values
+    x, y, noise = (torch.from_numpy(np.ascontiguousarray(a)) for a in (data.X, data.values, data.noise))
+    return Told(x, y, noise, training.rows[reading.places])
 
 
 def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess, measured: BoolArray) -> LeaveOneOut:

@@ -8,7 +8,7 @@ as so many further observations, so that a campaign does not flip from one model
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,9 @@ import torch
 from discover.protocols import BoolArray, IntArray
 from discover.surrogate.asked import Asked
 from discover.surrogate.candidates import candidates
-from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, held_out, judged, log_density
+from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged, log_density
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.joint import JointProcess, Told, held_out_with
 from discover.surrogate.keeping import Kept
 from discover.surrogate.layout import Layout
 from discover.surrogate.weighted import Weighted
@@ -27,6 +28,8 @@ from discover.surrogate.weighted import Weighted
 if TYPE_CHECKING:
     from torch import Tensor
 
+JOINT = "joint"
+"""The model that other targets enter, too."""
 INERTIA = 8.0
 """Observations that the weights before count as; at first all models weigh the same."""
 RETURN = 0.1
@@ -79,19 +82,23 @@ class Evidence:
         rows: IntArray,
         memory: Mapping[str, Any] | None = None,
         measured: BoolArray | None = None,
+        others: Sequence[Told] = (),
     ) -> tuple[Weighted, LeaveOneOut | None]:
         """The mixture, and what it is worth; None where there are too few candidates to compare anything.
 
         rows: [n], the candidate of each observation. memory: what the mixture before left. measured: [n], those
-        that are judged, see `leave_one_out`.
+        that are judged, see `leave_one_out`. others: observations of further targets, which enter one more model: the
+        best of the others, joined with them.
         """
-        before = Before.of(memory, self.models(X.shape[1]), len(y))
+        joint = bool(others) and self.asked is None and len(y) + sum(len(o.y) for o in others) <= COMPARED
+        models = self.models(X.shape[1]) | ({JOINT: self.alone} if joint else {})
+        before = Before.of(memory, models, len(y))
         if (same := self._kept(before, X, y, noise)) is not None:
             return same, None
         some = np.linspace(0, len(y) - 1, min(len(y), COMPARED)).round().astype(np.int64)
         groups = groups_of(rows[some])
         few = len(groups) < ENOUGH
-        names = before.names[:1] if few and not before.weights else before.compared
+        names = before.names[:1] if few and not before.weights else [name for name in before.compared if name != JOINT]
         whole = len(some) == len(y)
         at = torch.from_numpy(some)
         part = (X, y, noise) if whole else (X[at], y[at], None if noise is None else noise[at])
@@ -101,7 +108,17 @@ class Evidence:
             name = names[0]
             alone = Weighted((before.models[name].fit(X, y, noise),), (1.0,), (name,), before.left({}, {}, False))
             return alone, None
-        told = {} if few else {name: self._held_out(fit, groups, before.models[name]) for name, fit in held.items()}
+        told = (
+            {}
+            if few
+            else {name: self._held_out(fit, groups, before.models[name], rows[some]) for name, fit in held.items()}
+        )
+        if told and joint and JOINT in before.compared:
+            model = JointProcess.of(before.models[_leading(held, told)], X.shape[1], others, rows)
+            fit = model.fit(X, y, noise, memory=before.memory(JOINT))
+            if _holds(fit, model):
+                held[JOINT] = fits[JOINT] = fit
+                told[JOINT] = self._held_out(fit, groups, model, rows)
         weights = before.renewed(_densities(next(iter(held.values())), told), tuple(held))
         kept = {name: w for name, w in weights.items() if name in held and w >= NEGLIGIBLE}
         total = sum(kept.values())
@@ -124,7 +141,7 @@ class Evidence:
     def _kept(self, before: Before, X: Tensor, y: Tensor, noise: Tensor | None) -> Weighted | None:
         """The mixture before, its priors and weights unchanged, after further observations; None where it may not be kept."""
         shares = {name: w for name, w in before.weights.items() if w >= NEGLIGIBLE}
-        if self.keep <= 0 or not shares:
+        if self.keep <= 0 or not shares or JOINT in shares:
             return None
         if any(Kept.of(before.memory(name), self.keep, len(y)) is None for name in shares):
             return None
@@ -156,10 +173,10 @@ class Evidence:
         return found
 
     def _held_out(
-        self, fit: GaussianPosterior, groups: list[IntArray], model: GaussianProcess
+        self, fit: GaussianPosterior, groups: list[IntArray], model: GaussianProcess, rows: IntArray
     ) -> tuple[Tensor, Tensor]:
         warm = replace(model, starts=0, evaluations=self.again)
-        return held_out(fit, groups, warm, FOLDS if len(groups) <= MANY else FEWER)
+        return held_out_with(fit, groups, warm, rows, FOLDS if len(groups) <= MANY else FEWER)
 
     def _whole(
         self, fit: GaussianPosterior, model: GaussianProcess, X: Tensor, y: Tensor, noise: Tensor | None
@@ -243,6 +260,13 @@ def stacked(densities: Tensor, prior: Tensor, inertia: float = INERTIA, steps: i
 def _holds(fit: GaussianPosterior, model: GaussianProcess) -> bool:
     """Whether a fit is of its own model, not of a simpler one that took its place."""
     return fit.found is not None and fit.form == model.form
+
+
+def _leading(held: Mapping[str, GaussianPosterior], told: Mapping[str, tuple[Tensor, Tensor]]) -> str:
+    """The model that predicts best."""
+    densities = _densities(next(iter(held.values())), told)
+    assert densities is not None
+    return list(told)[int(densities.sum(dim=0).argmax())]
 
 
 def _densities(fit: GaussianPosterior, told: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor | None:
