@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign as Campaign
+    from discover.candidates.labels import Categorical as Categorical
+    from discover.candidates.labels import Substance as Substance
     from discover.candidates.mixture import Mixture as Mixture
     from discover.candidates.ordering import Ordering as Ordering
     from discover.candidates.parameters import Binary as Binary
-    from discover.candidates.parameters import Categorical as Categorical
     from discover.candidates.parameters import Continuous as Continuous
     from discover.candidates.parameters import Discrete as Discrete
     from discover.candidates.parameters import Integer as Integer
-    from discover.candidates.parameters import Substance as Substance
     from discover.candidates.pool import CandidatePool as CandidatePool
     from discover.candidates.space import SearchSpace as SearchSpace
     from discover.errors import DiscoverError as DiscoverError
@@ -27,7 +27,7 @@ _HOMES = {
     "Binary": "discover.candidates.parameters",
     "Campaign": "discover.campaign",
     "CandidatePool": "discover.candidates.pool",
-    "Categorical": "discover.candidates.parameters",
+    "Categorical": "discover.candidates.labels",
     "Continuous": "discover.candidates.parameters",
     "Discrete": "discover.candidates.parameters",
     "DiscoverError": "discover.errors",
@@ -36,7 +36,7 @@ _HOMES = {
     "Objective": "discover.objective",
     "Ordering": "discover.candidates.ordering",
     "SearchSpace": "discover.candidates.space",
-    "Substance": "discover.candidates.parameters",
+    "Substance": "discover.candidates.labels",
     "Target": "discover.objective",
 }
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
+from discover.candidates.labels import Categorical, Substance
 from discover.candidates.mixture import Mixture
 from discover.candidates.ordering import Ordering
 from discover.candidates.parameter import Parameter
-from discover.candidates.parameters import Binary, Categorical, Continuous, Discrete, Integer, Substance
+from discover.candidates.parameters import Binary, Continuous, Discrete, Integer
 from discover.candidates.space import ID, SearchSpace
 from discover.errors import InvalidInput, Problem, nearest
 

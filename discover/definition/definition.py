@@ -300,8 +300,7 @@ def load(path: Path | str) -> Definition:
     rules = checker.rules(objective)
     if model is not None and objective is not None:
         _check_together(checker, model, objective, policy, experiment)
-    if model is not None:
-        _check_features(checker, model, source)
+    _check_features(checker)
     snapshots = _snapshots(checker, path.resolve().parent, model.snapshots if model else None)
     checker.finish()
     assert model is not None
@@ -350,14 +349,17 @@ def _check_together(checker: Checker, model: CampaignModel, objective: Objective
             checker.add(f"the experiment measures in {measured[name]!r}", ("objective", key), unit)
 
 
-def _check_features(checker: Checker, model: CampaignModel, source: Any) -> None:
-    if isinstance(source, SpaceSource):
-        if model.features:
+def _check_features(checker: Checker) -> None:
+    """A list of candidates needs features, a search space makes its own."""
+    given, source = checker.data.get("features"), checker.data.get("candidates")
+    if isinstance(source, Mapping) and source.get("kind") == "space":
+        if given:
             hint = "leave it out; descriptors are an option of the parameter"
             checker.add("a search space makes its own features", ("features",), way_out=hint)
-    elif not model.features and source is not None:
-        hint = "name the columns that the surrogate sees"
-        checker.add("is required" if "features" not in checker.data else "must not be empty", ("features",), way_out=hint)
+    elif "features" not in checker.data:
+        checker.add("is required", ("features",))
+    elif given == []:
+        checker.add("must have at least 1", ("features",), given)
 
 
 def _snapshots(checker: Checker, base: Path, where: str | None) -> Place | None:
