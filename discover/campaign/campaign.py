@@ -97,7 +97,10 @@ class Campaign(Reader):
         chosen, settings = resolve_policy(policy)
         if hasattr(chosen, "check"):
             chosen.check(objective)
-        check_limits(Terms.of(settings), pool)
+        terms = Terms.of(settings)
+        check_limits(terms, pool)
+        if terms.cost is not None and hasattr(chosen, "check_costs"):
+            chosen.check_costs()
         definition = definition_of(
             name, objective, settings, candidates=source or source_of(pool),
             features=pool.spec.to_dict() if features is None else features, experiment=experiment,

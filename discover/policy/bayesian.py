@@ -114,13 +114,17 @@ class Bayesian:
         """Raise Unsupported for an objective that this policy cannot pursue."""
         check_objective(self, objective)
 
+    def check_costs(self) -> None:
+        """Raise Unsupported where candidates have costs that the scores cannot be divided by."""
+        check_costs(self)
+
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         from discover.policy.bayesian_batch import propose
 
         n, view = checked_count(n), self._at(view)
         if view.limits.costs is not None:
-            check_costs(self)
+            self.check_costs()
         if not len(free_rows(view)):
             return nothing_left(view, n)
         usable = usable_observations(view)

@@ -7,7 +7,7 @@ import pytest
 from discover import Campaign, CandidatePool, Objective
 from discover.campaign.iterating import advise, propose_next, room
 from discover.definition import load
-from discover.errors import InvalidInput
+from discover.errors import InvalidInput, Unsupported
 from discover.provenance.replay import replay
 from tests.definition.test_definition import GOOD, folder, problems  # noqa: F401
 
@@ -128,6 +128,13 @@ def test_a_policy_knows_what_the_budget_leaves(tmp_path):
 def test_terms_that_the_candidates_do_not_bear_out_are_refused(tmp_path, terms, message):
     with pytest.raises(InvalidInput, match=message):
         campaign_of(tmp_path, {"kind": "random", **terms})
+
+
+def test_scores_that_no_cost_divides_are_refused_before_the_campaign_begins(tmp_path):
+    policy = {"kind": "bayesian", "acquisition": "upper-confidence", "cost": "amount"}
+    with pytest.raises(Unsupported, match="per_cost: false"):
+        campaign_of(tmp_path, policy)
+    campaign_of(tmp_path, policy | {"per_cost": False})
 
 
 def test_prices_of_several_columns_are_added_up(tmp_path):
