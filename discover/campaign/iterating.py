@@ -128,6 +128,9 @@ def summarise(campaign: Campaign, iteration: Iteration) -> Summary:
         if len(best)
         else "nothing measured yet"
     )
+    if len(campaign.objective.targets) > 1 and len(best):
+        front = campaign.front()
+        lead = f"front of {int(front.member.sum())}, hypervolume {front.hypervolume:.4g}"
     verdict = iteration.verdict
     started = campaign.spending.experiments
     budget = f" of {campaign.budget}" if campaign.budget else ""

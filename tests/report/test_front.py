@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, Objective, Target
+from discover.campaign.iterating import summarise
 from discover.pareto import hypervolume
 from discover.report import hypervolume_so_far, pareto
 from discover.report.page import render
@@ -69,6 +70,8 @@ def test_the_hypervolume_grows_to_that_of_the_front(found: Campaign) -> None:
     assert curve[-1] == pytest.approx(volume)
     assert f"front       {len(front)} that no other beats; hypervolume {volume:.5g}" in str(found.status())
     assert found.status().to_dict()["front"] == len(front)
+    last = summarise(found, found.ledger.iterations[-1])
+    assert f"front of {len(front)}, hypervolume {volume:.4g}" in last.line
 
 
 def test_a_reference_of_the_policys_own_is_kept_to(begin: Callable[..., Campaign]) -> None:
