@@ -37,6 +37,7 @@ EPOCHS = 32
 """Iterations whose numbers may stand side by side, before all are worked out anew."""
 UNKNOWN = 255
 """The epoch of rows of which nothing is known."""
+ENORMOUS = 1e30
 SLIP = 1e-9
 """The share of a difference of two large numbers that is allowed for their rounding."""
 
@@ -93,12 +94,21 @@ class Carried:
 
     def at(self, rows: IntArray) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
         """Means within so much, and variances at most so much and a bit, of some rows: [K, m] each, under all data of now."""
+        mean, off, variance, wide = self.stored(rows)
+        slack = self._by_epoch(self.slack, rows)
+        return mean, off + slack * np.sqrt(np.maximum(variance, 0.0) + wide), variance, wide
+
+    def stored(self, rows: IntArray) -> tuple[AnyArray, AnyArray, AnyArray, AnyArray]:
+        """The same under the data of each row's own epoch."""
+        off, wide = self._by_epoch(self.off, rows), self._by_epoch(self.wide, rows)
+        return self.mean[:, rows], off, self.variance[:, rows], wide
+
+    def _by_epoch(self, numbers: FloatArray, rows: IntArray) -> FloatArray:
+        """Numbers [E, K] of the epochs of some rows: [K, m]; enormous where nothing is known."""
         epoch = self.epoch[rows].astype(np.int64)
-        epoch[epoch == UNKNOWN] = len(self.off)
-        off, wide, slack = (np.vstack([a, np.full((1, a.shape[1]), 1e30)]).T for a in (self.off, self.wide, self.slack))
-        mean, variance, extra = self.mean[:, rows], self.variance[:, rows], wide[:, epoch]
-        deviation = np.sqrt(np.maximum(variance, 0.0) + extra)
-        return mean, off[:, epoch] + slack[:, epoch] * deviation, variance, extra
+        epoch[epoch == UNKNOWN] = len(numbers)
+        known: FloatArray = np.vstack([numbers, np.full((1, numbers.shape[1]), ENORMOUS)]).T
+        return known[:, epoch]
 
     def put(self, rows: IntArray, mean: AnyArray, variance: AnyArray, off: FloatArray, wide: FloatArray) -> Carried:
         """With what was worked out under all data of now. mean, variance: [K, m] of rows [m]. off, wide: [K]."""

@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.acquisition.carried import Carried
+from discover.acquisition import refined
+from discover.acquisition.carried import UNKNOWN, Carried
+from discover.acquisition.refined import Shift, cost, shifts
 from discover.acquisition.shards import sweep
 from discover.acquisition.tiles import SUBSET, AnyArray, Tiler
 from discover.protocols import BoolArray, FloatArray, IntArray
@@ -46,6 +48,12 @@ CROWDED = 0.1
 """The share of the pool that may pass the sweep in single precision before it is done in double."""
 WIDE = 0.5
 """The share of the pool that may pass the bounds of the last iteration before all of it is swept anew."""
+WORTH = 50_000
+"""Rows of one epoch from which on a closer look is taken at what moved their means,"""
+SAMPLE = 2048
+"""judged by some of them,"""
+WORTHWHILE = 0.85
+"""where it leaves less to be done than this share of it."""
 PART = 65_536
 """Rows that are scored together."""
 BLOCK = 8192
@@ -142,7 +150,7 @@ class _Search:
         carried = Carried.read(carry, self.parts, self.pool.hash, len(self.pool.blocked)) if carry is not None else None
         rows = free
         if carried is not None:
-            rows = self._pruned(free, self._upper(*carried.at(free)))
+            rows = self._refined(carried, self._pruned(free, self._upper(*carried.at(free))))
         if len(rows) > WIDE * len(free):
             rows, carried = free, None
         mean, variance = self._swept([tiler.single() for tiler in self.tilers], rows, whole=rows is free)
@@ -163,6 +171,49 @@ class _Search:
         first = free[_largest(upper, max(2 * self.k, 512))]
         self._take(first)
         return free[upper >= self._worst]
+
+    def _refined(self, carried: Carried, rows: IntArray) -> IntArray:
+        """Of the rows left by what was carried those that pass a closer look, too; ascending."""
+        epochs = carried.epoch[rows]
+        kept = [rows[epochs == epoch] for epoch in np.unique(epochs)]
+        for place, mine in enumerate(kept):
+            epoch = int(carried.epoch[mine[0]])
+            if len(mine) < WORTH or epoch == UNKNOWN:
+                continue
+            moved = shifts(self.parts, carried.since, epoch)
+            size = None if moved is None else self._best_size(carried, moved, mine)
+            if moved is not None and size is not None:
+                upper = self._closer(carried, moved, size, mine)
+                kept[place] = mine if upper is None else mine[upper >= self._worst]
+        return np.sort(np.concatenate(kept)) if kept else rows
+
+    def _best_size(self, carried: Carried, moved: list[Shift], rows: IntArray) -> int | None:
+        """How many observations a closer look is best taken at, judged by some of the rows; None where it does not pay."""
+        some = rows[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).round().astype(np.int64)]
+        n, d = self.parts[0].X.shape
+        found: tuple[float, int | None] = (WORTHWHILE, None)
+        for size in (s for s in refined.SIZES if s < n):
+            upper = self._closer(carried, moved, size, some)
+            if upper is not None:
+                found = min(found, (cost(size, n, d) + float((upper >= self._worst).mean()), size), key=lambda f: f[0])
+        return found[1]
+
+    def _closer(self, carried: Carried, moved: list[Shift], size: int, rows: IntArray) -> FloatArray | None:
+        """Upper scores [m] of rows of one epoch from a look at so many observations; None where that cannot be had."""
+        tilers = [tiler for one in moved if (tiler := one.tiler(size, self.pool.scaling)) is not None]
+        if len(tilers) < len(moved):
+            return None
+        mean, variance = sweep([tiler.single() for tiler in tilers], self.pool.values, rows)
+        off, wide = self._allowances(rows, mean, variance, tilers)
+        before, rounding, bound, extra = carried.stored(rows)
+        c = np.array([[one.c[size - 1]] for one in moved])
+        known = np.maximum(variance, 0.0) + wide[:, None]
+        return self._upper(
+            before.astype(np.float64) + mean,
+            rounding + off[:, None] + c * np.sqrt(known),
+            np.minimum(bound + extra, known),
+            0.0 * known,
+        )
 
     def _swept(self, tilers: Sequence[Tiler], rows: IntArray, *, whole: bool = False) -> tuple[AnyArray, AnyArray]:
         """Standardised means [K, m], exact but for rounding, and bounds of the variances [K, m].
@@ -201,7 +252,9 @@ class _Search:
     def _weights(self) -> Tensor:
         return torch.tensor(self.posterior.weights, dtype=torch.float64)
 
-    def _allowances(self, rows: IntArray, mean: AnyArray, variance: AnyArray) -> tuple[FloatArray, FloatArray]:
+    def _allowances(
+        self, rows: IntArray, mean: AnyArray, variance: AnyArray, tilers: Sequence[Tiler] = ()
+    ) -> tuple[FloatArray, FloatArray]:
         """How far single-precision means and bounds may be off [K]: measured where the bound is small, where the mean is high or
         low against it, and on rows evenly taken."""
         some = min(PROBES, len(rows))
@@ -215,7 +268,7 @@ class _Search:
                 _largest(spread - own_mean, some),
             ]
         probes = np.unique(np.concatenate(sort))
-        exact_mean, exact_variance = sweep(self.tilers, self.pool.values, rows[probes])
+        exact_mean, exact_variance = sweep(tilers or self.tilers, self.pool.values, rows[probes])
         off = np.abs(exact_mean - mean[:, probes]).max(axis=1)
         wide = np.maximum(exact_variance - variance[:, probes], 0.0).max(axis=1)
         return SAFETY * off + 1e-9, SAFETY * wide + 1e-9

@@ -17,6 +17,8 @@ from discover.surrogate.scaling import SPAN, Scaling
 from discover.surrogate.subset import pivots
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from discover.surrogate.covariance import Covariance
     from discover.surrogate.gaussian_process import GaussianPosterior
 
@@ -56,14 +58,27 @@ class Tiler:
         order = pivots(posterior, min(subset, len(posterior.y)))
         taken = torch.cat([order.chosen, order.rest])
         weights = posterior.state.weights[taken].numpy()
-        inverse = np.ascontiguousarray(order.inverse.numpy().T)
+        return cls.made(posterior, scaling, taken, weights, order.inverse, posterior.state.mean)
+
+    @classmethod
+    def made(
+        cls,
+        posterior: GaussianPosterior,
+        scaling: Scaling,
+        taken: Tensor,
+        weights: FloatArray,
+        lower: Tensor,
+        mean: float,
+    ) -> Tiler:
+        """From observations [n] that are taken, their weights, and the inverse lower factor [m, m] of the first m of them."""
         X = posterior.X[taken].numpy()
+        inverse = np.ascontiguousarray(lower.numpy().T)
         raw = np.flatnonzero(scaling.kept)
         centre, spread = scaling.centre, SPAN * scaling.spread
         stationary = posterior.covariance.stationary
         if stationary is None:
             return cls(
-                None, _columns(raw, scaling), centre, 1.0 / spread, X, np.empty(0), weights, inverse, posterior.state.mean,
+                None, _columns(raw, scaling), centre, 1.0 / spread, X, np.empty(0), weights, inverse, mean,
                 posterior.covariance,
             )  # fmt: skip
         lengths = np.asarray(stationary[1])
@@ -74,7 +89,7 @@ class Tiler:
         unit = spread[told] * lengths[told]
         return cls(
             stationary[0], _columns(raw[told], scaling), centre[told] + unit * middle, 1.0 / unit,
-            np.ascontiguousarray(-2.0 * data.T), np.square(data).sum(axis=1), weights, inverse, posterior.state.mean,
+            np.ascontiguousarray(-2.0 * data.T), np.square(data).sum(axis=1), weights, inverse, mean,
         )  # fmt: skip
 
     def single(self) -> Tiler:

@@ -1,11 +1,14 @@
 """What is carried from one iteration to the next prunes, and never changes what is found."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from discover.acquisition import refined, sweep
 from discover.acquisition.bounded import Confidence, Improvement
 from discover.acquisition.carried import Carried
 from discover.acquisition.sweep import best_rows
@@ -28,12 +31,6 @@ def start(rng, sort="random", n=60, d=3, count=1200, noise=1e-3, kernel="matern"
     pool = rows_of(pool_of(sort, rng, count, d, data), hash="a pool")
     held = posterior(scaled(pool, data), np.sin(5 * data.sum(axis=1)), noise=noise, kernel=kernel)
     return pool, held
-
-
-def epochs_of(held, pool):
-    carried = Carried.read(held[0], (held[1],), pool.hash, len(pool.values))
-    assert carried is not None
-    return carried
 
 
 @settings(deadline=None, max_examples=50)
@@ -77,11 +74,57 @@ def test_a_campaign_of_iterations_finds_what_it_would_find_without(seed, sort, m
             other = posterior(held.X, held.y, length=0.3, noise=1e-2, like=held)
             belief = Weighted((held, other), (0.6, 0.4), ("a", "b"))
         score = Improvement(float(held.mean_variance(held.X)[0].max())) if kind == "improvement" else Confidence(4.0)
-        carried = best_rows(belief, pool, 12, score, carry=folder)
+        with mock.patch.object(sweep, "WORTH", 1), mock.patch.object(refined, "SIZES", (4, 16, 40)):
+            carried = best_rows(belief, pool, 12, score, carry=folder)
         alone = best_rows(belief, pool, 12, score)
         assert carried.rows.tolist() == alone.rows.tolist()
         assert carried.score.tobytes() == alone.score.tobytes()
         held = more(pool, held, rng, 4, wild)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 2**16),
+    noise=st.sampled_from([1e-4, 1e-2, 0.5]),
+    wild=st.booleans(),
+    many=st.integers(1, 30),
+    size=st.sampled_from([1, 5, 30, 60]),
+)
+def test_a_closer_look_bounds_what_moved(seed, noise, wild, many, size):
+    rng = np.random.default_rng(seed)
+    pool, held = start(rng, noise=noise)
+    after = more(pool, held, rng, many, wild)
+    known = {row.tobytes() for row in held.X.numpy()}
+    since = np.array([0 if row.tobytes() in known else 1 for row in after.X.numpy()])
+    [shift] = refined.shifts((after,), since, 0)
+    rows = np.arange(len(pool.values))
+    X = pool.scaled(rows)
+    moved = after._marginals(X)[0].numpy() - held._marginals(X)[0].numpy()
+    told, bound = shift.tiler(size, pool.scaling).bound(pool.values)
+    assert (
+        np.abs(moved - told) <= shift.c[size - 1] * np.sqrt(np.maximum(bound, 0)) + 1e-7 * (1 + np.abs(moved))
+    ).all()
+    assert (bound >= after._marginals(X)[1].numpy() - 1e-9).all()
+    assert shift.c[-1] <= shift.c[0] + 1e-9
+    assert np.abs(moved).max() > 0
+
+
+def test_a_closer_look_leaves_less(tmp_path):
+    rng = np.random.default_rng(1)
+    pool = rows_of(rng.random((20_000, 3)), hash="a pool")
+    X = scaled(pool, rng.random((300, 3)))
+    held = posterior(X, np.sin(9 * X).sum(axis=1), length=0.3, noise=1e-2)
+    found = []
+    for worth in (10**9, 1):
+        first = best_rows(held, pool, 10, Confidence(4.0), carry=tmp_path / str(worth))
+        new = pool.scaled(first.rows[:8])
+        y = torch.cat([held.y, held.mean_variance(new)[0] + 1.0])
+        after = posterior(torch.cat([held.X, new]), y, length=0.3, noise=1e-2, like=held)
+        with mock.patch.object(sweep, "WORTH", worth):
+            found.append(best_rows(after, pool, 10, Confidence(4.0), carry=tmp_path / str(worth)))
+    plain, closer = found
+    assert closer.rows.tolist() == plain.rows.tolist()
+    assert closer.swept < 0.5 * plain.swept < 0.1 * len(pool.values)
 
 
 def test_most_of_the_pool_is_not_looked_at_again(tmp_path):
