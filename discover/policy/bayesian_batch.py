@@ -46,7 +46,8 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
     scalarised = policy.acquisition == "parego"
     goal = Goal.of(view.objective, means, scales, generator, scalarised=scalarised, reference=policy.reference_point)
-    measured = measured_best(view, goal) if policy.incumbent == "measured" and policy.acquisition in IMPROVING else None
+    counted = policy.incumbent == "measured" and policy.acquisition in IMPROVING
+    measured = measured_best(view, goal, held.readings) if counted else None
     best = incumbent(goal, means) if measured is None else measured
     once = partial(_once, policy, held, goal, best, measured, means, (pool_seed, batch_seed), generator)
     parts = together(view, n, once)

@@ -7,6 +7,7 @@ import pytest
 
 from discover.policy import pool_search
 from discover.policy.bayesian import Bayesian
+from discover.protocols import Training
 from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 from tests.policy.test_acquisitions import policy_of
 
@@ -77,6 +78,19 @@ def test_a_gross_error_is_left_out_and_named_and_an_optimum_far_above_is_to_be_m
     learned = Bayesian().propose(told(top), 2, np.random.default_rng(0)).learned["targets"]["strength"]
     assert "left_out" not in learned
     assert [one["candidate"] for one in learned["measure_again"]] == [str(told().ids[middle])]
+
+
+def test_improvements_are_not_counted_from_a_gross_error_that_its_own_replicates_overrule():
+    view = told(answers_of(X))
+    one = view.training["strength"]
+    rows = np.concatenate([[one.rows[0]] * 3, one.rows])
+    values = np.concatenate([one.values[0] + np.array([0.1, -0.1, 900.0]), one.values])
+    empty = np.full(len(rows), np.nan)
+    view = replace(view, training={"strength": Training(rows, values, empty, np.zeros(len(rows), dtype=np.int64))})
+    learned = Bayesian().propose(view, 2, np.random.default_rng(0)).learned
+    assert [one["value"] for one in learned["targets"]["strength"]["left_out"]] == [values[2]]
+    spread = learned["targets"]["strength"]["deviation"]
+    assert learned["incumbent_utility"] * spread == pytest.approx(np.delete(one.values, 0).max(), rel=0.05)
 
 
 @pytest.mark.parametrize("model", ["single", "evidence"])
