@@ -22,6 +22,9 @@ from discover.candidates.spec import PoolSpec, read_descriptors
 from discover.errors import InvalidInput, Problem
 from discover.protocols import RESERVED, RESERVED_PREFIXES, BoolArray, Candidate, IntArray
 
+_PART = 131_072
+"""Ids that are Python's own at one time."""
+
 
 class CandidatePool:
     """Candidates in ascending order of id, with the roles of their columns.
@@ -133,7 +136,9 @@ class CandidatePool:
     @cached_property
     def ids(self) -> NDArray[np.str_]:
         """[N] ids as text, ascending."""
-        ids = np.array(self._table[self.id].to_pylist(), dtype=np.str_)
+        column = self._table[self.id]
+        parts = [column.slice(start, _PART) for start in range(0, len(column), _PART)]
+        ids = np.concatenate([np.array(part.to_pylist(), dtype=np.str_) for part in parts])
         ids.flags.writeable = False
         return ids
 

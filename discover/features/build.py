@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.encoding import Described, Numeric, OneHot, categories_of
+from discover.features.files import LARGE, ROWS, finished, room_for, stored
 from discover.features.molecule import encoded
 from discover.protocols import Block, BlockKind, FeatureTable, Featurizer, FloatArray, IntArray, Progress
 from discover.registry import load
@@ -205,24 +204,26 @@ def feature_table(
     """
     features = Features.of(pool)
     key = hashlib.sha256(f"{pool.hash} {features.fingerprint}".encode()).hexdigest()[:40]
-    kept = _read(cache, key, features.names, len(pool)) if cache else None
+    kept = stored(cache, key, features.names, len(pool)) if cache else None
     if kept is None:
-        kept = _table(features.names, _transform(pool, features, progress, known))
-        if cache:
-            _write(cache, key, kept)
+        values = room_for(cache, key, len(pool), len(features.names))
+        _transform(pool, features, progress, known, values)
+        kept = finished(cache, key, features.names, values)
     elif progress:
         progress(len(pool), len(pool))
     return replace(kept, blocks=features.blocks)
 
 
-def _transform(pool: Pool, features: Features, progress: Progress | None, known: Known | None) -> FloatArray:
-    values = np.empty((len(pool), len(features.names)))
+def _transform(
+    pool: Pool, features: Features, progress: Progress | None, known: Known | None, values: FloatArray
+) -> None:
+    """Fill the features of a pool, [N, d]."""
     todo = np.arange(len(pool))
     if known is not None and known.names == features.names:
         values[known.rows] = known.values
         todo = np.setdiff1d(todo, known.rows)
     columns = list(features.requires)
-    step = _CHUNK if "structure" in pool.spec.made_from else max(1, len(pool))
+    step = _CHUNK if "structure" in pool.spec.made_from else max(1, len(pool) if values.size <= LARGE else ROWS)
     for start in range(0, len(todo), step):
         places = todo[start : start + step]
         rows = pool.frame(places, columns)
@@ -230,47 +231,3 @@ def _transform(pool: Pool, features: Features, progress: Progress | None, known:
         values[places] = features.transform(rows)
         if progress:
             progress(len(pool) - len(todo) + start + len(places), len(pool))
-    return values
-
-
-def _table(names: tuple[str, ...], values: FloatArray) -> FeatureTable:
-    values = np.ascontiguousarray(values, dtype=np.float64) + 0.0
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        columns = sorted({names[place] for _, place in bad})
-        raise InvalidInput(
-            "features", [Problem("a featurizer gave a number that is not finite", column=name) for name in columns]
-        )
-    values.flags.writeable = False
-    header = json.dumps([list(names), list(values.shape)], ensure_ascii=False)
-    digest = hashlib.sha256(header.encode() + values.astype("<f8").tobytes()).hexdigest()
-    return FeatureTable(names, values, digest)
-
-
-def _read(cache: Path, key: str, names: tuple[str, ...], rows: int) -> FeatureTable | None:
-    path = cache / f"features-{key}.npy"
-    try:
-        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    if values.dtype != np.float64 or values.shape != (rows, len(names)) or not np.isfinite(values).all():
-        return None
-    table = _table(names, values)
-    return table if table.hash == told.get("hash") else None
-
-
-def _write(cache: Path, key: str, table: FeatureTable) -> None:
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"features-{key}.npy"
-    told = {"hash": table.hash, "names": list(table.names), "rows": len(table)}
-    for target, write in (
-        (path, lambda f: np.save(f, table.values)),
-        (path.with_suffix(".json"), lambda f: f.write(json.dumps(told).encode())),
-    ):
-        fresh = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.new")
-        with fresh.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(target)

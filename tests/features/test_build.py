@@ -217,3 +217,33 @@ def test_rows_that_are_known_are_not_made_again_and_the_rest_are_the_same() -> N
     assert np.array_equal(np.flatnonzero((feature_table(pool, known=marked).values != whole.values).any(axis=1)), rows)
     other = Known(("something",), rows, np.zeros((4, 1)))
     assert feature_table(pool, known=other).hash == whole.hash
+
+
+def test_a_large_table_is_mapped_from_its_file_and_is_the_same(tmp_path, monkeypatch):
+    from discover.features import build, files
+
+    frame = pd.DataFrame(
+        {"run": [f"r{i:04d}" for i in range(500)], "a": np.arange(500.0), "b": -0.0, "c": ["x", "y"] * 250}
+    )
+    large = CandidatePool.from_frame(frame, id="run", features=["a", "b"], categorical=["c"])
+    whole = feature_table(large, tmp_path / "whole")
+    for module in (build, files):
+        monkeypatch.setattr(module, "LARGE", 100)
+        monkeypatch.setattr(module, "ROWS", 64)
+    shown: list[int] = []
+    first = feature_table(large, tmp_path / "mapped", progress=lambda done, _: shown.append(done))
+    again = feature_table(large, tmp_path / "mapped")
+    for table in (first, again):
+        assert isinstance(table.values, np.memmap)
+        assert not table.values.flags.writeable
+        assert table.hash == whole.hash
+        assert np.array_equal(table.values, whole.values)
+    assert shown[:2] == [64, 128]
+    assert shown[-1] == 500
+    assert feature_table(large).hash == whole.hash  # without a folder there is nothing to map
+    [path] = (tmp_path / "mapped").glob("*.npy")
+    with path.open("r+b") as file:
+        file.seek(2000)
+        file.write(b"\x01")
+    assert np.array_equal(feature_table(large, tmp_path / "mapped").values, whole.values)
+    assert len(list((tmp_path / "mapped").iterdir())) == 2

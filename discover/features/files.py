@@ -1,0 +1,113 @@
+"""Tables of features on disk: written once, held to their hash whenever they are read, mapped into memory where they are large."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from discover.errors import InvalidInput, Problem
+from discover.protocols import FeatureTable, FloatArray
+
+LARGE = 20_000_000
+"""Numbers from which on a table is mapped from its file, and never held in memory."""
+ROWS = 16_384
+"""Rows of a large table that are looked at together."""
+
+
+def room_for(cache: Path | None, key: str, rows: int, columns: int) -> FloatArray:
+    """Zeros [rows, columns] to be filled: in memory, or of a large table in a file of the folder that `finished` gives its name."""
+    if cache is None or rows * columns <= LARGE:
+        return np.zeros((rows, columns))
+    cache.mkdir(parents=True, exist_ok=True)
+    path = _fresh(cache / f"features-{key}.npy")
+    return np.lib.format.open_memmap(path, "w+", np.float64, (rows, columns))
+
+
+def finished(cache: Path | None, key: str, names: tuple[str, ...], values: FloatArray) -> FeatureTable:
+    """What was filled as a table, stored in the folder if there is one. InvalidInput where a number is not finite."""
+    mapped = isinstance(values, np.memmap)
+    try:
+        table = table_of(names, values)
+    except InvalidInput:
+        if mapped:
+            _fresh(_path(cache, key)).unlink(missing_ok=True)
+        raise
+    if cache is None:
+        return table
+    path = _path(cache, key)
+    if mapped:
+        values.flush()  # type: ignore[attr-defined]
+        _fresh(path).replace(path)
+    else:
+        cache.mkdir(parents=True, exist_ok=True)
+        _write(path, lambda file: np.save(file, table.values))
+    told = {"hash": table.hash, "names": list(names), "rows": len(table)}
+    _write(path.with_suffix(".json"), lambda file: file.write(json.dumps(told).encode()))
+    return FeatureTable(names, np.load(path, mmap_mode="r"), table.hash) if mapped else table
+
+
+def stored(cache: Path, key: str, names: tuple[str, ...], rows: int) -> FeatureTable | None:
+    """The table of a key; None where there is none, or one that is not what its hash says."""
+    path = _path(cache, key)
+    try:
+        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        large = rows * len(names) > LARGE
+        values = np.load(path, allow_pickle=False, mmap_mode="r" if large else None)
+    except (OSError, ValueError, EOFError):
+        return None
+    if values.dtype != np.float64 or values.shape != (rows, len(names)):
+        return None
+    try:
+        table = table_of(names, values)
+    except InvalidInput:
+        return None
+    return table if table.hash == told.get("hash") else None
+
+
+def table_of(names: tuple[str, ...], values: FloatArray) -> FeatureTable:
+    """A table with its hash, in parts: no copy is made. InvalidInput where a number is not finite.
+
+    Negative zeros become zeros, for they are the same number.
+    """
+    values = np.ascontiguousarray(values, dtype=np.float64) if not isinstance(values, np.memmap) else values
+    digest = hashlib.sha256(json.dumps([list(names), list(values.shape)], ensure_ascii=False).encode())
+    bad: set[int] = set()
+    for start in range(0, len(values), ROWS):
+        part = values[start : start + ROWS]
+        if values.flags.writeable:
+            part += 0.0
+        bad |= set(np.flatnonzero(~np.isfinite(part).all(axis=0)).tolist())
+        digest.update(np.ascontiguousarray(part + 0.0, dtype="<f8").data)
+    if bad:
+        columns = sorted({names[place] for place in bad})
+        raise InvalidInput(
+            "features", [Problem("a featurizer gave a number that is not finite", column=name) for name in columns]
+        )
+    values.flags.writeable = False
+    return FeatureTable(names, values, digest.hexdigest())
+
+
+def _path(cache: Path | None, key: str) -> Path:
+    assert cache is not None
+    return cache / f"features-{key}.npy"
+
+
+def _fresh(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.new")
+
+
+def _write(target: Path, write: Callable[[Any], object]) -> None:
+    """As a whole or not at all."""
+    fresh = _fresh(target)
+    with fresh.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(target)
