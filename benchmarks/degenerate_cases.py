@@ -34,8 +34,9 @@ ACQUISITIONS = (
     "expected-improvement", "upper-confidence", "probability-of-improvement", "max-value-entropy", "thompson",
     "knowledge-gradient", "top", "uncertainty", "integrated-variance", "straddle", "hits", "hits-ahead",
 )  # fmt: skip
+SEVERAL = ("hypervolume", "parego")
 THRESHOLDED = ("straddle", "hits", "hits-ahead")
-POLICIES = (*ACQUISITIONS, "random", "farthest", "medoids")
+POLICIES = (*ACQUISITIONS, *SEVERAL, "random", "farthest", "medoids")
 LIMITS = ("none", "at most", "same", "costs", "funds")
 
 
@@ -74,8 +75,10 @@ def drawn(seed: int) -> Case:
 
     policy = of(POLICIES, 0.3)
     wanted = of(OBJECTIVES, 0.2)
-    if policy in ACQUISITIONS[1:] and wanted not in ("maximize", "minimize"):
+    if policy in ACQUISITIONS[1:] and wanted not in ("maximize", "minimize", "constrained", "never kept", "outcome"):
         wanted = "band" if policy in THRESHOLDED else "minimize"
+    if policy in SEVERAL and not wanted.startswith("two"):
+        wanted = "two"
     return Case(
         seed=seed,
         rows=int(g.integers(1, 4) if few else g.integers(4, 30)),
@@ -247,5 +250,12 @@ def policy_of(case: Case) -> Policy:
     }
     if case.model == "single":
         given |= {"kernel": ("matern", "rbf")[case.seed % 2], "lengths": ("each", "one")[case.seed // 2 % 2]}
-    given |= {"refit": 0.5 if case.seed % 3 == 0 else 0.0}
+    told = np.random.default_rng([case.seed, 3]).random(5) < 0.3  # options that have nothing to do with each other
+    given |= {
+        "refit": 0.5 if told[0] else 0.0,
+        "scale": "evidence" if told[1] else "told",
+        "outliers": "keep" if told[2] else "evidence",
+        "noise": "evidence" if told[3] else "equal",
+        "incumbent": "believed" if told[4] else "measured",
+    }
     return Bayesian(start=1, shortlist=20, draws=16, chunk=16, reference=10, **given)

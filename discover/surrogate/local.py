@@ -1,10 +1,10 @@
 """A Gaussian process for many observations: every row is predicted from its nearest neighbours alone, in closed form.
 
-Where both run it agrees with the exact one far better than a sparse one does. On 4,000 band gaps by composition with one
-set of hyperparameters, 64 neighbours differed from the exact mean by 0.2 deviations on average and made deviations 4 %
-too wide; 1,000 inducing points (Titsias, AISTATS 2009) differed by 0.5 and made them 1.7 times too wide, and their eight
-best candidates by expected improvement had three in common with the exact ones, where the neighbours' had six. Materials
-data are rough: what an inducing point does not see is lost.
+Where both run it agrees with the exact one far better than a sparse one does. On 4,000 band gaps by composition, with one
+set of hyperparameters, 64 neighbours differed from the exact mean by 0.2 deviations on average and made deviations 4 % too
+wide; 1,000 inducing points (Titsias, AISTATS 2009) differed by 0.5 and made them 1.7 times too wide. Of the eight best
+candidates by expected improvement the neighbours had six, and the inducing points three. Materials data are rough: what an
+inducing point does not see is lost.
 
 Vecchia, J. R. Stat. Soc. B 50, 297 (1988); Katzfuss, Guinness, Gong and Zilber, JABES 25, 383 (2020).
 """

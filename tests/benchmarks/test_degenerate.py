@@ -49,7 +49,7 @@ def test_nothing_breaks(case: cases.Case) -> None:
 
 @pytest.mark.parametrize("policy", cases.POLICIES)
 def test_two_hundred_features_of_five_rows(policy: str) -> None:
-    objective = "band" if policy in cases.THRESHOLDED else "minimize"
+    objective = "band" if policy in cases.THRESHOLDED else "two" if policy in cases.SEVERAL else "minimize"
     case = cases.Case(seed=3, rows=9, width=200, observed=5, policy=policy, objective=objective, n=2)
     assert problems(case) == []
 
@@ -62,7 +62,7 @@ def test_the_cases_of_seeds_are_of_every_kind_and_most_reach_a_model() -> None:
     }.items():  # fmt: skip
         assert {getattr(case, field) for case in some} == set(options)
     phases: Counter[str] = Counter()
-    for case in some[:60]:
+    for case in some[:40]:
         try:
             policy = cases.policy_of(case)
             if check := getattr(policy, "check", None):
@@ -71,7 +71,7 @@ def test_the_cases_of_seeds_are_of_every_kind_and_most_reach_a_model() -> None:
             phases[str(batch.learned.get("phase", "none"))] += 1
         except Unsupported:
             phases["unsupported"] += 1
-    assert phases["model"] > 30
+    assert phases["model"] > 20
     assert phases["unsupported"] < 3
 
 
