@@ -24,6 +24,8 @@ ONE_SIDED = 1.6448536269514722
 """Deviations that chance exceeds in one of twenty cases; Spearman's coefficient of n has deviation 1/√(n - 1)."""
 FOLDS = 5
 """Groups of candidates that the hyperparameters do without in turn."""
+LOST = 1e-10
+"""The share of a value's precision below which what the others tell of it is rounding."""
 ENOUGH = 5
 """Candidates below which nothing is said of the model's worth."""
 
@@ -109,8 +111,9 @@ def held_out(
     with one_thread():
         for judge, those in _judges(posterior, groups, model, folds):
             if judge is not None:
-                told = torch.from_numpy(np.concatenate(those))
                 held_mean, held_variance = _with_model(judge, y, those)
+                told = torch.from_numpy(np.concatenate(those))
+                told = told[held_variance[told].isfinite()]
                 mean[told], variance[told] = held_mean[told], held_variance[told]
     return mean, variance
 
@@ -171,10 +174,11 @@ def _judges(
 def _with_model(state: State, y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
     """Standardised mean [n] and variance [n] of values, each of these groups predicted from all others.
 
-    The constant mean is estimated anew from the others too: otherwise the left-out values would speak through it.
+    The constant mean is estimated anew from the others too: otherwise the left-out values would speak through it. Variances
+    are infinite where the others are so much less certain that what they tell is lost in rounding.
     """
     precision = torch.cholesky_inverse(state.factor)
-    onto_mean = precision.sum(dim=1)
+    onto_mean, alone = precision.sum(dim=1), precision.diagonal().clone()
     precision = precision - torch.outer(onto_mean, onto_mean) / onto_mean.sum()
     weights = precision @ y
     mean, variance = torch.zeros_like(y), torch.ones_like(y)
@@ -184,6 +188,7 @@ def _with_model(state: State, y: Tensor, groups: list[IntArray]) -> tuple[Tensor
     for group in (torch.from_numpy(g) for g in groups if len(g) > 1):
         covariance = torch.linalg.pinv(precision[group][:, group], hermitian=True)
         mean[group], variance[group] = y[group] - covariance @ weights[group], covariance.diagonal()
+    variance[precision.diagonal() < LOST * alone] = math.inf
     return mean, variance.clamp_min(fitting.SMALLEST_NOISE)
 
 

@@ -101,3 +101,17 @@ def test_few_and_constant_observations_are_not_judged() -> None:
     one = leave_one_out(GaussianProcess().fit(X[:1], torch.ones(1, dtype=torch.float64)), np.arange(1))
     assert math.isnan(one.rank_correlation)
     assert json.loads(json.dumps(one.to_dict(), allow_nan=False))["rank_correlation"] is None
+
+
+def test_a_value_beside_which_all_others_are_worthless_is_judged_by_the_mean() -> None:
+    X = torch.arange(7, dtype=torch.float64)[:, None] / 7
+    y = torch.tensor([-1.0, 2.0, -1.0, 2.0, -1.0, 0.1, -1.0], dtype=torch.float64)
+    stds = torch.full_like(y, 1e12)
+    stds[5] = 1e3
+    posterior = GaussianProcess().fit(X, y, stds.square())
+    assert posterior.state is not None
+    told = leave_one_out(posterior, np.arange(7))
+    assert np.isfinite(told.means).all()
+    assert np.isfinite(told.stds).all()
+    assert math.isfinite(told.density_gain)
+    assert told.stds[0] == pytest.approx(1e12, rel=0.2)
