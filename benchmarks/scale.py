@@ -48,7 +48,7 @@ def run(who: str, path: Path, observations: int, given: argparse.Namespace) -> d
     if python is None:
         return {"failed": "its environment is not built: python benchmarks/efficiency/envs.py " + who}
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = {**os.environ, **dict.fromkeys(names, str(given.threads)), "BAYBE_TELEMETRY_ENABLED": "false"}
+    environment = {**os.environ, **dict.fromkeys(names, str(given.threads))}
     told = [who, str(path), str(observations), str(given.waves), str(given.threads)]
     try:
         done = subprocess.run(

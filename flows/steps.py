@@ -16,12 +16,15 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from discover import Campaign
+from discover.acquisition.shards import spread_by
 from discover.campaign.iterating import Summary, propose_next, summarise
 from discover.candidates.difference import Difference
 from discover.definition import Definition, load
 from discover.errors import IntegrityError, InvalidInput, SourceError, SourceUnavailable
 from discover.protocols import Advice, Experiment
 from discover.report.console import progress, watching
+from flows.spread import address
+from flows.sweeps import spread_over
 
 
 def source_is_away(_task: Any, _run: Any, state: Any) -> bool:
@@ -82,7 +85,8 @@ def collect(campaign: Campaign, experiment: Experiment | None, limit: int | None
 @task(name="learn and propose", **PLAIN, timeout_seconds=3600)
 def propose(campaign: Campaign, budget: int | None) -> int | None:
     """Fit, choose and commit the next batch; its number, or None where the budget is spent."""
-    iteration = propose_next(campaign, budget)
+    with spread_by(spread_over(address())):
+        iteration = propose_next(campaign, budget)
     return None if iteration is None else iteration.number
 
 

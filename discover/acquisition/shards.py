@@ -24,8 +24,8 @@ from discover.surrogate.threads import one_thread
 
 SHARD = 64 * TILE
 """Rows of a shard that threads of one process share out."""
-FAR_SHARD = 4096 * TILE
-"""Rows of a shard that goes to another process: some seconds of work."""
+FAR_SHARD = 1024 * TILE
+"""Rows of a shard that goes to another process, about a second of work; a smaller pool stays here."""
 
 Swept = tuple[AnyArray, AnyArray]
 """Means [K, rows] and bounds of the variances [K, rows], for K components of a belief."""
@@ -79,6 +79,11 @@ class Shard:
                 mean[k, part], variance[k, part] = tiler.bound(raw)
         return mean, variance
 
+    def run_alone(self) -> Swept:
+        """The same in a process of its own, where nobody has seen to the threads."""
+        with one_thread():
+            return self.run()
+
     def _places(self, part: slice) -> slice | IntArray:
         if not isinstance(self.rows, tuple):
             return part if self.alone else self.rows[part]
@@ -106,7 +111,7 @@ def sweep(tilers: Sequence[Tiler], values: FloatArray, rows: IntArray | None = N
 
     size: rows of a shard, a multiple of a tile; 0 for what suits.
     """
-    spread = _elsewhere.get() if rows is None else None
+    spread = _elsewhere.get() if rows is None and len(values) > FAR_SHARD else None
     size = size or (FAR_SHARD if spread else SHARD)
     shards = list(_shards(tuple(tilers), values, rows, size, far=spread is not None))
     count = len(values) if rows is None else len(rows)
