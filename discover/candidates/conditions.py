@@ -77,8 +77,10 @@ class Linear(Condition):
         holds = known & _float_sign(self.sign, difference)
         size = np.abs(np.where(known[:, None], parts, 0.0)).sum(axis=1) + abs(float(self.limit))
         doubtful = known & (np.abs(difference) <= DOUBT * size + 2.0 * float(self.loose))
-        for row in np.flatnonzero(doubtful).tolist():
-            holds[row] = self.exactly([exact(number) for number in numbers[row, places].tolist()])
+        if doubtful.any():  # on a grid the same few numbers stand in many points
+            some, owner = np.unique(numbers[doubtful][:, places], axis=0, return_inverse=True)
+            told = [self.exactly([exact(number) for number in row]) for row in some.tolist()]
+            holds[doubtful] = np.array(told)[owner.reshape(-1)]
         return holds, known & ~holds
 
     def exactly(self, values: Sequence[Fraction]) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LISTED = 20_000
 """Points up to which all of a region are listed rather than searched."""
-PRODUCTS = 400_000
+PRODUCTS = 200_000
 """Combinations that are gone through to find out whether there are so few."""
 BLOCK = 4_096
 """Points that are drawn together."""
@@ -29,7 +29,7 @@ BLOCKS = 25
 """Blocks after which chance is given up, where it found nothing."""
 RARE = 1e-3
 """The share of draws that must keep the constraints for chance to be relied upon."""
-EFFORT = 20_000
+EFFORT = 5_000
 """Settings that are tried for a first point of a space, and a twentieth of it for each further one."""
 WALK = 8
 """Random moves from a point that the search found, so that points differ."""
@@ -116,16 +116,19 @@ class Region:
         return self._listed(parts, total)
 
     def _listed(self, parts: list[IntArray], total: int) -> IntArray | None:
-        found = []
+        every = np.empty((0, len(self.low)), dtype=np.int64)
         for start in range(0, total, BLOCK * 4):
             rest, columns = np.arange(start, min(start + BLOCK * 4, total)), []
             for part in reversed(parts):
                 columns.append(part[rest % len(part)])
                 rest = rest // len(part)
             codes = self.space.settled(np.concatenate(columns[::-1], axis=1))
-            found.append(codes[self.space.feasible(codes)])
-        every = np.unique(np.concatenate(found), axis=0) if found else np.empty((0, len(self.low)), dtype=np.int64)
-        return every if len(every) <= LISTED else None
+            every = np.concatenate([every, codes[self.space.feasible(codes)]])
+            if self.space.activity:  # what has no value was gone through several times
+                every = np.unique(every, axis=0)
+            if len(every) > LISTED:
+                return None
+        return np.unique(every, axis=0)
 
     def draw(self, n: int, generator: np.random.Generator) -> IntArray:
         """At most n different points, drawn: evenly where chance finds enough of them, otherwise by a search at random."""

@@ -7,6 +7,7 @@ point there is none (Mackworth, Artificial Intelligence 8, 99, 1977; Schulte and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from discover.candidates.conditions import Among, Any_, Condition, Count, Linear, Not
+from discover.candidates.levels import Even
 from discover.protocols import IntArray
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ ROUNDS = 50
 """Rounds of narrowing, at most: what is left then is found by trying."""
 TRIES = 12
 """Random settings of a mixture or an order before all of them are gone through."""
+ALIKE = 4
+"""Parameters with so many times the fewest settings that are left are chosen from at random."""
 LISTED = 3_000
 """Settings of a mixture or an order that are gone through."""
 
@@ -63,10 +67,22 @@ class Solver:
 
     def solve(self, low: IntArray, high: IntArray) -> IntArray | None:
         """Codes [slots] of one point; None where none was found: there is none if `complete`."""
-        try:
-            return self._search(Bounds(low.tolist(), high.tolist()))
-        except Dead:
+        if not all(self._meets(condition) for condition in self.space.conditions):
             return None
+        return self._search(Bounds(low.tolist(), high.tolist()))
+
+    def _meets(self, condition: Condition) -> bool:
+        """Whether the steps of an equality's numbers can meet its limit at all: they sum to multiples of their divisor."""
+        if not isinstance(condition, Linear) or condition.sign != "==" or condition.loose:
+            return True
+        levels = [self.space.slots[slot].levels for slot, _ in condition.terms]
+        idle = any(self.space.owner[slot] in self.space.activity for slot, _ in condition.terms)
+        if idle or not all(isinstance(one, Even) for one in levels):
+            return True
+        steps = [w * one.step for (_, w), one in zip(condition.terms, levels, strict=True) if isinstance(one, Even)]
+        rest = condition.limit - sum(w * one.low for (_, w), one in zip(condition.terms, levels, strict=True))
+        common = math.lcm(*(step.denominator for step in steps))
+        return rest * common % math.gcd(*(int(step * common) for step in steps)) == 0
 
     def _search(self, bounds: Bounds) -> IntArray | None:
         try:
@@ -137,8 +153,20 @@ class Solver:
         """A parameter to be set next, at random among those of which it is known whether they have a value."""
         open_ = [place for place in range(len(self.space.parameters)) if place not in bounds.done]
         decided = [place for place in open_ if self._active(place, bounds) is not None]
-        bound = [place for place in decided if place in self._bound]  # the others never stand in the way
-        return int(self.generator.choice(bound or decided)) if decided else None
+        if not decided:
+            return None
+        bound = [place for place in decided if place in self._bound] or decided  # the others never stand in the way
+        sizes = [self._size(place, bounds) for place in bound]
+        # few choices first: the equalities then tell those with many
+        few = [place for place, size in zip(bound, sizes, strict=True) if size <= ALIKE * min(sizes)]
+        return int(self.generator.choice(few))
+
+    def _size(self, place: int, bounds: Bounds) -> int:
+        """How many settings are left to a parameter, about."""
+        slots = self.space.places[place]
+        if len(slots) > 1:
+            return self.space.parameters[place].count
+        return bounds.high[slots[0]] - bounds.low[slots[0]] + 1
 
     def _active(self, place: int, bounds: Bounds) -> bool | None:
         """Whether a parameter has a value; None while that is open."""
@@ -225,25 +253,30 @@ class Solver:
         if not wanted:
             sign = {"<=": ">", "<": ">=", "==": "!=", "!=": "=="}[sign]  # type: ignore[assignment]
         if sign in ("<=", "<", "=="):
-            self._below(condition.terms, limit + condition.loose, bounds)
+            self._below(condition.terms, limit, condition.loose, bounds)
         if sign in (">", ">=", "=="):
-            self._below(turned, -limit + condition.loose, bounds)
+            self._below(turned, -limit, condition.loose, bounds)
 
-    def _below(self, terms: Sequence[tuple[int, Fraction]], limit: Fraction, bounds: Bounds) -> None:
-        """Narrow slots so that Σ weight · number may still be at most a limit."""
+    def _below(self, terms: Sequence[tuple[int, Fraction]], limit: Fraction, loose: Fraction, bounds: Bounds) -> None:
+        """Narrow slots so that Σ weight · number may still be at most a limit; missed by `loose` where it must be."""
         least = []
         for slot, weight in terms:
             levels = self.space.slots[slot].levels
             least.append(weight * levels.exact(bounds.low[slot] if weight > 0 else bounds.high[slot]))
         total = sum(least, Fraction(0))
         for (slot, weight), own in zip(terms, least, strict=True):
-            levels, reach = self.space.slots[slot].levels, (limit - (total - own)) / weight
-            if weight > 0:
-                bounds.high[slot] = min(bounds.high[slot], levels.last_below(reach))
+            levels = self.space.slots[slot].levels
+            for slack in (Fraction(0), loose):
+                reach, low, high = (limit + slack - (total - own)) / weight, bounds.low[slot], bounds.high[slot]
+                if weight > 0:
+                    high = min(high, levels.last_below(reach))
+                else:
+                    low = max(low, levels.first_above(reach))
+                if low <= high:
+                    break
             else:
-                bounds.low[slot] = max(bounds.low[slot], levels.first_above(reach))
-            if bounds.low[slot] > bounds.high[slot]:
                 raise Dead
+            bounds.low[slot], bounds.high[slot] = low, high
 
     def _enforce_among(self, condition: Among, wanted: bool, bounds: Bounds) -> None:
         slot = condition.slot
