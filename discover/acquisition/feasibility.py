@@ -34,11 +34,12 @@ class Weighed:
 
     score: Score
     chance: Tensor
+    of: str = "keeping the constraints"
 
     @property
     def words(self) -> str:
         """What the score is."""
-        return f"{self.score.words}, times the probability of keeping the constraints"
+        return f"{self.score.words}, times the probability of {self.of}"
 
     def __call__(self, known: Known, places: Tensor) -> Tensor:
         """Scores [k] of the candidates at some places [k]."""

@@ -69,7 +69,7 @@ def view_of(
         training=training,
         blocked=mask,
         pending=pool.rows(pending),
-        infeasible=pool.rows(infeasible),
+        infeasible=pool.rows(sorted(i for i in ledger.infeasible() | ledger.failed() if i in pool)),
         iteration=len(ledger.iterations),
         seen=seen,
         memory=_memory(ledger),

@@ -46,7 +46,7 @@ def ahead(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Rank
     parts = case.scaled(rows), case.scaled(reference), case.scaled(case.under_trial)
     known = Known.of(case.posterior, *parts, noise).turned(case.sign)
     if case.chance is not None:
-        score = Weighed(score, case.chance_at(rows))
+        score = Weighed(score, case.chance_at(rows), case.chance_words.removeprefix("of "))
     costs = known_costs(case.view, rows, wanted=case.policy.per_cost)
     with one_thread():
         first = score(known, torch.arange(known.m))

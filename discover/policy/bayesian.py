@@ -64,6 +64,10 @@ class Bayesian:
 
     per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
 
+    feasibility: whether scores are weighed by the probability that an experiment gives a number at all, learned from those
+    that failed once there are three of either sort, and used where it predicts failures better than their share (learned;
+    hits-ahead does not), or not (none). A record says in words where experiments fail.
+
     refit: by which share the observations must have grown before hyperparameters are fitted again; 0 fits them at every
     iteration. Until then no fit is paid for, and of a large pool only what the new observations may have lifted is looked at:
     with a million candidates and hundreds of observations 0.1 is a good choice.
@@ -89,6 +93,7 @@ class Bayesian:
     outliers: Literal["keep", "evidence"] = "evidence"
     noise: Literal["equal", "evidence"] = "equal"
     per_cost: bool = True
+    feasibility: Literal["learned", "none"] = "learned"
     refit: float = 0.0
     at: Mapping[str, str | float] | None = None
 

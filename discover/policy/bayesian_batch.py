@@ -19,6 +19,7 @@ from discover.pareto import beaten_by
 from discover.policy import words
 from discover.policy.acquisitions import IMPROVING
 from discover.policy.choice import free_rows
+from discover.policy.failing import log_success, success, with_feasibility
 from discover.policy.incumbents import measured_best
 from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
@@ -42,6 +43,7 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     """At most n proposals from the belief after the view's observations. At least one row must be free."""
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
     held = belief(view, policy.surrogate(), reader=policy.reader())
+    held = with_feasibility(held, view, policy)
     means = _observed_means(held, view)
     scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
     scalarised = policy.acquisition == "parego"
@@ -56,7 +58,7 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     settings = _settings(policy, held, goal, best, measured, parts[0][0], (pool_seed, batch_seed))
     chosen = [(ranking, place, gain) for ranking, places in parts for place, gain in places]
     proposals = tuple(_proposal(view, goal, *one, settings, k) for k, one in enumerate(chosen))
-    return Batch(proposals, _learned(held, settings))
+    return Batch(success(proposals, held, view), _learned(held, settings))
 
 
 def _once(
@@ -99,9 +101,12 @@ def _rank(
     """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free, k = free_rows(view), room(policy.shortlist, n)
     costs = known_costs(view, free, wanted=policy.per_cost)
-    if costs is None and (found := swept(policy, view, held, goal, best, free, k)) is not None:
+    log_chance = log_success(held, view, free)
+    if costs is None and log_chance is None and (found := swept(policy, view, held, goal, best, free, k)) is not None:
         return found
     values, kind, joint = scored(free, lambda rows: _scores(held, view.features.values[rows], goal, best, seed, means))
+    if log_chance is not None:
+        values, kind = values + log_chance.numpy(), f"{kind}, weighed by the probability of success"
     if costs is not None:
         values, kind = values - np.log(costs.numpy()), f"{kind} per cost"
     order = np.argsort(-values, kind="stable")
@@ -152,6 +157,9 @@ def _choose(
         return [(place, None) for place in view.limits.walk(ranking.rows, n)]
     short = ranking.rows
     costs = known_costs(view, short, wanted=policy.per_cost)
+    log_costs = None if costs is None else costs.log()
+    if (log_chance := log_success(held, view, short)) is not None:  # what one success costs
+        log_costs = -log_chance if log_costs is None else log_costs - log_chance
     # What was measured counts as it was read; only what is pending is still to be drawn.
     leading = _leading(goal, means) if measured is None else np.empty(0, dtype=np.int64)
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
@@ -167,7 +175,7 @@ def _choose(
         draws=policy.draws,
         seed=seed,
         allowed=allowed_of(view.limits, short),
-        log_costs=None if costs is None else costs.log(),
+        log_costs=log_costs,
     )
     return [(pick.position, pick.value) for pick in picks]
 
@@ -246,9 +254,11 @@ def _learned(held: Belief, settings: dict[str, Any]) -> dict[str, Any]:
         next(iter(verdicts.values())) if len(verdicts) == 1 else "; ".join(f"{k}: {v}" for k, v in verdicts.items())
     )
     record = {key: value for key, value in settings.items() if key != "models"}
+    told = {"feasibility": dict(held.feasibility.record)} if held.feasibility is not None else {}
     return {
         "policy": "bayesian",
         **record,
+        **told,
         "targets": dict(held.learned),
         "verdict": verdict,
         "memory": {"surrogate": held.memory},

@@ -27,7 +27,8 @@ Drawn = tuple[IntArray, FloatArray]
 def drawn(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Ranking, Chosen]:
     """The best candidate in each of n functions drawn from the belief, of those that no earlier draw has taken.
 
-    Under constraints what they are about is drawn with it, and the best is that of those that keep them in the draw.
+    Under constraints what they are about is drawn with it, and the best is that of those that keep them in the draw; so is
+    whether each succeeds, where that is learned.
     """
     if case.chance is not None:
         leading = _leading(case, JOINTLY)
@@ -72,7 +73,11 @@ def _kept_values(case: OneTarget, places: IntArray, count: int, generator: np.ra
     values = case.sign * told[case.name].numpy()
     chance = case.chance_at(case.free[places]).numpy()
     span = max(float(np.ptp(values)), 1e-12)
-    return np.where(case.goal.feasible(told).numpy(), values, values.min() - span * (2.0 - chance))
+    kept = case.goal.feasible(told).numpy()
+    success = case.success_at(case.free[places])
+    if success is not None:
+        kept &= generator.random(kept.shape) < success.numpy()
+    return np.where(kept, values, values.min() - span * (2.0 - chance))
 
 
 def _leading(case: OneTarget, count: int) -> IntArray:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from discover.acquisition.goal import Goal
-from discover.policy.acquisitions import THRESHOLDED, check_objective
+from discover.policy.acquisitions import THRESHOLDED, WITHOUT_CONSTRAINTS, check_objective
 from discover.policy.choice import free_rows
+from discover.policy.failing import log_success
 from discover.policy.pool_search import PART, predicted
 from discover.policy.ranking import Ranking, room
 from discover.protocols import FloatArray, IntArray, View
@@ -76,11 +77,36 @@ class OneTarget:
 
     @cached_property
     def chance(self) -> Tensor | None:
-        """The probability [m] that free rows keep the constraints; None where there are none."""
-        return self.chance_at(self.free) if self.view.objective.constraints else None
+        """The probability [m] that free rows succeed and keep the constraints; None where nothing is known of either."""
+        known = self.view.objective.constraints or self.success_at(self.free[:1]) is not None
+        return self.chance_at(self.free) if known else None
+
+    @property
+    def chance_words(self) -> str:
+        """What that probability is of."""
+        learned = self.success_at(self.free[:1]) is not None
+        if not self.view.objective.constraints:
+            return "of success"
+        return "of success and of keeping the constraints" if learned else "of keeping the constraints"
+
+    def success_at(self, rows: IntArray) -> Tensor | None:
+        """The probability [k] that experiments on some rows give a number; None where it is not learned."""
+        if self.policy.acquisition in WITHOUT_CONSTRAINTS:
+            return None
+        logs = log_success(self.held, self.view, rows)
+        return None if logs is None else logs.exp()
 
     def chance_at(self, rows: IntArray) -> Tensor:
-        """The probability [k] that some rows of the pool keep the constraints."""
+        """The probability [k] that some rows of the pool succeed and keep the constraints."""
+        success = self.success_at(rows)
+        kept = self._kept_at(rows) if self.view.objective.constraints else None
+        if success is None or kept is None:
+            found = kept if success is None else success
+            assert found is not None
+            return found
+        return success * kept
+
+    def _kept_at(self, rows: IntArray) -> Tensor:
         names = {c.target for c in self.view.objective.constraints}
         parts = []
         for start in range(0, len(rows), PART):

@@ -44,9 +44,7 @@ def other_choice(
     scores = per_cost(score.kind, weighed(score.kind, plain, case.chance, floor), costs).numpy()
     order = np.argsort(-scores, kind="stable")
     order = order[view.limits.spread(case.free[order], case.room(n), n)]
-    words = (
-        score.words if case.chance is None else f"{score.words}, weighed by the probability of keeping the constraints"
-    )
+    words = score.words if case.chance is None else f"{score.words}, weighed by the probability {case.chance_words}"
     words = words if costs is None else f"{words} per cost"
     ranking = case.ranking(scores, order, words, BY_MEANS)
     with one_thread():

@@ -21,7 +21,7 @@ from discover.surrogate.transformed import latent_of, scale_of
 if TYPE_CHECKING:
     from discover.policy.bayesian import Bayesian
 
-LARGE = 50_000_000
+LARGE = 5_000_000
 """Candidates times observations from which on exact variances are worked out only where they can matter."""
 PART = 65_536
 """Rows that are looked at together where every one is scored exactly."""
@@ -32,7 +32,8 @@ def swept(
 ) -> Ranking | None:
     """The k leading free rows by log expected improvement, found through bounds; None where these do not hold or do not pay.
 
-    They hold for one target that is to be large or small, no constraints or costs, and exact Gaussian processes.
+    They hold for one target that is to be large or small, no constraints, costs or learned feasibility, and exact Gaussian
+    processes.
     """
     target = goal.single
     if (

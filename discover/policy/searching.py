@@ -21,6 +21,7 @@ from discover.acquisition.space_search import Score, Search
 from discover.candidates.batch_rules import Different
 from discover.candidates.region import Region
 from discover.policy.acquisitions import IMPROVING
+from discover.policy.failing import weighed, with_feasibility
 from discover.protocols import BoolArray, FloatArray, IntArray, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.threads import one_thread
@@ -53,7 +54,7 @@ def searched(policy: Bayesian, view: View, n: int, generator: np.random.Generato
 
     assert view.ground is not None
     ground = view.ground
-    held = belief(view, policy.surrogate(), judge=False)
+    held = with_feasibility(belief(view, policy.surrogate(), judge=False), view, policy)
     known = {row.tobytes(): bool(blocked) for row, blocked in zip(ground.codes, view.blocked, strict=True)}
     with one_thread():
         search = Search(ground.region, scorer(policy, view, held, generator), generator, _taken(known))
@@ -158,9 +159,10 @@ def scorer(policy: Bayesian, view: View, held: Belief, generator: np.random.Gene
     def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
         marginals = {name: _marginal(held, name, features, ahead) for name in held.posteriors}
         if policy.acquisition in IMPROVING or best is None or goal.single is None:
-            return score(goal, marginals, best, seed).values.numpy()
+            return weighed(held, features, score(goal, marginals, best, seed).values).numpy()
         mean, deviation = marginals[goal.single.name]
-        return _other(policy, goal.single.utility(mean), mean, deviation).numpy()
+        found = _other(policy, goal.single.utility(mean), mean, deviation)
+        return weighed(held, features, found, scales[goal.single.name]).numpy()
 
     return told
 

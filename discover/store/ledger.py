@@ -97,6 +97,11 @@ class Ledger:
         found = {f.candidate_id for f in self.elsewhere if f.status == "infeasible"}
         return found | {t.candidate_id for t in self.trials.values() if t.state is State.INFEASIBLE}
 
+    def failed(self) -> set[str]:
+        """Candidates that were tried, failed, and are not to be tried again."""
+        found = {f.candidate_id for f in self.elsewhere if f.status == "failed"}
+        return found | {t.candidate_id for t in self.trials.values() if t.state is State.FAILED}
+
     def failures(self) -> list[Failure]:
         """Every failure, of proposals and of candidates tried elsewhere, in order."""
         every = [failure for trial in self.trials.values() for failure in trial.failures]

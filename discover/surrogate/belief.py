@@ -16,6 +16,7 @@ from discover.surrogate.censored import settled
 from discover.surrogate.conditions import Conditions
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
+from discover.surrogate.feasibility import Feasibility
 from discover.surrogate.forms import Radial
 from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard
 from discover.surrogate.joint import Told
@@ -36,13 +37,18 @@ if TYPE_CHECKING:
 
 MANY = 1000
 """Observations up to which each candidate is predicted from all others; beyond, some candidates from their neighbours."""
+PART = 65_536
+"""Rows that are predicted together."""
 TELLING = 5
 """Features with the shortest length-scales, along which the target changes fastest, that a record names."""
 
 
 @dataclass(frozen=True)
 class Belief:
-    """Posteriors by target, and how raw features become theirs. observed: [k] rows with any observation, ascending."""
+    """Posteriors by target, and how raw features become theirs. observed: [k] rows with any observation, ascending.
+
+    feasibility: how likely experiments are to succeed, where that was learned.
+    """
 
     scaling: Scaling
     posteriors: Mapping[str, TargetPosterior]
@@ -50,6 +56,7 @@ class Belief:
     diagnostics: Mapping[str, LeaveOneOut]
     learned: Mapping[str, Any]
     readings: Mapping[str, Reading] = field(default_factory=dict)
+    feasibility: Feasibility | None = None
 
     def scaled(self, X: FloatArray) -> Tensor:
         """Raw features [m, d] to a tensor of scaled ones [m, k]."""
@@ -57,11 +64,13 @@ class Belief:
 
     def predict(self, X: FloatArray) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Raw features [m, d] to (mean [m], standard deviation [m]) of the noiseless target, in its unit."""
-        scaled = self.scaled(X)
-        found = {}
-        for name, posterior in self.posteriors.items():
-            mean, deviation = posterior.mean_deviation(scaled)
-            found[name] = (mean.numpy(), deviation.numpy())
+        found = {name: (np.empty(len(X)), np.empty(len(X))) for name in self.posteriors}
+        for start in range(0, len(X), PART):
+            part = slice(start, start + PART)
+            scaled = self.scaled(X[part])
+            for name, posterior in self.posteriors.items():
+                for told, values in zip(found[name], posterior.mean_deviation(scaled), strict=True):
+                    told[part] = values.numpy()
         return found
 
     @property

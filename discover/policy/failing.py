@@ -1,0 +1,56 @@
+"""What a policy does with the probability that an experiment gives a number at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from discover.policy.acquisitions import WITHOUT_CONSTRAINTS
+from discover.policy.pool_search import PART
+from discover.protocols import FloatArray, IntArray, Proposal, View
+from discover.surrogate.belief import Belief
+from discover.surrogate.feasibility import feasibility
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from discover.policy.bayesian import Bayesian
+
+
+def with_feasibility(held: Belief, view: View, policy: Bayesian) -> Belief:
+    """The belief, with what is learned of failures, where the policy wants that and there are enough of them."""
+    if policy.feasibility == "none" or policy.acquisition in WITHOUT_CONSTRAINTS:
+        return held
+    return replace(held, feasibility=feasibility(view))
+
+
+def log_success(held: Belief, view: View, rows: IntArray) -> Tensor | None:
+    """Logarithm of the probability [k] that experiments on some rows of the pool succeed; None where nothing is to be weighed."""
+    if held.feasibility is None or not held.feasibility.useful:
+        return None
+    values = view.features.values
+    parts = [held.feasibility.chance(values[rows[start : start + PART]]) for start in range(0, len(rows), PART)]
+    return torch.from_numpy(np.log(np.concatenate(parts) if parts else np.empty(0)))
+
+
+def weighed(held: Belief, features: FloatArray, scores: Tensor, scale: float = 1.0) -> Tensor:
+    """Scores [m] of a search at features [m, d], lowered by the logarithm of the probability of success, times a scale."""
+    if held.feasibility is None or not held.feasibility.useful:
+        return scores
+    return scores + scale * torch.from_numpy(np.log(held.feasibility.chance(features)))
+
+
+def success(proposals: tuple[Proposal, ...], held: Belief, view: View) -> tuple[Proposal, ...]:
+    """Proposals that say how likely each is to succeed, where that is learned."""
+    if held.feasibility is None or not held.feasibility.useful or not proposals:
+        return proposals
+    places = {str(name): row for row, name in enumerate(view.ids)}
+    rows = np.array([places[p.candidate_id] for p in proposals], dtype=np.int64)
+    chances = held.feasibility.chance(view.features.values[rows])
+    return tuple(
+        replace(p, details={**p.details, "chance_of_success": float(chance)})
+        for p, chance in zip(proposals, chances, strict=True)
+    )
