@@ -226,7 +226,8 @@ class View:
     those under trial; None where the campaign has no such budget. ground: of a campaign over a search space, what else
     could be tried: the rows are then the points that were proposed or told. cache: a folder for what may be lost at any time,
     and changes nothing but what a choice costs. at: the fidelity and context that predictions are for, by name; where
-    nothing is said, what most observations were made under.
+    nothing is said, what most observations were made under. columns: [N] of the candidates' columns that the policy reads
+    as they stand, by name, as text.
     """
 
     objective: Objective
@@ -244,6 +245,7 @@ class View:
     ground: Ground | None = None
     cache: Path | None = None
     at: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -328,7 +330,8 @@ class Policy(Protocol):
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """Deterministic in (view, n, generator); at most n; never a blocked candidate, never one twice.
 
-        A policy that does not look at the view's limits may be cut short by them.
+        A policy that does not look at the view's limits may be cut short by them. One that reads columns of the candidates as
+        they stand names them in an attribute `columns`, and finds them in the view's.
         """
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,13 @@ from discover.protocols import Batch, FeatureTable, IntArray, Policy, Training, 
 
 @dataclass(frozen=True)
 class Retrospective:
-    """A pool whose answers are all known: ids [N], features [N, d], answers [N]."""
+    """A pool whose answers are all known: ids [N], features [N, d], answers [N]; columns [N] that policies read as they stand."""
 
     objective: Objective
     ids: NDArray[np.str_]
     features: FeatureTable
     answers: Answers
+    columns: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ def view_of(table: Retrospective, rows: IntArray, iteration: int, memory: Mappin
         training={answers.target.name: training},
         blocked=blocked,
         pending=np.empty(0, dtype=np.int64),
-        infeasible=done[status == "infeasible"],
+        infeasible=done[np.isin(status, ("infeasible", "failed"))],
         iteration=iteration,
         seen=seen,
         memory=memory,
+        columns=table.columns,
     )
 
 

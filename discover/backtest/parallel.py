@@ -54,11 +54,17 @@ def play_all(
 
 def _sent(table: Retrospective) -> tuple[Any, ...]:
     """What a worker needs to have the same table; the objective travels as the plain data that it is stored as."""
-    return table.objective.to_dict(), table.ids, table.features, table.answers
+    return table.objective.to_dict(), table.ids, table.features, table.answers, dict(table.columns)
 
 
-def _receive(objective: Mapping[str, Any], ids: NDArray[np.str_], features: FeatureTable, answers: Answers) -> None:
-    _worker["table"] = Retrospective(Objective.from_dict(objective), ids, features, answers)
+def _receive(
+    objective: Mapping[str, Any],
+    ids: NDArray[np.str_],
+    features: FeatureTable,
+    answers: Answers,
+    columns: Mapping[str, NDArray[np.str_]],
+) -> None:
+    _worker["table"] = Retrospective(Objective.from_dict(objective), ids, features, answers, columns)
 
 
 def _play(policy: Policy, seed: int, budget: int, batch: int) -> Trace:

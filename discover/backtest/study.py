@@ -18,6 +18,7 @@ from discover.backtest.one_feature import OneFeature
 from discover.backtest.outcome import Run, Study
 from discover.backtest.parallel import play_all
 from discover.backtest.random_line import random_line
+from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import BoolArray, Experiment, FeatureTable, FloatArray, Policy, Progress
@@ -68,7 +69,10 @@ def run_study(
     chance = random_line(utilities, experiments)
     scale, top = Scale.of(utilities), top_set(utilities, TOP_PERCENT)
 
-    table = Retrospective(objective, pool.ids, features, answers)
+    columns: dict[str, Any] = {}
+    for policy in chosen.values():
+        columns |= named_columns(policy, pool)
+    table = Retrospective(objective, pool.ids, features, answers, columns)
     traces = play_all(table, chosen, seeds, budget=experiments, batch=batch, processes=processes, progress=progress)
     runs = tuple(_run(key, trace, pool.ids, utilities, scale, top, experiments) for key, trace in traces.items())
     facts = {

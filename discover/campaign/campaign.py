@@ -29,6 +29,7 @@ from discover.campaign.settings import (
 from discover.campaign.telling import tell_frame
 from discover.campaign.terms import Terms
 from discover.candidates.difference import Difference
+from discover.candidates.named import check_named
 from discover.candidates.points import Points
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
@@ -99,6 +100,7 @@ class Campaign(Reader):
             chosen.check(objective)
         terms = Terms.of(settings)
         check_limits(terms, pool)
+        check_named(chosen, pool)
         if terms.cost is not None and hasattr(chosen, "check_costs"):
             chosen.check_costs()
         definition = definition_of(

@@ -17,6 +17,7 @@ from discover.campaign.fixing import fixed_values
 from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
+from discover.candidates.named import named_columns
 from discover.candidates.points import Points, Pool
 from discover.candidates.reading import codes_of_frame
 from discover.errors import Conflict, Problem, UnknownCandidate, Unsupported
@@ -57,7 +58,7 @@ def choose(
                 return _asked_before(ledger.keys[key], n, given)
             basis, definition, many = ledger.seq, ledger.definition, _threads_of(ledger)
             view = view_of(ledger, objective, candidates.pool, candidates.features, given)
-            view = replace(view, cache=candidates.sweeps)
+            view = replace(view, cache=candidates.sweeps, columns=named_columns(policy, candidates.pool))
         with threads.using(many):
             decision = decide(view, definition, policy, n, key)
             now = environment() | {"threads": threads.count(), "discover": __version__}

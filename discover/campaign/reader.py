@@ -22,8 +22,10 @@ from discover.campaign.pooling import Candidates, candidates_of
 from discover.campaign.predicting import predictions
 from discover.campaign.status import Status, status_of
 from discover.campaign.terms import Terms, without_terms
+from discover.candidates.named import named_columns
 from discover.candidates.place import Place
 from discover.candidates.points import Pool
+from discover.errors import UnknownKind
 from discover.objective import Objective
 from discover.protocols import FeatureTable, Policy, Spending, View
 from discover.store.journal import Journal
@@ -141,7 +143,12 @@ class Reader:
         """What a policy may know now."""
         ledger = self.ledger
         candidates = self._candidates(ledger)
-        return view_of(ledger, self.objective, candidates.pool, candidates.features)
+        view = view_of(ledger, self.objective, candidates.pool, candidates.features)
+        try:
+            policy = self.policy
+        except UnknownKind:  # somebody's own, which was not given here: nobody asks it
+            return view
+        return replace(view, columns=named_columns(policy, candidates.pool))
 
     @property
     def observations(self) -> pd.DataFrame:

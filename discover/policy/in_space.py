@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from discover.candidates.ground import Ground, SpaceLimits
+from discover.candidates.named import named_columns
 from discover.errors import DiscoverError
 from discover.policy.bayesian import Bayesian, usable_observations
 from discover.policy.choice import checked_count, with_chosen
@@ -40,7 +41,9 @@ def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) 
     assert view.ground is not None
     offer = _offer(policy, view, n, generator)
     whole, _ = grown(view, offer.codes)
-    batch = policy.propose(replace(whole, ground=None), n, generator)
+    assert whole.ground is not None
+    columns = named_columns(policy, whole.ground.known)
+    batch = policy.propose(replace(whole, ground=None, columns=columns), n, generator)
     proposals = tuple(_whole(proposal, whole, offer) for proposal in batch.proposals)
     proposals = _within(proposals, whole)
     learned = {**batch.learned, "space": offer.how}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from discover import __version__, registry, threads
@@ -18,6 +18,7 @@ from discover.campaign.choosing import BY_HAND
 from discover.campaign.deciding import Decision, decide
 from discover.campaign.pooling import Candidates, candidates_of
 from discover.campaign.terms import without_terms
+from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, UnknownKind, nearest
 from discover.objective import Objective
 from discover.protocols import Policy
@@ -112,8 +113,10 @@ def _iteration(ledger: Ledger, which: int | str) -> Iteration:
 
 def _decide(campaign: Campaign, ledger: Ledger, candidates: Candidates, iteration: Iteration) -> Decision:
     objective = Objective.from_dict(ledger.definition["objective"])
+    policy = _policy(campaign, ledger)
     view = view_of(ledger, objective, candidates.pool, candidates.features, iteration.fixed)
-    return decide(view, ledger.definition, _policy(campaign, ledger), iteration.n, iteration.key)
+    view = replace(view, columns=named_columns(policy, candidates.pool))
+    return decide(view, ledger.definition, policy, iteration.n, iteration.key)
 
 
 def _policy(campaign: Campaign, ledger: Ledger) -> Policy:
