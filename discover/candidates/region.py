@@ -31,8 +31,10 @@ RARE = 1e-3
 """The share of draws that must keep the constraints for chance to be relied upon."""
 EFFORT = 5_000
 """Settings that are tried for a first point of a space, and a twentieth of it for each further one."""
-WALK = 8
-"""Random moves from a point that the search found, so that points differ."""
+SOLVED = 40
+"""Points that are searched for; the others come from beside random walks from these,"""
+BESIDE = 8
+"""so many from beside each step."""
 PAIRS = 40
 """Moves of two parameters at once, besides those of one."""
 REACHES = (0.5, 0.2, 0.08, 0.03, 0.01, 0.003, 0.0)
@@ -187,19 +189,20 @@ class Region:
                 misses += 1
                 continue
             before = len(found)
-            found = _distinct(np.concatenate([found, self._walked(codes, generator)]))
+            found = _distinct(np.concatenate([found, self._walked(codes, -(-n // SOLVED), generator)]))
             misses = misses + 1 if len(found) == before else 0
         return found[:n]
 
-    def _walked(self, codes: IntArray, generator: np.random.Generator) -> IntArray:
-        """A point, and others on a random walk from it."""
-        found = [codes]
-        for _ in range(WALK):
-            near = self.neighbours(found[-1], generator)
+    def _walked(self, codes: IntArray, n: int, generator: np.random.Generator) -> IntArray:
+        """A point, and about n from beside a random walk that begins there."""
+        found = codes[None]
+        for _ in range(-(-(n - 1) // BESIDE)):
+            near = self.neighbours(codes, generator)
             if not len(near):
                 break
-            found.append(near[int(generator.integers(len(near)))])
-        return np.stack(found)
+            near = near[generator.permutation(len(near))[:BESIDE]]
+            found, codes = np.concatenate([found, near]), near[0]
+        return found
 
     def solve(self, generator: np.random.Generator, effort: int = EFFORT) -> tuple[IntArray | None, bool]:
         """One point [slots], or None; and whether nothing was left out, so that None is a proof that there is none."""

@@ -103,7 +103,9 @@ def _offer(policy: Policy, view: View, n: int, generator: np.random.Generator) -
     if listing is not None:
         return Offer(listing, {"listed": len(listing)}, 1.0)
     if isinstance(policy, Random):
-        return drawn(view, max(50, 4 * n) + len(view.ids) if not view.ground.region.space.rules else SAMPLE, generator)
+        return drawn(
+            view, (max(50, 4 * n) if not view.ground.region.space.rules else 30 * n + 300) + len(view.ids), generator
+        )
     if isinstance(policy, Bayesian) and 2 * usable_observations(view) >= policy.start:
         from discover.policy.searching import searched
 

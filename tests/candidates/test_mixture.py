@@ -1,0 +1,89 @@
+"""Mixtures and orders: drawn evenly, no component or item hidden."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare, ks_2samp
+
+from discover import Mixture, Ordering
+
+
+def ends(parameter):
+    return np.zeros(len(parameter.slots), dtype=np.int64), np.array([slot.top for slot in parameter.slots])
+
+
+@pytest.mark.parametrize("options", [{}, {"at_most": 2}, {"bounds": {"a": (0.2, 0.6)}}, {"at_most": 3, "least": 0.2}])
+def test_every_settable_mixture_is_equally_likely(options):
+    mixture = Mixture("m", ["a", "b", "c", "d"], step=0.1, **options)
+    wanted = []
+    for parts in itertools.product(range(11), repeat=4):
+        used = sum(part > 0 for part in parts)
+        if (
+            sum(parts) != 10
+            or used > options.get("at_most", 4)
+            or any(0 < part < 10 * options.get("least", 0) for part in parts)
+        ):
+            continue
+        if "bounds" in options and not 2 <= parts[0] <= 6:
+            continue
+        wanted.append(parts)
+    assert mixture.count == len(wanted) == len(mixture.listing())
+    drawn = mixture.draw(*ends(mixture), 20 * len(wanted), np.random.default_rng(0))
+    found, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert set(map(tuple, found.tolist())) == set(wanted)
+    assert chisquare(counts).pvalue > 1e-4
+    encoding = mixture.encodings[0]
+    np.testing.assert_allclose(encoding.centre, np.mean(wanted, axis=0) / 10)
+    np.testing.assert_allclose(encoding.spread, np.std(wanted, axis=0) / 10)
+
+
+def test_a_fine_mixture_is_exchangeable_in_its_components():
+    mixture = Mixture("m", list("abcde"), at_most=4)
+    drawn = mixture.draw(*ends(mixture), 3000, np.random.default_rng(1)) / mixture.parts
+    for i, j in itertools.combinations(range(5), 2):
+        assert ks_2samp(drawn[:, i], drawn[:, j]).pvalue > 1e-4
+    np.testing.assert_allclose(drawn.sum(axis=1), 1.0, rtol=1e-12)
+    assert np.ptp(mixture.encodings[0].centre) < 1e-12
+
+
+def test_moves_of_a_mixture_reach_every_other_one():
+    mixture, generator = Mixture("m", ["a", "b", "c"], step=0.25, at_most=2), np.random.default_rng(0)
+    low, high = ends(mixture)
+    seen, todo = set(), [tuple(mixture.listing()[0].tolist())]
+    while todo:
+        here = todo.pop()
+        if here in seen:
+            continue
+        seen.add(here)
+        moves = mixture.moves(np.array(here), low, high, generator)
+        assert mixture.valid(moves).all()
+        todo += map(tuple, moves.tolist())
+    assert len(seen) == mixture.count
+
+
+def test_orders_are_equally_likely_and_keep_bounds_on_places():
+    order, generator = Ordering("o", list("ABCD")), np.random.default_rng(0)
+    low, high = ends(order)
+    _, counts = np.unique(order.draw(low, high, 2400, generator), axis=0, return_counts=True)
+    assert len(counts) == order.count == 24
+    assert chisquare(counts).pvalue > 1e-4
+    low[1], high[0] = 2, 1
+    within = order.draw(low, high, 50, generator)
+    assert len(within) == 50
+    assert ((within >= low) & (within <= high) & (np.sort(within, axis=1) == np.arange(4))).all()
+    high[[0, 2, 3]] = 0
+    assert not len(order.draw(low, high, 5, generator))
+
+
+def test_kernels_of_orders_see_what_they_are_said_to_see():
+    cities = Ordering("o", list("ABCDE"), encoding="neighbours")
+    tour, turned, back = np.array([[0, 1, 2, 3, 4.0]]), np.array([[1, 2, 3, 4, 0.0]]), np.array([[4, 3, 2, 1, 0.0]])
+    assert (cities.encode(tour + 1) == cities.encode(turned + 1)).all()
+    assert (cities.encode(tour + 1) == cities.encode(back + 1)).all()
+    assert cities.encode(tour + 1).sum() == 5
+    first = Ordering("o", list("ABCDE"))
+    apart = np.abs(first.encode(tour + 1) - first.encode(back + 1)).sum()
+    assert apart == 10  # Kendall's distance between an order and its reverse
