@@ -254,7 +254,10 @@ def _learned(held: Belief, settings: dict[str, Any]) -> dict[str, Any]:
         next(iter(verdicts.values())) if len(verdicts) == 1 else "; ".join(f"{k}: {v}" for k, v in verdicts.items())
     )
     record = {key: value for key, value in settings.items() if key != "models"}
-    told = {"feasibility": dict(held.feasibility.record)} if held.feasibility is not None else {}
+    told = {}
+    if held.feasibility is not None:
+        told = {"feasibility": dict(held.feasibility.record)}
+        verdict = "; ".join([verdict, *held.feasibility.words])
     return {
         "policy": "bayesian",
         **record,

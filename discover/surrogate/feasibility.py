@@ -45,6 +45,11 @@ class Feasibility:
         """Whether there is anything to weigh by."""
         return self.model is not None
 
+    @property
+    def words(self) -> list[str]:
+        """Where experiments fail, in one or two sentences; [] where nothing that was learned is of use."""
+        return self.record["words"][:2] if self.useful else []
+
     def chance(self, X: FloatArray) -> FloatArray:
         """Raw features [m, d] to the probability [m] that an experiment gives a number."""
         found = np.ones(len(X))

@@ -55,6 +55,7 @@ def test_the_record_says_in_words_where_experiments_fail():
     _, view = situation()
     learned = Bayesian(draws=64).propose(view, 2, np.random.default_rng(0)).learned
     assert any("f1 >" in sentence for sentence in learned["feasibility"]["words"])
+    assert learned["feasibility"]["words"][0] in learned["verdict"]
     assert learned["feasibility"]["failed"] == len(view.infeasible)
 
 
