@@ -9,16 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from discover import __version__, threads
+from discover.cli import plates
 from discover.cli.app import Accept, AsJson, Dask, File, Store, app, command, open_campaign, runner
 from discover.cli.output import (
-    check_new_file,
     notices,
     print_json,
     print_table,
     problem_json,
     progress,
-    read_csv,
-    write_csv,
 )
 from discover.errors import CampaignNotFound, DiscoverError, InvalidInput
 
@@ -120,10 +118,16 @@ def pull(
 @command()
 def ask(
     file: File,
-    n: Annotated[int, typer.Option("-n", min=1, help="how many")] = 1,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="how many; default: 1, or as many as the plate has wells")
+    ] = None,
     key: Annotated[str | None, typer.Option(help="the same key gives the same batch again")] = None,
     fix: Annotated[list[str] | None, typer.Option(help="a value that all of the batch have, such as base=KOH")] = None,
-    out: Annotated[Path | None, typer.Option(help="write the batch to a CSV to be filled in")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="write the batch to a CSV to be filled in; a plate's may be an .xlsx")
+    ] = None,
+    plate: Annotated[int | None, typer.Option(help="lay the batch out on a plate of 24, 96 or 384 wells")] = None,
+    picture: Annotated[Path | None, typer.Option(help="the plate as a picture: .png, .svg or .pdf")] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite the file of --out")] = False,
     store: Store = None,
     accept_changes: Accept = False,
@@ -132,35 +136,38 @@ def ask(
     """Propose the next candidates and commit them; the campaign begins if there is none yet.
 
     Example: discover ask campaign.yaml -n 8 --out batch.csv
+    A plate: discover ask campaign.yaml --plate 96 --out plate.xlsx --picture plate.pdf
     """
-    if out is not None:
-        check_new_file(out, force=force)  # before anything is committed
+    n = plates.check_wishes(n, plate, out, picture, force=force)  # before anything is committed
     fixed = _fixed(fix or [])
     campaign = open_campaign(file, store, create=True, changes="accept" if accept_changes else "refuse")
     with notices():
         batch = campaign.ask(n, key=key, fixed=fixed)
     if campaign.pool.structure:
         batch = batch.drop(columns=campaign.pool.structure)
-    if out is None:
+    if out is None and picture is None:
         print_table(batch, json_)
         return
     targets = campaign.objective.names
     try:
-        write_csv(batch.assign(**dict.fromkeys(targets, "")), out)
+        plates.write_batch(campaign, batch, out, plate, picture)
     except InvalidInput as error:
         print_table(batch, json_)
         told = "; ".join(str(problem) for problem in error.problems)
         raise DiscoverError(f"{told}\nthe batch is committed all the same and is printed above: keep it") from error
-    told = f"{len(batch)} proposals written to {out}; fill in {', '.join(targets)} and: discover tell {file} {out}"
-    typer.echo(told, err=json_)
-    if json_:
+    if picture is not None:
+        typer.echo(f"the plate is drawn in {picture}", err=json_)
+    if out is not None:
+        told = f"{len(batch)} proposals written to {out}; fill in {', '.join(targets)} and: discover tell {file} {out}"
+        typer.echo(told, err=json_)
+    if json_ or out is None:
         print_table(batch, json_)
 
 
 @command()
 def tell(
     file: File,
-    results: Annotated[Path, typer.Argument(help="a CSV with proposal_id or the id, and the results")],
+    results: Annotated[Path, typer.Argument(help="a CSV or .xlsx with proposal_id or the id, and the results")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="say what each row would become, and change nothing")
     ] = False,
@@ -175,13 +182,14 @@ def tell(
 
     Example: discover tell campaign.yaml batch.csv --dry-run
     """
-    frame = read_csv(results)
+    frame = plates.read_results(results)
     campaign = open_campaign(file, store, create=not dry_run, changes="note")
+    kept = plates.kept_columns(frame, campaign, extra or ())
     if correct is not None:
-        became = campaign.correct(frame, reason=correct, extra=extra or (), dry_run=dry_run)
+        became = campaign.correct(frame, reason=correct, extra=kept, dry_run=dry_run)
     else:
-        became = campaign.tell(frame, extra=extra or (), dry_run=dry_run)
-    print_table(became, json_)
+        became = campaign.tell(frame, extra=kept, dry_run=dry_run)
+    print_table(plates.with_wells(became, frame), json_)
 
 
 @command()

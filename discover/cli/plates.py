@@ -1,0 +1,105 @@
+"""Batches as plates: what `ask` writes besides a table, and what `tell` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from discover.cli.output import check_new_file, read_csv, write_csv
+from discover.errors import InvalidInput, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from discover.campaign import Campaign
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def check_wishes(n: int | None, plate: int | None, out: Path | None, picture: Path | None, *, force: bool) -> int:
+    """How many proposals are asked for. InvalidInput for a plate or for files that cannot be, before anything is committed."""
+    problems = []
+    if plate is not None:
+        from discover.report.plate import SIZES
+
+        if plate not in SIZES:
+            told = ", ".join(map(str, SIZES))
+            problems.append(Problem("no such plate", column="--plate", value=plate, way_out=f"there are {told} wells"))
+        elif n is not None and n > plate:
+            problems.append(Problem(f"more than the {plate} wells of the plate", column="-n", value=n))
+    if picture is not None and plate is None:
+        problems.append(Problem("is of a plate", column="--picture", way_out="say --plate 96 or --plate 24, too"))
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        told = ", ".join(PICTURES)
+        problems.append(
+            Problem("no such kind of picture", column="--picture", value=str(picture), way_out=f"use {told}")
+        )
+    if out is not None and out.suffix.lower() == ".xlsx" and plate is None:
+        problems.append(Problem("a workbook is of a plate", column="--out", way_out="say --plate 96, or write a .csv"))
+    if problems:
+        raise InvalidInput("ask", problems)
+    for path in (out, picture):
+        if path is not None:
+            check_new_file(path, force=force)
+    return n if n is not None else plate or 1
+
+
+def write_batch(
+    campaign: Campaign, batch: pd.DataFrame, out: Path | None, size: int | None, picture: Path | None
+) -> None:
+    """The sheet to be filled in and the picture, each whole or not at all."""
+    from discover.report.writing import whole_file
+
+    targets = list(campaign.objective.names)
+    if size is None:
+        if out is not None:
+            write_csv(batch.assign(**dict.fromkeys(targets, "")), out)
+        return
+    from discover.report.plate import Plate, draw_plate, picture_bytes, workbook
+
+    own = [column for column in campaign.pool.columns if column in batch.columns]
+    plate = Plate.of(batch, own, size)
+    sheet = plate.sheet(batch, targets)
+    if out is not None and out.suffix.lower() == ".xlsx":
+        with whole_file(out, str(out)) as draft:
+            draft.write_bytes(workbook(sheet, plate))
+    elif out is not None:
+        write_csv(sheet, out)
+    if picture is not None:
+        data = picture_bytes(draw_plate(plate, campaign.name), picture.suffix)
+        with whole_file(picture, str(picture)) as draft:
+            draft.write_bytes(data)
+
+
+def read_results(path: Path) -> pd.DataFrame:
+    """A sheet of results, a .csv or the first sheet of an .xlsx."""
+    if path.suffix.lower() != ".xlsx":
+        return read_csv(path)
+    from discover.report.plate import read_workbook
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(str(path), [Problem(f"cannot be read: {error}")]) from error
+    return read_workbook(data)
+
+
+def kept_columns(frame: pd.DataFrame, campaign: Campaign, extra: Sequence[str]) -> list[str]:
+    """Columns to keep with the results: those that are named, and the wells of a plate."""
+    from discover.report.plate import WELL
+
+    plain = WELL in frame.columns and WELL not in (*campaign.pool.columns, *campaign.objective.names, *extra)
+    return [*extra, WELL] if plain else list(extra)
+
+
+def with_wells(became: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """What became of each row, with its well where the sheet has them."""
+    from discover.report.plate import WELL
+
+    if WELL not in frame.columns or "row" not in became.columns or WELL in became.columns:
+        return became
+    wells = {str(label): well for label, well in frame[WELL].items()}
+    told = became.copy()
+    told.insert(0, WELL, [wells.get(str(row)) or "" for row in became["row"]])
+    return told

@@ -1,0 +1,119 @@
+"""Plates on the command line: wells, pictures, workbooks, and what is told from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import openpyxl
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from discover.cli import app
+from discover.definition import load
+from discover.errors import InvalidInput
+from discover.report.plate import Plate, read_workbook, workbook
+
+SPACE = """
+campaign: plates
+objective: {target: yield, direction: maximize, unit: "%"}
+candidates:
+  kind: space
+  parameters:
+    - {kind: continuous, name: temperature, low: 20, high: 120, step: 5, unit: degC}
+    - {kind: categorical, name: base, values: ["=KOH", K3PO4, Cs2CO3]}
+    - {kind: mixture, name: solvent, components: [water, ethanol], step: 0.05}
+  batch_constraints: ["one temperature"]
+policy: {kind: space-filling, batch: 24}
+"""
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISCOVER_STORE", raising=False)
+    (tmp_path / "plates.yaml").write_text(SPACE)
+
+    def call(*arguments, code=0):
+        done = CliRunner().invoke(app, list(arguments))
+        assert done.exit_code == code, done.output
+        return done
+
+    return call
+
+
+def campaign():
+    return load("plates.yaml").open(None)
+
+
+def test_a_workbook_goes_to_the_bench_and_comes_back(cli):
+    cli("ask", "plates.yaml", "--plate", "24", "--out", "plate.xlsx", "--picture", "plate.png")
+    assert Path("plate.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    book = openpyxl.load_workbook("plate.xlsx")
+    sheet, bench = book["results"], book["plate"]
+    header = [cell.value for cell in sheet[1]]
+    wells = [row[header.index("well")].value for row in sheet.iter_rows(min_row=2)]
+    assert wells == [f"{row}{column}" for row in "ABCD" for column in range(1, 7)]
+    assert len({row[header.index("temperature")].value for row in sheet.iter_rows(min_row=2)}) == 1
+    assert not any(cell.data_type == "f" for part in (sheet, bench) for row in part.iter_rows() for cell in row)
+    assert bench.cell(2, 2).value
+    assert "temperature" in bench.cell(7, 1).value  # what all wells have stands below them
+    for line in range(2, 26):
+        sheet.cell(line, header.index("yield") + 1).value = float(line)
+    sheet.cell(3, header.index("yield") + 1).value = None
+    sheet.cell(3, header.index("status") + 1).value = "failed"
+    book.save("filled.xlsx")
+    assert "A2" in cli("tell", "plates.yaml", "filled.xlsx", "--dry-run").output
+    cli("tell", "plates.yaml", "filled.xlsx")
+    told = campaign().observations
+    assert sorted(told.loc[told["status"] == "measured", "yield"]) == [2.0, *map(float, range(4, 26))]
+    assert (told["status"] == "failed").sum() == 1
+
+
+def test_a_csv_of_a_large_plate_is_told_by_proposal(cli):
+    cli("ask", "plates.yaml", "-n", "13", "--plate", "96", "--out", "plate.csv", "--picture", "plate.svg")
+    sheet = pd.read_csv("plate.csv")
+    assert sheet["well"].tolist() == [f"A{k}" for k in range(1, 13)] + ["B1"]
+    turned = sheet.iloc[::-1].assign(**{"yield": range(13)})
+    turned.to_csv("filled.csv", index=False)
+    cli("tell", "plates.yaml", "filled.csv")
+    told = campaign().observations.set_index("proposal_id")["yield"]
+    assert told.to_dict() == {p: float(v) for p, v in zip(turned["proposal_id"], turned["yield"])}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--plate", "30"),
+        ("--plate", "24", "-n", "25"),
+        ("--picture", "plate.png"),
+        ("--plate", "24", "--picture", "plate.gif"),
+        ("--out", "batch.xlsx"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_committed(cli, wrong):
+    cli("ask", "plates.yaml", *wrong, code=1)
+    cli("status", "plates.yaml", code=1)  # there is no campaign yet
+
+
+def test_wells_say_what_differs_and_leave_out_what_is_not_there():
+    batch = pd.DataFrame(
+        {"base": ["KOH", "K3PO4"], "solvent.water": [0.0, 0.25], "solvent.ethanol": [1.0, 0.75], "heat": [80.0, 80.0]}
+    )
+    plate = Plate.of(batch, list(batch.columns), 24)
+    assert plate.lines(0) == ["KOH", "ethanol 1"]
+    assert plate.lines(1) == ["K3PO4", "water 0.25", "ethanol 0.75"]
+    assert plate.constants == "heat 80"
+    with pytest.raises(InvalidInput, match="do not fit"):
+        Plate.of(pd.concat([batch] * 13), list(batch.columns), 24)
+
+
+def test_a_workbook_gives_back_what_was_written():
+    batch = pd.DataFrame({"proposal_id": ["0001", "=1+1"], "x": [0.1, 2.0], "empty": [None, float("nan")]})
+    plate = Plate.of(batch, ["x"], 24)
+    found = read_workbook(workbook(plate.sheet(batch, ["yield"]), plate))
+    assert found["proposal_id"].iloc[0] == "0001"
+    assert found["x"].tolist() == [0.1, 2.0]
+    assert found["empty"].isna().all()
+    assert found["yield"].isna().all()
+    assert list(found.index) == [2, 3]
