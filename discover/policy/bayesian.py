@@ -12,6 +12,7 @@ from discover.errors import InvalidInput, Problem
 from discover.objective import Objective
 from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
 from discover.policy.choice import checked_count, free_rows, nothing_left, shortage, with_chosen
+from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Batch, FloatArray, Proposal, View
 
@@ -30,8 +31,11 @@ class Bayesian:
     smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen. Log
     expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
     chosen by sequential greedy qLogEI from `draws` joint draws, in which pending experiments count with all that they
-    may bring. Directions and constraints: see `discover.acquisition.pool.score`. filling: how the start is spread, see
-    `SpaceFilling`.
+    may bring. Directions and constraints: see `discover.acquisition.pool.score`.
+
+    filling: how the start is spread, see `SpaceFilling`; or `random`. Where a few numbers describe a candidate, `farthest`
+    mostly began better than chance in open tables; among compounds, which many features describe, the farthest are oddities, and
+    chance was better.
 
     Several targets: what a candidate is expected to add to the hypervolume of the Pareto front, by qLogNEHVI (acquisition
     hypervolume, which expected-improvement means then). It counts above `reference_point`, the least that is of interest, as
@@ -77,7 +81,7 @@ class Bayesian:
     model: Literal["single", "evidence"] = "single"
     kernel: Literal["matern", "rbf"] = "matern"
     lengths: Literal["one", "each"] = "each"
-    filling: Literal["farthest", "medoids"] = "farthest"
+    filling: Literal["farthest", "medoids", "random"] = "farthest"
     incumbent: Literal["measured", "believed"] = "measured"
     shortlist: int = 300
     draws: int = 256
@@ -172,7 +176,8 @@ class Bayesian:
 
     def _start(self, view: View, n: int, usable: int, generator: np.random.Generator) -> Batch:
         """The space-filling share of a batch, signed by this policy."""
-        batch = SpaceFilling(self.filling).propose(view, n, generator)
+        starter = Random() if self.filling == "random" else SpaceFilling(self.filling)
+        batch = starter.propose(view, n, generator)
         known = f"; {usable} of the {self.start} observations that the first model waits for"
         proposals = tuple(
             Proposal(

@@ -43,6 +43,14 @@ def test_it_fills_space_until_enough_is_known_wherever_that_came_from() -> None:
     assert {p.details["phase"] for p in still} == {"start"}
 
 
+def test_a_start_may_be_drawn_at_random_with_a_known_chance() -> None:
+    batch = Bayesian(filling="random").propose(view_of(X, range(2)), 5, rng())
+    assert {p.details["phase"] for p in batch} == {"start"}
+    assert all(p.policy == "bayesian" and p.probability == pytest.approx(5 / 298) for p in batch)
+    assert "drawn at random" in batch.proposals[0].reason
+    assert "2 of the 10 observations" in batch.proposals[0].reason
+
+
 def test_replicates_are_one_observation_and_every_target_must_have_its_own() -> None:
     view = view_of(X, range(10))
     once = view.training["strength"]

@@ -24,6 +24,7 @@ POLICIES: list[Policy] = [
     SpaceFilling("medoids"),
     Bayesian(start=3, shortlist=5, draws=16, chunk=4),
     Bayesian(start=1, lengths="one", kernel="rbf", filling="medoids", draws=16),
+    Bayesian(start=4, filling="random", incumbent="believed", draws=16),
 ]
 OBJECTIVES = [
     Objective("strength", "maximize"),
