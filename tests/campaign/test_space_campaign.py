@@ -1,0 +1,180 @@
+"""Campaigns over a search space: the documentation's example, results by the parameters' columns, and every other verb."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from discover import Campaign, CandidatePool, Continuous, Objective, SearchSpace
+from discover.definition import load
+from discover.errors import Conflict, InvalidInput, Unsupported
+from discover.provenance.archive import export_campaign
+from discover.provenance.audit import audit
+from discover.provenance.fork import fork
+from discover.provenance.importing import import_campaign
+from discover.provenance.replay import replay
+from discover.provenance.trace import trace
+from tests.candidates.spaces import arylation, every_kind
+
+COLUMNS = ["temperature", "base", "ligand", "solvent.water", "solvent.ethanol", "solvent.toluene"]
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/campaigns.db"
+
+
+def begun(url, space=None, **options):
+    return Campaign.create(
+        "arylation", objective=Objective("yield", "maximize", unit="%"), candidates=space or arylation(), store=url, seed=0,
+        **({"policy": {"kind": "bayesian", "start": 4}} | options),
+    )  # fmt: skip
+
+
+def found(frame):
+    return 60 - ((frame["temperature"] - 70) / 12) ** 2 + 9 * frame["solvent.ethanol"]
+
+
+def test_a_campaign_of_plates_asks_tells_and_chooses_the_same_again(url):
+    campaign = begun(url)
+    for _ in range(2):
+        batch = campaign.ask(6, fixed={"base": "KOH"})
+        assert set(COLUMNS) <= set(batch.columns)
+        assert (len(batch), batch["temperature"].nunique(), set(batch["base"])) == (6, 1, {"KOH"})
+        assert np.allclose(batch[COLUMNS[3:]].sum(axis=1), 1)
+        assert set(campaign.tell(batch.assign(**{"yield": found(batch)}))["became"]) == {"measured"}
+    assert len(campaign.best(3)) == 3
+    again = Campaign.open("arylation", store=url)
+    assert again.pool.space == arylation()
+    assert all(replay(again, k).identical for k in (1, 2))
+    assert again.status().pending == 0
+    with pytest.raises(Unsupported):
+        campaign.update_candidates(
+            CandidatePool.from_frame(pd.DataFrame({"id": ["a"], "x": [1.0]}), id="id", features=["x"])
+        )
+
+
+def test_a_key_fixes_the_values_too(url):
+    campaign = begun(url)
+    first = campaign.ask(2, key="k", fixed={"base": "KOH"})
+    assert list(campaign.ask(2, key="k", fixed={"base": "KOH"})["proposal_id"]) == list(first["proposal_id"])
+    with pytest.raises(Conflict, match="fixed"):
+        campaign.ask(2, key="k")
+
+
+def test_any_frame_with_the_columns_is_told_and_named_by_its_values(url):
+    campaign = begun(url)
+    batch = campaign.ask(2)
+    sheet = pd.read_csv(io.StringIO(batch[COLUMNS].to_csv(index=False)))
+    told = campaign.tell(sheet.assign(**{"yield": [1.0, 2.0]}))
+    assert list(told["proposal_id"]) == list(batch["proposal_id"])
+    literature = sheet.assign(temperature=[55.5, 91.0], **{"yield": [3.0, 4.0]})
+    told = campaign.tell(literature.assign(source="Smith 2019"))
+    assert list(told["became"]) == ["measured", "measured"]
+    assert "beside the settable grid" in told["remark"][0]
+    assert set(campaign.tell(literature.assign(source="Smith 2019"))["became"]) == {"already known"}
+    assert campaign.predict(literature)["predicted_mean"].notna().all()
+    by_hand = campaign.propose(sheet.assign(temperature=33), reason="a hunch")
+    assert set(by_hand["temperature"]) == {33.0}
+    with pytest.raises(InvalidInput, match="cannot be proposed"):
+        campaign.propose(literature, reason="not settable")
+
+
+def test_everything_wrong_with_a_frame_is_said_and_nothing_is_changed(url):
+    campaign = begun(url, every_kind())
+    batch = campaign.ask(4)
+    sheet = batch.drop(columns=["proposal_id", "candidate"])
+    bad = sheet.assign(**{"yield": 1.0, "n": [99, *sheet["n"][1:]]})
+    bad.loc[1, "solvent.t"] += 0.7
+    bad.loc[2, "acid"] = "HCI"
+    bad.loc[3, "order"] = "A > B"
+    before = campaign.ledger.seq
+    with pytest.raises(InvalidInput) as error:
+        campaign.tell(bad)
+    places = [(problem.row, problem.column) for problem in error.value.problems]
+    assert [row for row, _ in places] == [0, 1, 2, 3]
+    assert places[0][1] == "n"
+    assert campaign.ledger.seq == before
+    with pytest.raises(InvalidInput, match="leave proposal_id and candidate empty"):
+        campaign.tell(batch.assign(**{"yield": 1.0, "rate": 0.5}))
+    partly = campaign.tell(bad.assign(n=sheet["n"]), partial=True)
+    assert dict(zip(partly["row"], partly["became"])) == {0: "measured", 1: "refused", 2: "refused", 3: "refused"}
+
+
+def test_it_is_traced_audited_archived_and_forked(url, tmp_path):
+    campaign = begun(url)
+    batch = campaign.ask(3)
+    campaign.tell(batch.assign(**{"yield": found(batch)}))
+    elsewhere = batch[COLUMNS].assign(temperature=[25.0, 26.0, 27.5], **{"yield": [1.0, 2.0, 3.0]})
+    campaign.tell(elsewhere)
+    campaign.exclude([campaign.best(1)["candidate"].iloc[0]], reason="smells")
+    assert "temperature" in str(trace(campaign, batch["proposal_id"][0]))
+    assert "nothing is wrong" in str(audit(campaign))
+    export_campaign(campaign, tmp_path / "a.zip")
+    other = import_campaign(tmp_path / "a.zip", f"sqlite:///{tmp_path}/other.db")
+    assert len(other.observations) == len(campaign.observations) == 6
+    child, carried = fork(campaign, "child")
+    assert (carried.observations, carried.excluded) == (6, 1)
+    assert len(child.ask(2)) == 2
+
+
+def test_explored_points_keep_the_rules_with_the_others(url):
+    campaign = begun(
+        url, arylation(batch_constraints=["one temperature", "4 wells"]), policy={"kind": "random", "explore": 0.5}
+    )
+    with pytest.warns(UserWarning, match="4 wells"):
+        batch = campaign.ask(6)
+    assert (len(batch), batch["temperature"].nunique()) == (4, 1)
+    assert set(campaign.proposals["policy"]) == {"explore", "random"}
+
+
+def test_values_are_fixed_in_a_pool_as_well(url):
+    frame = pd.DataFrame({"id": list("abcdef"), "x": range(6), "base": ["KOH", "DBU"] * 3})
+    pool = CandidatePool.from_frame(frame, id="id", features=["x"], categorical=["base"])
+    campaign = begun(url, pool)
+    assert set(campaign.ask(3, fixed={"base": "DBU"})["base"]) == {"DBU"}
+    with pytest.raises(InvalidInput, match="no candidate has this value"):
+        campaign.ask(1, fixed={"base": "NaOH"})
+
+
+def test_a_file_declares_a_space(tmp_path):
+    (tmp_path / "ligands.csv").write_text("ligand,cone\nPPh3,145\nPCy3,170\n")
+    text = """
+campaign: arylation
+objective: {target: yield, unit: "%"}
+candidates:
+  kind: space
+  parameters:
+    - {kind: continuous, name: temperature, low: 20, high: 120, step: 1, unit: degC}
+    - {kind: Categorical, name: ligand, values: [PPh3, PCy3], descriptors: ligands.csv}
+    - {kind: mixture, name: solvent, components: [water, ethanol], step: 0.25}
+  constraints: [temperature <= 78 if solvent.ethanol > 0.5]
+  batch_constraints: [one temperature]
+policy: {kind: random}
+"""
+    (tmp_path / "c.yaml").write_text(text)
+    definition = load(tmp_path / "c.yaml")
+    definition.check()
+    campaign = definition.open()
+    assert len(set(campaign.ask(4)["temperature"])) == 1
+    assert "ligand:cone" in campaign.features.names
+    assert not definition.refresh(campaign)
+    assert len(definition.open().pending) == 4
+    (tmp_path / "bad.yaml").write_text(
+        text.replace("solvent.ethanol > 0.5", "solvent.etanol > 0.5").replace("0.25", "0.3")
+    )
+    with pytest.raises(InvalidInput, match=r"line 9, key 'candidates.parameters.2.step'"):
+        load(tmp_path / "bad.yaml")
+    (tmp_path / "bad.yaml").write_text(text.replace("solvent.ethanol > 0.5", "solvent.etanol > 0.5"))
+    with pytest.raises(InvalidInput, match=r"did you mean 'solvent\.ethanol'"):
+        load(tmp_path / "bad.yaml")
+
+
+def test_a_space_campaign_ends_when_its_points_do(url):
+    campaign = begun(url, SearchSpace([Continuous("x", 0, 2, step=1)]), policy="random")
+    observed = campaign.run(lambda values: values["x"] ** 2, 10)
+    assert len(observed) == 3
+    assert campaign.best(1)["x"].iloc[0] == 2.0
