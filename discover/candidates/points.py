@@ -105,7 +105,9 @@ class Points:
             raise InvalidInput("search space", missing)
         places = range(len(self)) if rows is None else [int(row) for row in rows]
         records = [self._candidates[place].values for place in places]
-        return pd.DataFrame({name: [record[name] for record in records] for name in [self.id, *names]})
+        frame = pd.DataFrame({name: [record[name] for record in records] for name in [self.id, *names]})
+        numeric = {slot.name for slot in self.space.slots if slot.kind == "number"}
+        return frame if len(frame) else frame.astype({name: float for name in names if name in numeric})
 
     def candidate(self, row: int) -> Candidate:
         """The candidate at a position."""
