@@ -6,6 +6,7 @@ from discover.cli import decisions as decisions
 from discover.cli import laboratory as laboratory
 from discover.cli import provenance as provenance
 from discover.cli import schedule as schedule
+from discover.cli import starting as starting
 from discover.cli import work as work
 from discover.cli.app import app
 

@@ -1,0 +1,95 @@
+"""A campaign file from questions and answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from discover.cli import app
+from discover.definition import load
+from discover.definition.starting import named_numbers, numbers, reagents
+from discover.errors import InvalidInput
+
+LIGANDS = "ligand: PPh3=c1ccc(cc1)P(c1ccccc1)c1ccccc1, PCy3=C1CCC(CC1)P(C1CCCCC1)C1CCCCC1"
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISCOVER_STORE", raising=False)
+
+    def call(*arguments, code=0, answers=None):
+        done = CliRunner().invoke(app, list(arguments), input=answers)
+        assert done.exit_code == code, done.output
+        return done
+
+    return call
+
+
+def test_from_nothing_to_the_first_plate(cli):
+    given = ["--reagents", "base: KOH, 2,6-lutidine".replace(", ", "; "), "--reagents", LIGANDS, "--one", "temperature"]
+    said = cli(
+        "init", "reaction", "a.yaml", "--yes", *given, "--number", "loading [mol%]: 1, 2.5, 5", "--wells", "8"
+    ).output
+    space = load("a.yaml").source.space
+    assert [p.name for p in space.parameters] == ["base", "ligand", "temperature", "time", "loading"]
+    assert space.parameters[0].values == ("KOH", "2,6-lutidine")
+    next_step = next(line.split()[1:] for line in said.splitlines() if "discover ask" in line)
+    cli(*next_step)
+    assert Path("plate.xlsx").exists()
+    assert Path("plate.pdf").read_bytes().startswith(b"%PDF")
+    plate = pd.read_excel("plate.xlsx")
+    assert len(plate) == len(load("a.yaml").open(None).proposals) == 8
+    assert len(set(plate["temperature"])) == 1
+
+
+def test_questions_are_asked_again_until_they_can_be_read(cli):
+    answers = ["conversion", "base: KOH, NaOH", "KOH", "", "hot", "20 to 100 step 10", "none", "", "12", "y", ""]
+    said = cli("init", "reaction", "b.yaml", answers="\n".join(answers)).output
+    assert "at least two choices" in said
+    assert "cannot be read" in said
+    definition = load("b.yaml")
+    assert definition.objective.names == ("conversion",)
+    assert [p.name for p in definition.source.space.parameters] == ["base", "temperature"]
+    assert definition.policy["batch"] == 12
+
+
+def test_nothing_is_overwritten(cli):
+    Path("a.yaml").write_text("mine")
+    assert "never overwritten" in cli("init", "reaction", "a.yaml", "--yes", code=1).output
+    assert Path("a.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--reagents", "KOH, NaOH"),
+        ("--reagents", "ligand: PPh3=CC, PCy3"),
+        ("--temperature", "warm"),
+        ("--temperature", "100 to 20"),
+        ("--number", "5"),
+        ("--one", "pressure"),
+        ("--number", "time: 1, 2"),
+        ("--temperature", "none", "--time", "none"),
+    ],
+)
+def test_what_cannot_be_read_writes_nothing(cli, given, tmp_path):
+    cli("init", "reaction", "c.yaml", "--yes", *given, code=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_are_read_as_they_are_meant():
+    assert numbers("t", "20 to 120") == {"kind": "continuous", "name": "t", "low": 20, "high": 120}
+    assert numbers("t", "0.5..2 by 0.5", "h")["step"] == 0.5
+    assert named_numbers("loading [mol%]: 1, 2") == {
+        "kind": "discrete",
+        "name": "loading",
+        "values": [1, 2],
+        "unit": "mol%",
+    }
+    assert reagents(LIGANDS)["kind"] == "substance"
+    with pytest.raises(InvalidInput, match="PCy3"):
+        reagents("ligand: PPh3=CC, PCy3")
