@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,9 @@ from discover.surrogate.scaling import Scaling
 
 SAMPLE = 2000
 """Rows that stand for the pool in the sums of `medoids`; drawn where the pool is larger."""
+
+PART = 65_536
+"""Rows that are scaled together."""
 
 BLOCK = 256
 """Points whose distances are held in memory together."""
@@ -36,7 +40,7 @@ class SpaceFilling:
         """At most n different free candidates, deterministic in (view, n, generator)."""
         n = checked_count(n)
         free, touched = beginners(view, n), touched_rows(view)
-        scaled = Scaling.of(view.features).apply(view.features.values) if len(view.ids) else np.zeros((0, 1))
+        scaled = _Scaled(view.features.values, Scaling.of(view.features) if len(view.ids) else None)
         choose = _farthest if self.method == "farthest" else _medoids
         chosen = choose(scaled, free, touched, min(n, len(free)), generator, view.limits)
         proposals = tuple(
@@ -57,19 +61,40 @@ Chosen = tuple[int, str, "float | None", dict[str, float]]
 """Row, reason, probability where the choice was random, numbers."""
 
 
+@dataclass(frozen=True)
+class _Scaled:
+    """Scaled features of a pool, row by row as they are asked for: of a large pool there is no copy."""
+
+    values: FloatArray
+    scaling: Scaling | None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: IntArray) -> FloatArray:
+        """[m, d] of rows [m]."""
+        return np.zeros((0, 1)) if self.scaling is None else self.scaling.apply(self.values[rows])
+
+    def over(self, rows: IntArray, told: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """What is told of each of some rows [m], in parts."""
+        parts = [told(self[rows[start : start + PART]]) for start in range(0, len(rows), PART)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+
 def _farthest(
-    X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator, limits: Limits
+    X: _Scaled, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator, limits: Limits
 ) -> list[Chosen]:
     """Farthest-point traversal over free rows."""
     chosen: list[Chosen] = []
     if not n:
         return chosen
     if len(touched):
-        nearest = _nearest(X[free], X[touched])
+        points = X[touched]
+        nearest = X.over(free, lambda rows: _nearest(rows, points))
     else:
         first = int(generator.integers(len(free)))
         chosen.append((int(free[first]), "space-filling: the first candidate is drawn at random", 1 / len(free), {}))
-        nearest = _distances(X[free], X[free[first]])
+        nearest = _from(X, free, int(free[first]))
         nearest[first] = -1.0
     while len(chosen) < n:
         open_places = limits.allowed(free, [row for row, *_ in chosen]) & (nearest >= 0)
@@ -79,19 +104,26 @@ def _farthest(
         gap = float(nearest[place])
         reason = f"space-filling: farthest in features from everything tried so far (distance {gap:.3g})"
         chosen.append((int(free[place]), reason, None, {"distance": gap}))
-        nearest = np.minimum(nearest, _distances(X[free], X[free[place]]))
+        nearest = np.minimum(nearest, _from(X, free, int(free[place])))
         nearest[place] = -1.0
     return chosen
 
 
+def _from(X: _Scaled, free: IntArray, row: int) -> FloatArray:
+    """Distances [m] of the free rows from one row."""
+    point = X[np.array([row])][0]
+    return X.over(free, lambda rows: _distances(rows, point))
+
+
 def _medoids(
-    X: FloatArray, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator, limits: Limits
+    X: _Scaled, free: IntArray, touched: IntArray, n: int, generator: np.random.Generator, limits: Limits
 ) -> list[Chosen]:
     """Greedy k-medoids over free rows; where nothing was touched the first row is random."""
     chosen: list[Chosen] = []
     if not n:
         return chosen
-    crowd = X if len(X) <= SAMPLE else X[np.sort(generator.choice(len(X), SAMPLE, replace=False))]
+    all_rows = np.arange(len(X))
+    crowd = X[all_rows if len(X) <= SAMPLE else np.sort(generator.choice(len(X), SAMPLE, replace=False))]
     near = _nearest(crowd, X[touched])
     offered = free if len(free) <= max(SAMPLE, n) else _some(free, max(SAMPLE, n), n, generator, limits)
     open_places = np.ones(len(offered), dtype=bool)
