@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from discover.surrogate.gaussian_process import GaussianProcess
     from discover.surrogate.reading import Reader
 
+FEW = 10
+"""Features up to which `auto` compares models: on open tables that paid with 3 or 4 numbers, and not with 25 or more."""
+
 
 @dataclass(frozen=True)
 class Bayesian:
@@ -28,8 +31,8 @@ class Bayesian:
 
     A Gaussian process is fitted to each target: kernel; one length-scale for all features, or one for `each`. With model
     `evidence` a few of them that suit the features are fitted (one length-scale, one a feature, one a block; linear and
-    smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen. Log
-    expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
+    smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen; auto
+    is evidence where at most ten numbers describe a candidate, and single elsewhere. Log expected improvement ranks the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch,
     chosen by sequential greedy qLogEI from `draws` joint draws, in which pending experiments count with all that they
     may bring. Directions and constraints: see `discover.acquisition.pool.score`.
 
@@ -78,7 +81,7 @@ class Bayesian:
     """
 
     start: int = 10
-    model: Literal["single", "evidence"] = "single"
+    model: Literal["auto", "single", "evidence"] = "single"
     kernel: Literal["matern", "rbf"] = "matern"
     lengths: Literal["one", "each"] = "each"
     filling: Literal["farthest", "medoids", "random"] = "farthest"
@@ -108,10 +111,10 @@ class Bayesian:
             for name, low in least.items()
             if getattr(self, name) < low
         ]
-        if self.model == "evidence" and (self.kernel, self.lengths) != ("matern", "each"):
+        if self.model != "single" and (self.kernel, self.lengths) != ("matern", "each"):
             hint = "leave out kernel and lengths, or write model: single"
             problems.append(
-                Problem("decides on kernel and lengths itself", column="model", value="evidence", way_out=hint)
+                Problem("decides on kernel and lengths itself", column="model", value=self.model, way_out=hint)
             )
         if not 0.0 <= self.refit <= 1.0:
             problems.append(Problem("must be a share between 0 and 1", column="refit", value=self.refit))
@@ -153,14 +156,14 @@ class Bayesian:
         """Mean [m] and standard deviation [m] of every target at raw features X [m, d], in its unit."""
         from discover.surrogate.predict import predict
 
-        return predict(self._at(view), X, self.surrogate(), self.reader())
+        return predict(self._at(view), X, self.surrogate(view), self.reader())
 
-    def surrogate(self) -> GaussianProcess | Evidence:
-        """The surrogate as this policy fits it."""
+    def surrogate(self, view: View) -> GaussianProcess | Evidence:
+        """The surrogate as this policy fits it on the features of a view."""
         from discover.surrogate.evidence import Evidence
         from discover.surrogate.gaussian_process import GaussianProcess
 
-        if self.model == "evidence":
+        if self.model == "evidence" or (self.model == "auto" and _few_numbers(view)):
             return Evidence(chunk=self.chunk, keep=self.refit)
         return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk, keep=self.refit)
 
@@ -196,6 +199,11 @@ class Bayesian:
             "verdict": f"no model yet: {usable} of {self.start} observations",
         }
         return Batch(proposals, learned)
+
+
+def _few_numbers(view: View) -> bool:
+    """Whether a candidate is told by at most FEW numbers, and by nothing else."""
+    return view.features.values.shape[1] <= FEW and all(block.kind == "numbers" for block in view.features.blocks)
 
 
 def usable_observations(view: View) -> int:

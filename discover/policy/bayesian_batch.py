@@ -42,7 +42,7 @@ BASELINE = 100
 def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Batch:
     """At most n proposals from the belief after the view's observations. At least one row must be free."""
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
-    held = belief(view, policy.surrogate(), reader=policy.reader())
+    held = belief(view, policy.surrogate(view), reader=policy.reader())
     held = with_feasibility(held, view, policy)
     means = _observed_means(held, view)
     scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}

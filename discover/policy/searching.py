@@ -54,7 +54,7 @@ def searched(policy: Bayesian, view: View, n: int, generator: np.random.Generato
 
     assert view.ground is not None
     ground = view.ground
-    held = with_feasibility(belief(view, policy.surrogate(), judge=False), view, policy)
+    held = with_feasibility(belief(view, policy.surrogate(view), judge=False), view, policy)
     known = {row.tobytes(): bool(blocked) for row, blocked in zip(ground.codes, view.blocked, strict=True)}
     with one_thread():
         search = Search(ground.region, scorer(policy, view, held, generator), generator, _taken(known))

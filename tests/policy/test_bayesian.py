@@ -17,7 +17,7 @@ from discover.objective import Objective, Target
 from discover.policy.acquisitions import Acquisition
 from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
-from discover.protocols import Training, View
+from discover.protocols import Block, Training, View
 from discover.surrogate.predict import predict
 from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 
@@ -41,6 +41,19 @@ def test_it_fills_space_until_enough_is_known_wherever_that_came_from() -> None:
     assert [p.details["phase"] for p in mixed] == ["start", "start", "model", "model", "model"]
     still = policy.propose(view_of(X, range(4)), 9, rng())
     assert {p.details["phase"] for p in still} == {"start"}
+
+
+def test_auto_compares_models_where_a_few_numbers_describe_a_candidate() -> None:
+    def weights(policy: Bayesian, view: View) -> bool:
+        return "weights" in policy.propose(view, 1, rng()).proposals[0].details["models"]["strength"]
+
+    few, many = view_of(X, range(12)), view_of(features_of(60, 11), range(12))
+    names = replace(few, features=replace(few.features, blocks=(Block("solvent", "categories", 0, 3),)))
+    assert weights(Bayesian(model="auto"), few) == weights(Bayesian(model="evidence"), few) is True
+    assert not weights(Bayesian(model="auto"), many)
+    assert not weights(Bayesian(model="auto"), names)
+    with pytest.raises(InvalidInput, match="decides on kernel and lengths itself"):
+        Bayesian(model="auto", lengths="one")
 
 
 def test_a_start_may_be_drawn_at_random_with_a_known_chance() -> None:
