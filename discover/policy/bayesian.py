@@ -158,12 +158,12 @@ class Bayesian:
 
         return predict(self._at(view), X, self.surrogate(view), self.reader())
 
-    def surrogate(self, view: View) -> GaussianProcess | Evidence:
-        """The surrogate as this policy fits it on the features of a view."""
+    def surrogate(self, view: View | None = None) -> GaussianProcess | Evidence:
+        """The surrogate as this policy fits it on the features of a view; without one, on many of them."""
         from discover.surrogate.evidence import Evidence
         from discover.surrogate.gaussian_process import GaussianProcess
 
-        if self.model == "evidence" or (self.model == "auto" and _few_numbers(view)):
+        if self.model == "evidence" or (self.model == "auto" and view is not None and _few_numbers(view)):
             return Evidence(chunk=self.chunk, keep=self.refit)
         return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk, keep=self.refit)
 
