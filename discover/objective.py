@@ -17,8 +17,8 @@ from discover.errors import InvalidInput, Problem, nearest
 Direction = Literal["maximize", "minimize", "match"]
 DIRECTIONS: tuple[Direction, ...] = ("maximize", "minimize", "match")
 
-_COMPARISON = re.compile(r"^\s*(?P<target>[^<>=]+?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>\S+)\s*$")
-_BAND = re.compile(r"^\s*(?P<target>.+?)\s+in\s+\[\s*(?P<low>[^,\]]+?)\s*,\s*(?P<high>[^,\]]+?)\s*\]\s*$")
+_COMPARISON = re.compile(r"^\s*(?P<target>[^\s<>=](?:[^<>=]*[^\s<>=])?)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>\S+)\s*$")
+_BAND = re.compile(r"^\s*(?P<target>\S.*?)\s+in\s+\[\s*(?P<low>[^,\]]+?)\s*,\s*(?P<high>[^,\]]+?)\s*\]\s*$")
 _SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -229,6 +229,9 @@ class Objective:
             hint = 'write Objective("yield", "maximize") or Objective([Target("yield"), Target("cost", "minimize")])'
             raise InvalidInput("objective", [Problem("not targets", value=targets, way_out=hint)])
         texts = [constraints] if isinstance(constraints, str) else constraints
+        if not isinstance(texts, Sequence):
+            hint = 'write constraints=["e_above_hull <= 0.05"]'
+            raise InvalidInput("objective", [Problem("not constraints", value=texts, way_out=hint)])
         parsed = tuple(Constraint.parse(str(text)) for text in texts)
         names = [target.name for target in given]
         told = _with_units(outcomes)

@@ -61,10 +61,15 @@ def test_constraints_from_text(text, low, high, inside, outside):
     assert not constraint.holds(float("nan"))
 
 
-@pytest.mark.parametrize("text", ["", "y", "y == 3", "y <= x", "y in [3, 1]", "y in [1]", "<= 3", "y <= nan"])
+@pytest.mark.parametrize("text", ["", "y", "y == 3", "y <= x", "y in [3, 1]", "y in [1]", "<= 3", " <= 3", "y <= nan"])
 def test_what_is_no_constraint(text):
     with pytest.raises(InvalidInput):
         Objective("y", constraints=[text])
+
+
+def test_constraints_are_texts():
+    with pytest.raises(InvalidInput, match="write constraints="):
+        Objective("y", constraints=5)
 
 
 def test_what_is_constrained_need_not_be_a_target():

@@ -32,12 +32,16 @@ class Front:
     @property
     def hypervolume(self) -> float:
         """Above the reference; 0 where nothing was measured."""
-        return hypervolume(self.utilities, self.reference) if len(self.rows) else 0.0
+        return self.volume_of(np.ones(len(self.rows), dtype=bool))
+
+    def volume_of(self, some: np.ndarray) -> float:
+        """The hypervolume of some of the rows [n]; 0 where there are none, and so no reference."""
+        return hypervolume(self.utilities[some], self.reference) if some.any() else 0.0
 
     def grown(self, places: Sequence[int]) -> list[float]:
         """The hypervolume once rows up to each place of the observations (their index) were in."""
         index = self.rows.index.to_numpy()
-        return [hypervolume(self.utilities[index <= place], self.reference) for place in places]
+        return [self.volume_of(index <= place) for place in places]
 
     def reference_values(self) -> dict[str, float]:
         """The reference by target, in its unit; for a target to be matched the distance from it."""
@@ -79,5 +83,5 @@ def with_volume(iterations: pd.DataFrame, observations: pd.DataFrame, front: Fro
     """Iterations [n] with a further column `hypervolume`: once the batch was in, above one reference for all."""
     born = observations["iteration"].fillna(0).to_numpy(dtype=np.float64)
     rows = born[front.rows.index.to_numpy()]
-    volumes = [hypervolume(front.utilities[rows <= number], front.reference) for number in iterations["iteration"]]
+    volumes = [front.volume_of(rows <= number) for number in iterations["iteration"]]
     return iterations.assign(hypervolume=np.array(volumes, dtype=np.float64))

@@ -51,7 +51,7 @@ def draw_front(front: Front) -> Picture:
 def draw_volume(front: Front, observations: Any) -> Picture:
     """The picture of `hypervolume_so_far` from numbers already at hand."""
     places = list(observations.index)
-    volumes = front.grown(places) if len(front.rows) else [0.0] * len(places)
+    volumes = front.grown(places)
     figure, axes = picture(5.6, 3.2, _volume_words(front, volumes))
     axes.set_xlabel("results")
     axes.set_ylabel("hypervolume")

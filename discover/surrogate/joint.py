@@ -21,7 +21,8 @@ from discover.surrogate.asked import Asked
 from discover.surrogate.covariance import Covariance
 from discover.surrogate.diagnostics import held_out
 from discover.surrogate.forms import Form, Radial
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard
+from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.standard import Standard
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,5 +168,7 @@ def _sense(rows: IntArray, y: Tensor, other: Told) -> float:
     means = [
         [values[at == row].mean() for row in both] for at, values in ((rows, y.numpy()), (other.rows, other.y.numpy()))
     ]
+    if any(np.ptp(values) == 0.0 for values in means):
+        return 1.0
     found = spearmanr(*means).statistic
     return -1.0 if found < 0 else 1.0

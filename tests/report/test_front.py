@@ -87,6 +87,16 @@ def test_a_reference_of_the_policys_own_is_kept_to(begin: Callable[..., Campaign
     assert "front of modulus and price" in campaign.proposals["reason"].iloc[-1]
 
 
+def test_a_front_has_no_volume_before_anything_keeps_the_constraints(begin: Callable[..., Campaign]) -> None:
+    campaign = begin(GOAL, policy="random")
+    batch = campaign.ask(3)
+    assert campaign.iterations["hypervolume"].tolist() == [0.0]
+    campaign.tell(batch.assign(modulus=1.0, price=2.0, gap=-1.0))
+    assert campaign.iterations["hypervolume"].tolist() == [0.0]
+    assert len(campaign.pareto()) == 0
+    assert "hypervolume" in render(campaign)
+
+
 def test_one_target_has_its_best_as_its_front(campaign: Campaign) -> None:
     assert campaign.pareto()["modulus"].tolist() == [campaign.best(1)["modulus"].iloc[0]]
     assert "hypervolume" not in campaign.iterations

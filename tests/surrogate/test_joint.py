@@ -16,7 +16,7 @@ from discover.surrogate.belief import belief
 from discover.surrogate.diagnostics import groups_of
 from discover.surrogate.evidence import JOINT, Evidence
 from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.joint import JointPosterior, JointProcess, Told, held_out_with
+from discover.surrogate.joint import JointPosterior, JointProcess, Told, _sense, held_out_with
 
 RNG = np.random.default_rng(3)
 X = RNG.uniform(size=(160, 2))
@@ -65,6 +65,13 @@ def test_a_target_that_has_nothing_to_do_with_it_is_hardly_listened_to() -> None
     noise = np.random.default_rng(0).normal(size=160)
     both, alone = belief(view(20, 50, noise), QUICK), belief(replace(view(20), objective=Objective("a")), QUICK)
     assert error(both, "a", FIRST) < 1.3 * error(alone, "a", FIRST)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_target_that_never_changed_tells_no_direction() -> None:
+    rising = torch.arange(8, dtype=torch.float64)
+    other = Told(rising[:, None], torch.ones(8, dtype=torch.float64), torch.zeros(8, dtype=torch.float64), np.arange(8))
+    assert _sense(np.arange(8), rising, other) == 1.0
 
 
 def test_the_joint_belief_is_that_of_one_dense_covariance() -> None:
