@@ -21,11 +21,16 @@ def blocks(language):
 
 def test_its_python_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in blocks("python"):
+    listed, space = {}, {}
+    for block, names in zip(blocks("python"), (listed, space), strict=True):
         exec(compile(block, "README.md", "exec"), names)  # noqa: S102
-    assert len(names["campaign"].pending) == 1
-    assert names["campaign"].status().measured == 5
+    assert len(listed["campaign"].pending) == 1
+    assert listed["campaign"].status().measured == 5
+    plate = space["plate"]
+    assert len(plate) == 24
+    assert set(plate["base"]) == {"KOH"}
+    assert set(plate["ligand"]) == {"PPh3"}  # PCy3 and KOH are forbidden together
+    assert plate["temperature"].nunique() <= 3
 
 
 def test_its_campaign_file_is_valid(tmp_path):
