@@ -18,7 +18,7 @@ from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.feasibility import Feasibility
 from discover.surrogate.forms import Radial
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, Standard
+from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
 from discover.surrogate.joint import Told
 from discover.surrogate.layout import Layout
 from discover.surrogate.local import LocalPosterior
@@ -27,6 +27,7 @@ from discover.surrogate.local_fit import TOLD
 from discover.surrogate.posterior import TargetPosterior
 from discover.surrogate.reading import Reader, Reading, merits, read
 from discover.surrogate.scaling import Scaling
+from discover.surrogate.standard import Standard
 from discover.surrogate.transformed import Transformed, in_unit
 from discover.surrogate.transforms import Affine
 from discover.surrogate.weighted import Weighted
@@ -180,6 +181,8 @@ def _beside(reading: Reading, training: Training) -> Told | None:
 
 def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess, measured: BoolArray) -> LeaveOneOut:
     """Leave-one-out diagnostics; of some candidates alone where all of them would take longer than the fit."""
+    if 0 < posterior.fitted < len(posterior.y):  # hyperparameters that were kept: none are fitted for this either
+        return leave_one_out(posterior, rows, None, measured)
     large = isinstance(posterior, LocalPosterior)
     if not large and (posterior.found is None or posterior.covariance.stationary is None or len(rows) <= MANY):
         return leave_one_out(posterior, rows, model, measured)

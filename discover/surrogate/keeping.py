@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from discover.surrogate.gaussian_process import State
 
 NAME = "kept"
+ROUNDING = 1e-9
+"""A tenth of fifty is five."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Kept:
             return None
         found = cls(int(told["observations"]), *(float(told[name]) for name in ("shift", "scale", "mean")))
         sound = all(math.isfinite(v) for v in (found.shift, found.scale, found.mean)) and found.scale > 0
-        return found if sound and found.observations <= n < found.observations * (1.0 + share) else None
+        grown = n - found.observations
+        return found if sound and grown >= 0 and grown < share * found.observations * (1.0 - ROUNDING) else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, exact."""
