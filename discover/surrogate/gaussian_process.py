@@ -25,6 +25,7 @@ from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Form, Radial
 from discover.surrogate.keeping import NAME, Kept, state_about
 from discover.surrogate.kernels import Kernel
+from discover.surrogate.standard import Standard
 from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
@@ -32,32 +33,6 @@ if TYPE_CHECKING:
 
 SMALLEST_VARIANCE = 1e-12
 """Posterior variances, relative to the target's, are held above this."""
-CONSTANT = 1e-10
-"""Values that differ by less than this share of their size count as identical."""
-
-
-@dataclass(frozen=True)
-class Standard:
-    """Values of a target on one scale: (y - shift) / scale. known: whether the values tell their own spread."""
-
-    shift: float
-    scale: float
-    known: bool = True
-
-    @classmethod
-    def of(cls, y: Tensor) -> Standard:
-        """From values [n]. Of one value, or of identical ones, the spread is not known: their size stands for it."""
-        peak = float(y.abs().max())
-        unit = peak if peak > 0 else 1.0
-        relative = y / unit  # so that squares of very large or very small numbers stay finite
-        shift, spread = float(relative.mean()), float(relative.std(correction=1)) if len(y) > 1 else 0.0
-        if spread > CONSTANT:
-            return cls(shift * unit, spread * unit)
-        return cls(shift * unit, unit, known=False)
-
-    def apply(self, y: Tensor) -> Tensor:
-        """To standardised values, of the same shape."""
-        return (y - self.shift) / self.scale
 
 
 @dataclass(frozen=True)

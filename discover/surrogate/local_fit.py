@@ -19,11 +19,12 @@ from discover.protocols import FloatArray
 from discover.surrogate import fitting
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Radial
-from discover.surrogate.gaussian_process import GaussianPosterior, Standard
+from discover.surrogate.gaussian_process import GaussianPosterior
 from discover.surrogate.keeping import Kept
 from discover.surrogate.kernels import correlation
 from discover.surrogate.local import LocalPosterior
 from discover.surrogate.neighbours import chunks, nearest
+from discover.surrogate.standard import Standard
 from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from discover.protocols import Posterior
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.gaussian_process import Standard
+    from discover.surrogate.standard import Standard
 
 
 class TargetPosterior(Posterior, Protocol):

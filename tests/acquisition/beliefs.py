@@ -9,8 +9,9 @@ import torch
 
 from discover.acquisition.sweep import PoolRows
 from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.gaussian_process import GaussianPosterior, Standard, State
+from discover.surrogate.gaussian_process import GaussianPosterior, State
 from discover.surrogate.scaling import Scaling
+from discover.surrogate.standard import Standard
 
 
 def posterior(

@@ -35,7 +35,7 @@ def standardised(posterior: GaussianPosterior, sign: float) -> object:
     """BoTorch's model in the units of the goal: standardised values, large is good."""
     from dataclasses import replace
 
-    from discover.surrogate.gaussian_process import Standard
+    from discover.surrogate.standard import Standard
 
     scale = posterior.standard.scale
     y = sign * posterior.y / scale

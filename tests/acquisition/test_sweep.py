@@ -107,7 +107,8 @@ def test_most_variances_are_never_worked_out():
 def test_a_form_that_is_not_stationary_is_swept_too():
     from discover.surrogate.fitting import Hyperparameters
     from discover.surrogate.forms import Linear
-    from discover.surrogate.gaussian_process import GaussianPosterior, Standard, State
+    from discover.surrogate.gaussian_process import GaussianPosterior, State
+    from discover.surrogate.standard import Standard
 
     rng = np.random.default_rng(1)
     pool = rows_of(rng.random((3000, 5)))

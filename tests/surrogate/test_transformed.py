@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from discover.acquisition.improvement import log_expected_improvement
-from discover.surrogate.gaussian_process import GaussianProcess, Standard
+from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.standard import Standard
 from discover.surrogate.transformed import Transformed, unit_moments
 from discover.surrogate.transforms import Affine, Logarithm, YeoJohnson, normal_scores
 
