@@ -11,7 +11,7 @@ import numpy as np
 from discover.errors import InvalidInput, Problem
 from discover.objective import Objective
 from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
-from discover.policy.choice import checked_count, free_rows, nothing_left, shortage, with_chosen
+from discover.policy.choice import checked_count, free_rows, nothing_left, rows_of, shortage, with_chosen
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Batch, FloatArray, Proposal, View
@@ -214,4 +214,4 @@ def usable_observations(view: View) -> int:
 
 def blocked_too(view: View, batch: Batch) -> View:
     """The view as it will be once a batch is pending."""
-    return with_chosen(view, np.searchsorted(view.ids, [p.candidate_id for p in batch]).astype(np.int64))
+    return with_chosen(view, rows_of(view, batch))

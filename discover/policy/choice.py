@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,18 @@ def with_chosen(view: View, rows: IntArray) -> View:
     blocked[rows] = True
     pending = np.union1d(view.pending, rows).astype(np.int64)
     return replace(view, blocked=blocked, pending=pending, limits=view.limits.joined(rows))
+
+
+def rows_of(view: View, proposals: Iterable[Proposal]) -> IntArray:
+    """Rows of the candidates of some proposals. The ids of a space's points stand in the order in which they were found."""
+    names = np.array([proposal.candidate_id for proposal in proposals], dtype=view.ids.dtype)
+    if not len(names):
+        return np.empty(0, dtype=np.int64)
+    rows = np.minimum(np.searchsorted(view.ids, names), len(view.ids) - 1)
+    if not (view.ids[rows] == names).all():
+        order = np.argsort(view.ids, kind="stable")
+        rows = order[np.searchsorted(view.ids, names, sorter=order)]
+    return rows.astype(np.int64)
 
 
 def touched_rows(view: View) -> IntArray:

@@ -10,7 +10,7 @@ import numpy as np
 from discover.errors import InvalidInput, Problem
 from discover.objective import Objective
 from discover.policy.arms import Goal, check_objective, option_problems
-from discover.policy.choice import beginners, checked_count, free_rows, shortage, with_chosen
+from discover.policy.choice import beginners, checked_count, free_rows, rows_of, shortage, with_chosen
 from discover.protocols import Batch, FloatArray, Proposal, View
 
 
@@ -119,4 +119,4 @@ class Contextual:
 
 
 def _after(view: View, chosen: tuple[Proposal, ...]) -> View:
-    return with_chosen(view, np.searchsorted(view.ids, [p.candidate_id for p in chosen]).astype(np.int64))
+    return with_chosen(view, rows_of(view, chosen))

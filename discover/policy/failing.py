@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from discover.policy.acquisitions import WITHOUT_CONSTRAINTS
+from discover.policy.choice import rows_of
 from discover.policy.pool_search import PART
 from discover.protocols import FloatArray, IntArray, Proposal, View
 from discover.surrogate.belief import Belief
@@ -47,9 +48,7 @@ def success(proposals: tuple[Proposal, ...], held: Belief, view: View) -> tuple[
     """Proposals that say how likely each is to succeed, where that is learned."""
     if held.feasibility is None or not held.feasibility.useful or not proposals:
         return proposals
-    places = {str(name): row for row, name in enumerate(view.ids)}
-    rows = np.array([places[p.candidate_id] for p in proposals], dtype=np.int64)
-    chances = held.feasibility.chance(view.features.values[rows])
+    chances = held.feasibility.chance(view.features.values[rows_of(view, proposals)])
     return tuple(
         replace(p, details={**p.details, "chance_of_success": float(chance)})
         for p, chance in zip(proposals, chances, strict=True)
