@@ -303,6 +303,13 @@ def test_backtest(cli):
     assert "(99,999 were asked for; the pool holds no more)" in text
 
 
+def test_backtest_says_which_terms_it_does_not_hold_to(cli, folder):  # noqa: F811
+    file = folder / "dyes.yaml"
+    file.write_text(re.sub(r"policy: \{", "policy: {different: [solvent], ", file.read_text()))
+    told = cli("backtest", "dyes.yaml", "--policies", "space-filling", "--seeds", "1", "--budget", "6")
+    assert "holds to none of: different" in told.stderr
+
+
 def test_backtest_refuses_policies_as_bad_usage(cli):
     for policies, told in (
         ("radnom", "did you mean 'random'?"),

@@ -18,6 +18,7 @@ from discover.backtest.one_feature import OneFeature
 from discover.backtest.outcome import Run, Study
 from discover.backtest.parallel import play_all
 from discover.backtest.random_line import random_line
+from discover.campaign.terms import without_terms
 from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
@@ -97,6 +98,7 @@ def run_study(
 
 def named_policies(names: Sequence[str], own: Mapping[str, Any] | None = None) -> dict[str, Policy]:
     """Policies by name. own: the settings of a campaign's policy, used where its kind is named; others have their defaults.
+    Its terms (`batch`, `at_most`, `cost` …) are the campaign's, and no policy's.
 
     InvalidInput names every problem with the names: unknown ones, with the nearest, and those that are given twice.
     """
@@ -109,7 +111,7 @@ def named_policies(names: Sequence[str], own: Mapping[str, Any] | None = None) -
     problems += [Problem("the same policy twice is the same campaigns twice", value=name) for name in twice]
     if problems:
         raise InvalidInput("policies", problems)
-    own = {key: value for key, value in (own or {}).items() if key != "batch"}
+    own = without_terms(own or {})
     return {
         name: OneFeature()
         if name == "one-feature"

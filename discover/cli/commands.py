@@ -294,6 +294,7 @@ def backtest(
     Example: discover backtest campaigns/refractive-index.yaml --policies bayesian,random --seeds 20
     """
     from discover.backtest.study import named_policies, run_study
+    from discover.campaign.terms import Terms
     from discover.candidates.pool import CandidatePool
     from discover.definition import load
     from discover.errors import Unsupported
@@ -315,6 +316,8 @@ def backtest(
     if not isinstance(pool, CandidatePool):
         raise Unsupported("a backtest needs every answer, which nobody has of a search space: list the candidates")
     limit = budget or int(definition.budget.get("experiments", 60))
+    if left_out := dict.fromkeys(option for option, _ in Terms.of(definition.policy).columns):
+        typer.echo(f"note: a backtest counts experiments, and holds to none of: {', '.join(left_out)}", err=True)
     study = run_study(
         pool, definition.objective, experiment, policies=chosen, seeds=range(seeds),
         budget=limit, batch=int(definition.policy.get("batch", 5)), cache=files / "features", name=definition.name,
