@@ -94,7 +94,7 @@ def choose(
         odds = shares_best(model.worth, open_)
         arm = int(generator.choice(len(odds), p=odds))
         row, gain, chance = _telling(model, cov, rows[arms.arm[rows] == arm], arm, place_of, generator)
-        proposal = _proposal(model, row, arm, float(odds[arm]), gain, chance, before + len(chosen) + 1)
+        proposal = _proposal(model, row, arm, odds, gain, chance, before + len(chosen) + 1)
         chosen.append(proposal)
         if row in place_of:
             cov = model.conditioned(cov, place_of[row])
@@ -148,16 +148,18 @@ def _telling(
 
 
 def _proposal(
-    model: ArmModel, row: int, arm: int, odds: float, gain: float | None, chance: float, rank: int
+    model: ArmModel, row: int, arm: int, odds: FloatArray, gain: float | None, chance: float, rank: int
 ) -> Proposal:
     name, member = model.arms.names[arm], model.arms.substrates[int(model.arms.scope[row])]
     on = f" on {member}, which tells most about it" if member else ""
-    details: dict[str, Any] = {"arm": name, "scope": member, "arm_probability": odds, "phase": "model"}
+    share = float(odds[arm])
+    details: dict[str, Any] = {"arm": name, "scope": member, "arm_probability": share, "phase": "model"}
+    details["all_arms"] = bool((odds > 0).all())
     if gain is not None:
         details["variance_taken"] = gain
-    reason = f"{name} is the best over the scope in {odds:.0%} of the draws{on}"
+    reason = f"{name} is the best over the scope in {share:.0%} of the draws{on}"
     return Proposal(
-        str(model.view.ids[row]), "contextual", reason, probability=odds * chance, acquisition=gain, rank=rank,
+        str(model.view.ids[row]), "contextual", reason, probability=share * chance, acquisition=gain, rank=rank,
         details=details,
     )  # fmt: skip
 

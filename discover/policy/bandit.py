@@ -197,6 +197,7 @@ class _Case:
             "arm": name,
             "scope": member,
             "arm_probability": float(odds[arm]),
+            "all_arms": bool((odds > 0).all()),
             "candidates_of_arm": len(free),
             "turn": number,
         }
