@@ -1,4 +1,4 @@
-"""Whatever a campaign is told, nothing breaks: 300 of the benchmark's cases, drawn by hypothesis so that a failure shrinks."""
+"""Whatever a campaign is told, nothing breaks: some of the benchmark's cases, drawn by hypothesis so that a failure shrinks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CASES = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(case=CASES)
 def test_nothing_breaks(case: cases.Case) -> None:
     assert problems(case, again=case.seed % 4 == 0, stopping=case.seed % 4 == 1) == []
