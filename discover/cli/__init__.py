@@ -4,6 +4,7 @@ from discover.cli import commands as commands  # isort: skip  # first, for --hel
 from discover.cli import candidates as candidates
 from discover.cli import decisions as decisions
 from discover.cli import evaluate as evaluate
+from discover.cli import kinetics as kinetics
 from discover.cli import laboratory as laboratory
 from discover.cli import provenance as provenance
 from discover.cli import schedule as schedule
