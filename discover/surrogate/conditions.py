@@ -31,18 +31,27 @@ UNIT = math.sqrt(12.0)
 
 @dataclass(frozen=True)
 class Condition:
-    """One of them: `levels` of a category, or `low` and `high` of a number; `asked` is what predictions are for."""
+    """One of them: `levels` of a category, or `low` and `high` of a number; `asked` is what predictions are for.
+
+    strange: whether no observation was made at the level that is asked about.
+    """
 
     name: str
     asked: Any
     levels: tuple[str, ...] = ()
     low: float = 0.0
     high: float = 1.0
+    strange: bool = False
 
     @property
     def width(self) -> int:
         """Columns that it fills."""
         return len(self.levels) or 1
+
+    @property
+    def seen(self) -> list[Any]:
+        """Levels that were observed, or the range of a number and of what is asked."""
+        return [level for level in self.levels if not (self.strange and level == self.asked)] or [self.low, self.high]
 
     def scaled(self, value: Any) -> list[float]:
         """The columns of one observation."""
@@ -68,7 +77,7 @@ class Conditions:
             values = [told[key] for told in training.conditions if told.get(key) is not None]
             if not values:
                 continue
-            asked = at.get(key, _usual(values))
+            asked = _meant(at[key], values) if key in at else _usual(values)
             if all(_number(value) for value in [*values, asked]):
                 low, high = min(*values, asked), max(*values, asked)
                 if high > low:
@@ -78,7 +87,8 @@ class Conditions:
             if len(levels) > LEVELS:
                 left_out[key] = f"{len(levels)} different texts"
             elif len(levels) > 1:
-                found.append(Condition(key, _text(asked), levels))
+                found.append(Condition(key, _text(asked), levels, strange=asked not in values))
+        left_out |= {key: "asked for, and no observation tells it" for key in at if key not in keys}
         return cls(tuple(found), left_out)
 
     def __bool__(self) -> bool:
@@ -105,7 +115,7 @@ class Conditions:
     @property
     def words(self) -> str:
         """What is asked about, in words."""
-        return ", ".join(f"{column.name} {column.asked}" for column in self.columns)
+        return ", ".join(f"{c.name} {c.asked}{' (never observed)' if c.strange else ''}" for c in self.columns)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -113,7 +123,7 @@ class Conditions:
         body: dict[str, Any] = {}
         if self.columns:
             asked = {c.name: c.asked for c in self.columns}
-            seen: dict[str, list[Any]] = {c.name: list(c.levels) or [c.low, c.high] for c in self.columns}
+            seen: dict[str, list[Any]] = {c.name: c.seen for c in self.columns}
             body["conditions"] = {"asked": asked, "seen": seen}
         return body | ({"conditions_left_out": dict(self.left_out)} if self.left_out else {})
 
@@ -143,6 +153,20 @@ def _usual(values: Sequence[Any]) -> Any:
     most = max(counts.values())
     chosen = max(text for text, count in counts.items() if count == most)
     return next(value for value in values if _text(value) == chosen)
+
+
+def _meant(asked: Any, values: Sequence[Any]) -> Any:
+    """What is asked about as observations tell it: their fidelities are texts, and 1 and 1.0 are the same number."""
+    if not _number(asked):
+        return asked
+    return next((value for value in values if isinstance(value, str) and _as_number(value) == asked), asked)
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def _number(value: Any) -> bool:

@@ -149,3 +149,17 @@ def test_the_next_simpler_fit_still_tells_conditions_apart(monkeypatch: pytest.M
     asked = torch.cat([rows[:, :2], torch.tensor(conditions.asked, dtype=torch.float64).expand(12, -1)], dim=1)
     assert torch.allclose(posterior.mean_deviation(asked)[0], mean)
     assert covariance.shape == (12, 12)
+
+
+def test_a_number_that_is_asked_for_is_the_text_that_tells_it() -> None:
+    training = view_of([(0, 1.0, {"fidelity": "1"}), (1, 2.0, {"fidelity": "2"})]).training["y"]
+    asked = Conditions.of(training, {"fidelity": 1.0}).record["conditions"]
+    assert asked == {"asked": {"fidelity": "1"}, "seen": {"fidelity": ["1", "2"]}}
+
+
+def test_what_is_asked_for_and_was_never_observed_is_said() -> None:
+    training = view_of(two_fidelities()).training["y"]
+    found = Conditions.of(training, {"fidelity": "hihg", "reactor": "A"})
+    assert found.words == "fidelity hihg (never observed)"
+    assert found.record["conditions"]["seen"] == {"fidelity": ["high", "low"]}
+    assert found.record["conditions_left_out"] == {"reactor": "asked for, and no observation tells it"}
