@@ -14,6 +14,7 @@ import pandas as pd
 from discover import registry
 from discover.campaign.campaign import Campaign
 from discover.campaign.predicting import believed
+from discover.campaign.tables import counts
 from discover.policy.rules import Standing
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import Advice, View
@@ -73,10 +74,7 @@ def _values(campaign: Campaign) -> tuple[float, ...]:
     """Of the first target, in the order in which they came; NaN for what failed, is a bound or breaks a constraint."""
     objective, found = campaign.objective, campaign.observations
     name = objective.names[0]
-    kept = [
-        row["status"] == "measured" and objective.feasible({t: row[t] for t in objective.names})
-        for row in found.to_dict("records")
-    ]
+    kept = [counts(row, objective) for row in found.to_dict("records")]
     return tuple(float(value) if fine else math.nan for value, fine in zip(found[name], kept, strict=True))
 
 

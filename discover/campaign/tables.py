@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from discover.campaign.claiming import shown_state, shown_worker
@@ -134,10 +135,8 @@ def _blank(found: Any, ledger: Ledger, id_name: str) -> dict[str, Any]:
 
 def order_by_utility(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """Measured rows, the best first: by the target's utility, or the Pareto front first where there are several targets."""
-    whole = frame[frame["status"] == "measured"].dropna(subset=list(objective.names))
-    if objective.constraints and len(whole):
-        feasible = [objective.feasible({t: row[t] for t in objective.names}) for row in whole.to_dict("records")]
-        whole = whole[feasible]
+    whole = frame[frame["status"].isin(("measured", "censored"))].dropna(subset=list(objective.names))
+    whole = whole[np.array([counts(row, objective) for row in whole.to_dict("records")], dtype=bool)]
     if whole.empty:
         return whole
     utilities = pd.DataFrame(
@@ -149,6 +148,22 @@ def order_by_utility(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     values = utilities.to_numpy()
     beaten = [int(((values >= row).all(axis=1) & (values > row).any(axis=1)).sum()) for row in values]
     return whole.assign(beaten_by=beaten).sort_values("beaten_by", kind="stable")
+
+
+def counts(row: Mapping[Hashable, Any], objective: Objective) -> bool:
+    """Whether an observation may be the best: its targets are measured, and it keeps the constraints, whatever limits hide."""
+    if row["status"] != "measured" and (
+        row["status"] != "censored" or any(_limit(row, target.name) for target in objective.targets)
+    ):
+        return False
+    ends = {"below": -math.inf, "above": math.inf}
+    hidden = [(c, ends[limit]) for c in objective.constraints if (limit := _limit(row, c.target))]
+    return objective.feasible({t: row[t] for t in objective.names}) and all(end in (c.low, c.high) for c, end in hidden)
+
+
+def _limit(row: Mapping[Hashable, Any], name: str) -> str:
+    bound = row[f"{name}_bound"]
+    return bound if isinstance(bound, str) else ""
 
 
 def best_frame(observations: pd.DataFrame, objective: Objective, pool: Pool, n: int) -> pd.DataFrame:

@@ -57,6 +57,15 @@ def test_a_campaign_runs_and_ends_with_what_keeps_the_constraint(campaign):
     assert "gap 1." in str(campaign.status())
 
 
+def test_a_limit_of_detection_keeps_a_constraint_that_it_cannot_break(campaign):
+    batch = campaign.ask(4)
+    bounds = ["below", "above", "below", None]
+    campaign.tell(batch.assign(gap=[4.0, 3.0, 2.0, 1.0], hull=[0.02, 0.02, 0.2, 0.01], hull_bound=bounds))
+    assert campaign.best(4)["gap"].tolist() == [4.0, 1.0]
+    campaign.tell(campaign.ask(1).assign(gap=9.0, gap_bound="above", hull=0.01))
+    assert campaign.best(4)["gap"].tolist() == [4.0, 1.0], "a target's own limit is no value"
+
+
 def test_what_every_candidate_tells_already_is_a_filter(tmp_path):
     with pytest.raises(InvalidInput, match="is a filter, not a constraint on outcomes"):
         Campaign.create("gaps", objective=GOAL, candidates=pool(hull=0.1), store=f"sqlite:///{tmp_path / 'c.db'}")
