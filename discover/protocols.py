@@ -220,7 +220,8 @@ class View:
     """All that a policy may know of a campaign. Positions are rows of the pool.
 
     ids: [N]. features: [N, d]. training: by target. blocked: [N], candidates that must not be proposed (pending,
-    finished or excluded). pending: [p], rows under trial. infeasible: rows that were tried and cannot give a number.
+    finished or excluded). pending: [p], rows under trial. infeasible: rows that were tried and cannot give a number,
+    or failed for good.
     iteration: batches proposed so far. seen: hash of the data in canonical order. memory: what the last fit left.
     limits: what holds within one batch, and what candidates cost. remaining: experiments that may still be started beyond
     those under trial; None where the campaign has no such budget. ground: of a campaign over a search space, what else

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from discover import Campaign, Continuous, SearchSpace
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
 from tests.policy.policy_views import features_of, rows_of, view_of
@@ -68,3 +69,15 @@ def test_without_failures_nothing_changes():
     assert rows_of(one) == rows_of(other)
     assert len(one) == 6
     assert [p.acquisition for p in one] == [p.acquisition for p in other]
+
+
+def test_what_failed_for_good_counts_as_what_is_infeasible(tmp_path):
+    space = SearchSpace([Continuous("x", 0, 1, step=0.01)])
+    store = f"sqlite:///{tmp_path / 'campaigns.db'}"
+    campaign = Campaign.create("c", objective=Objective("y"), candidates=space, policy="random", store=store, seed=0)
+    batch = campaign.ask(4)
+    status = ["failed", "infeasible", "measured", "measured"]
+    campaign.tell(batch[["proposal_id"]].assign(y=[None, None, 1.0, 2.0], status=status))
+    view = campaign.view()
+    key = campaign.pool.id
+    assert {str(view.ids[row]) for row in view.infeasible} == set(batch[key].iloc[:2])
