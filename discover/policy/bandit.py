@@ -45,7 +45,7 @@ class Bandit:
 
     arms: tuple[str, ...] = ()
     scope: tuple[str, ...] = ()
-    rule: Rule = "bayes-ucb"
+    rule: Rule = "ucb1-tuned"
     objective: Goal = "mean"
     threshold: float | None = None
     prior: Prior = "gaussian"
