@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from discover.experiment.sheet_reading import NotWhole, Refused, read_grids
+from discover.experiment.sheet_reading import Grid, NotWhole, Refused, read_grids
 from discover.experiment.sheet_rows import Rows, read_rows
 
 TARGETS = {"yield": "%"}
@@ -67,3 +67,9 @@ def test_an_undamaged_workbook(workbook: bytes) -> None:
     rows = read(workbook, ".xlsx")
     assert rows is not None
     assert [row["yield"] for row in rows.good.values()] == [5.5, 5.0]
+
+
+def test_the_fidelity_of_a_result_is_read() -> None:
+    target = next(iter(TARGETS))
+    grid = Grid("s", [(1, ["proposal_id", target, "fidelity"]), (2, ["p-1", 1.5, "high"])])
+    assert read_rows([grid], TARGETS, "sample", "auto").good[2]["fidelity"] == "high"
