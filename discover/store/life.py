@@ -33,7 +33,7 @@ class State(StrEnum):
     | measured in part                        | the targets it has, rest pending  | feasible          | until complete or closed |
     | measured                                | yes                               | feasible          | unless a replicate is asked for |
     | failed, retryable                       | no                                | no                | until its retry, or the limit makes it final |
-    | failed                                  | no                                | no                | yes                  |
+    | failed                                  | no                                | infeasible        | yes                  |
     | infeasible                              | no                                | infeasible        | yes                  |
     | censored                                | as a bound                        | feasible          | yes                  |
     | withdrawn, expired                      | no                                | no                | no                   |
