@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from discover.errors import ExperimentFailed, InvalidInput, Problem
+from discover.errors import ExperimentFailed, Problem
 from discover.protocols import FloatArray, Proposal, Result, Value
 
 GAS_CONSTANT = 8.31446261815324
@@ -152,7 +152,7 @@ def _conditions(values: Mapping[str, Any]) -> tuple[float, float, float, str]:
         told = ", ".join(CATALYSTS)
         problems.append(Problem("unknown", column="catalyst", value=values.get("catalyst"), way_out=f"one of {told}"))
     if problems:
-        raise InvalidInput("conditions of the flow reactor", problems)
+        raise ExperimentFailed(f"conditions that cannot be set: {'; '.join(map(str, problems))}", retryable=False)
     return (
         float(values["temperature"]),
         float(values["residence_time"]),

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover import registry
-from discover.errors import InvalidInput
+from discover.errors import ExperimentFailed
+from discover.experiment.conformance import check_experiment
 from discover.experiment.flow_reactor import CATALYSTS, FEED, FlowReactor, Rates, e_factor, outlet, rates, solubility
 from discover.protocols import Candidate, Proposal
 
@@ -73,8 +74,17 @@ def test_the_targets_are_at_odds():
     assert e_factor(0.3, 1.0, "none") < e_factor(0.3, 2.0, "none")
 
 
+def test_it_keeps_the_promises_of_an_experiment(tmp_path):
+    rows = [(100, 3.0, 1.5, "C"), (50, 20.0, 3.0, "B"), (140, 20.0, 5.0, "B")]
+    values = [dict(zip(FlowReactor().requires, row)) for row in rows]
+    proposals = [Proposal(f"c{k}", "random", "", candidate=Candidate(f"c{k}", "v", v)) for k, v in enumerate(values)]
+    found = check_experiment(FlowReactor(), proposals, files=tmp_path)
+    assert [result.status for result in found] == ["measured", "infeasible", "infeasible"]
+
+
 def test_all_that_is_wrong_is_said_at_once():
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(ExperimentFailed) as caught:
         result_of(temperature="hot", residence_time=0.0, equivalents=1.0, catalyst="D")
-    assert len(caught.value.problems) == 3
+    assert not caught.value.retryable
+    assert all(name in str(caught.value) for name in ("temperature", "residence_time", "catalyst"))
     assert registry.configure(registry.EXPERIMENTS, {"kind": "simulated-flow"}) == FlowReactor()
