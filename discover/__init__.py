@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from discover.objective import Objective as Objective
     from discover.objective import Target as Target
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Binary": "discover.candidates.parameters",
