@@ -10,7 +10,7 @@ import numpy as np
 from discover.policy.arm_rules import shares_best
 from discover.policy.arm_standing import Standing
 from discover.policy.arms import Arms, Reward
-from discover.policy.choice import beginners, free_rows, with_chosen
+from discover.policy.choice import beginners, free_rows, rows_of, with_chosen
 from discover.protocols import FloatArray, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 
@@ -165,7 +165,7 @@ def _proposal(
 
 
 def _with_predictions(model: ArmModel, chosen: list[Proposal]) -> tuple[Proposal, ...]:
-    rows = np.searchsorted(model.view.ids, [p.candidate_id for p in chosen])
+    rows = rows_of(model.view, chosen)
     if not len(rows):
         return ()
     told = model.held.predict(model.view.features.values[rows])
