@@ -72,8 +72,9 @@ class Model:
         return found
 
     def infeasible(self):
-        found = {c for c, e in self.elsewhere.items() if "infeasible" in e["failures"].values()}
-        return found | {p["candidate"] for n, p in self.proposals.items() if self.state(n) == "infeasible"}
+        """For the surrogate of failures: what cannot be, and what failed for good."""
+        found = {c for c, e in self.elsewhere.items() if e["failures"]}
+        return found | {p["candidate"] for n, p in self.proposals.items() if self.state(n) in ("infeasible", "failed")}
 
     def training(self, target):
         """(candidate, value), sorted."""

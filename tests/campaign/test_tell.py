@@ -152,7 +152,7 @@ def test_failures_close_a_proposal_and_do_not_train(campaign):
     assert told["became"].tolist() == ["failed", "infeasible", "not measured yet"]
     view = campaign.view()
     assert len(view.training["yield"]) == 0
-    assert [str(view.ids[row]) for row in view.infeasible] == [batch["material_id"][1]]
+    assert {str(view.ids[row]) for row in view.infeasible} == set(batch["material_id"][:2])  # both teach where it fails
     assert campaign.observations["reason"].tolist() == ["pump", "decomposes"]
     assert (
         campaign.tell(batch.assign(status=["failed", "infeasible", ""]))["became"].tolist()[:2] == ["already known"] * 2
