@@ -137,7 +137,7 @@ def test_a_failure_of_the_former_version_does_not_block_the_one_of_now(sqlite_ur
     campaign.update_candidates(pool_of(FIRST | {"d1": 5.0, "d2": 6.0}))
     assert {"d1", "d2"} <= set(free(campaign))
     view = campaign.view()
-    assert view.features.values[view.infeasible, 0].tolist() == [1 / 7, 2 / 7]  # where experiments fail, as it was tried
+    assert view.features.values[view.infeasible, 0].tolist() == [1 / 7, 2 / 7]  # as they were tried
     campaign.tell(pd.DataFrame({"dye": ["d2"], "status": ["failed"]}))
     assert "d2" not in free(campaign)
 
