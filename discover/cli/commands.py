@@ -273,7 +273,7 @@ def schema() -> None:
 
     Example: discover schema > campaign.schema.json
     """
-    from discover.definition.definition import schema as body
+    from discover.definition.schema import schema as body
 
     print_json(body())
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from discover.definition import load
-from discover.definition.definition import schema
+from discover.definition.schema import schema
 from discover.errors import CampaignNotFound, DefinitionChanged, DiscoverError, InvalidDefinition
 
 CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
