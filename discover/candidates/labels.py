@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -24,9 +25,9 @@ class _Labelled(Parameter):
     """A parameter whose values are labels without an order."""
 
     @property
+    @abstractmethod
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of their codes."""
-        raise NotImplementedError
 
     def table(self) -> Mapping[str, Mapping[str, float]]:
         """Descriptors by label, or nothing."""

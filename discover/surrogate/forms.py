@@ -197,21 +197,8 @@ class _Anew:
         return worth.new_zeros(self.count).index_add_(0, self.groups, -2.0 * columns), worth.new_empty(0)
 
 
-@dataclass(frozen=True)
-class Linear:
-    """A plane through the origin of scaled features, a·b over their variance, summed: so its own is one over the pool.
-
-    variance: that sum; without it the features count as uniform ones of length 1, of d/12.
-    """
-
-    columns: tuple[int, ...]
-    variance: float = 0.0
-    name: str = ""
-
-    @property
-    def title(self) -> str:
-        """In words."""
-        return f"linear in {self.name or 'all features'}"
+class _Plain:
+    """A form that nothing is fitted of."""
 
     @property
     def dimensions(self) -> tuple[int, ...]:
@@ -227,6 +214,23 @@ class Linear:
     def sums(self) -> tuple[int, ...]:
         """None."""
         return ()
+
+
+@dataclass(frozen=True)
+class Linear(_Plain):
+    """A plane through the origin of scaled features, a·b over their variance, summed: so its own is one over the pool.
+
+    variance: that sum; without it the features count as uniform ones of length 1, of d/12.
+    """
+
+    columns: tuple[int, ...]
+    variance: float = 0.0
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return f"linear in {self.name or 'all features'}"
 
     def _taken(self, A: Tensor) -> Tensor:
         part = A if self.columns == tuple(range(A.shape[1])) else A[:, list(self.columns)]
@@ -246,7 +250,7 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Tanimoto:
+class Tanimoto(_Plain):
     """Shared over all bits (or counts) of two fingerprints: a·b / (|a|² + |b|² - a·b) of the raw ones.
 
     spread, centre: for each column, how scaled features become raw ones again: raw = spread·scaled + centre. constant: sum
@@ -264,21 +268,6 @@ class Tanimoto:
     def title(self) -> str:
         """In words."""
         return f"Tanimoto kernel of {self.name or 'the fingerprint'}"
-
-    @property
-    def dimensions(self) -> tuple[int, ...]:
-        """No length-scales."""
-        return ()
-
-    @property
-    def shares(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def sums(self) -> tuple[int, ...]:
-        """None."""
-        return ()
 
     @cached_property
     def _scale(self) -> tuple[Tensor, Tensor, Tensor]:
