@@ -82,8 +82,8 @@ class Pool:
 
     @property
     def raw(self) -> bool:
-        """Whether there is more than the common encoding: formulas, structures, molecules, described categories."""
-        return any(c.kind in ("formula", "structure", "smiles") or c.descriptors for c in self.columns)
+        """Whether there is more than the common encoding: formulas, structures, molecules, categories."""
+        return any(c.kind != "number" for c in self.columns)
 
     @property
     def horizon(self) -> int:

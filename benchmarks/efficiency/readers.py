@@ -123,6 +123,34 @@ def _buchwald(one: Entry, data: Path) -> Pool:
     return _pool(one, frame, dict.fromkeys(names, "smiles"), "yield", "maximize", described=described)
 
 
+def _suzuki_flow(one: Entry, data: Path) -> Pool:
+    inputs: dict[str, Kind] = {"ligand": "category"}
+    inputs.update(dict.fromkeys(("res_time", "temperature", "catalyst_loading"), "number"))
+    folder = one.name.replace("suzuki_flow", "olympus_suzuki")
+    frame = _csv(data / folder / "data.csv", header=None, names=[*inputs, "yield", "turnover"])
+    return _pool(one, frame, inputs, "yield", "maximize")
+
+
+def _scope(file: str, inputs: dict[str, Kind], target: str) -> Callable[[Entry, Path], Pool]:
+    """A screen of conditions over a scope of substrates: each pair of the two is a candidate."""
+
+    def read(one: Entry, data: Path) -> Pool:
+        return _pool(one, _csv(data / file), inputs, target, "maximize")
+
+    return read
+
+
+def _maldi(one: Entry, data: Path) -> Pool:
+    frame = _csv(data / f"bandit_{one.name}" / f"{one.name.replace('_', '-')}.csv")
+    undisclosed = frame["substrate_smiles"].str.contains("[R]", regex=False)
+    frame["substrate_smiles"] = frame["substrate_smiles"].str.replace("[R]", "C", regex=False)
+    remarks = (
+        f"in {frame.loc[undisclosed, 'substrate_id'].nunique()} substrates a methyl group stands for an undisclosed R",
+    )
+    inputs: dict[str, Kind] = {"substrate_smiles": "smiles", "condition": "category"}
+    return _pool(one, frame, inputs, "Normalized MALDI Pdt/IS", "maximize", remarks=remarks)
+
+
 def _bulk_modulus(one: Entry, data: Path) -> Pool:
     import pandas as pd
 
@@ -257,6 +285,14 @@ READERS: dict[str, Callable[[Entry, Path], Pool]] = {
     "suzuki_screen": _edbo("edbo_suzuki", ("Electrophile", "Nucleophile", "Ligand", "Base", "Solvent")),
     "suzuki_conditions": _olympus("olympus_suzuki", "yield", "maximize"),
     **{f"buchwald_{letter}": _buchwald for letter in "abcde"},
+    "aryl_amination": _edbo("edbo_aryl_amination", ("Aryl_halide", "Additive", "Base", "Ligand")),
+    "alkoxylation": _olympus("olympus_alkox", "conversion", "maximize"),
+    "suzuki_flow_i": _suzuki_flow,
+    "suzuki_flow_ii": _suzuki_flow,
+    "maldi_amine": _maldi,
+    "maldi_bromide": _maldi,
+    "merck_cn": _scope("bandit_merck_cn/merck-cn.csv", dict.fromkeys(("electrophile", "nucleophile", "catalyst", "base"), "category"), "relative_count"),
+    "nib_meoh": _scope("bandit_nib_meoh/nib-meoh.csv", dict.fromkeys(("electrophile_id", "ligand_name"), "category"), "yield"),
     "toy_hill": _toy_hill,
     "toy_solvents": _toy_solvents,
 }  # fmt: skip

@@ -3,8 +3,12 @@
     ours                          the defaults
     ours:kernel=rbf,lengths=one   another setting of the policy, a peer of its own
 
+    ours:molecules=substances     SMILES as the library's substances, whatever descriptors the table carries
+
 On its own encoding the features are what the library makes of the raw columns: `composition`, `structure`, one-hot
-categories, or their descriptors where the table carries them.
+categories, or their descriptors where the table carries them. `molecules` says what becomes of SMILES: the published
+descriptors (`published`, or one-hot where there are none), or substances (`substances`: the library's own descriptors,
+names and fingerprints side by side).
 """
 
 from __future__ import annotations
@@ -34,13 +38,15 @@ ROOMS = ("acquisition", "candidates", "features", "policy", "surrogate", "object
 class Ours:
     """A campaign in memory, fed as a stored one is: through a `View`."""
 
-    features: dict[tuple[str, str], Any] = {}  # noqa: RUF012  one process plays many runs on a pool
+    features: dict[tuple[str, ...], Any] = {}  # noqa: RUF012  one process plays many runs on a pool
 
     def begin(self, table: Table, encoding: str, q: int, seed: int, options: dict[str, Any]) -> None:
         self.seed, self.iteration = seed, 0
         self.rows = np.empty(0, dtype=np.int64)
         self.memory: Mapping[str, Any] = {}
-        self.policy = registry.configure(registry.POLICIES, {"kind": "bayesian", **options})
+        settings = dict(options)
+        molecules = settings.pop("molecules", "published")
+        self.policy = registry.configure(registry.POLICIES, {"kind": "bayesian", **settings})
         objective = Objective("utility", "maximize")
         size = len(table.ids)
         blank = np.full(size, np.nan)
@@ -49,9 +55,9 @@ class Ours:
         self.answers = Answers(
             objective.targets[0], blank, blank.copy(), np.zeros(size, dtype=np.int64), status, np.full(size, "")
         )
-        key = (str(table.folder), encoding)
+        key = (str(table.folder), encoding, molecules)
         if key not in self.features:
-            self.features[key] = _features(table, encoding)
+            self.features[key] = _features(table, encoding, molecules)
         self.table = Retrospective(objective, np.array(table.ids), self.features[key], self.answers)
 
     def step(self, rows: Sequence[int], values: Sequence[float], n: int) -> list[int]:
@@ -65,25 +71,30 @@ class Ours:
         return [place[proposal.candidate_id] for proposal in batch]
 
 
-def _features(table: Table, encoding: str) -> Any:
+def _features(table: Table, encoding: str, molecules: str) -> Any:
     if encoding == "same":
         return FeatureTable(tuple(table.names), table.common(), table.folder.name)
-    return feature_table(_pool(table), table.folder / "features")
+    return feature_table(_pool(table, molecules), table.folder / "features")
 
 
-def _pool(table: Table) -> Any:
+def _pool(table: Table, molecules: str) -> Any:
     frame = pd.DataFrame({column["name"]: column["cells"] for column in table.columns})
     frame.insert(0, "candidate", table.ids)
     names: dict[str, list[str]] = {}
     for column in table.columns:
         names.setdefault(column["kind"], []).append(column["name"])
-    described = {c["name"]: c["descriptors"] for c in table.columns if c["descriptors"]}
+    published = [
+        c for c in table.columns if c["descriptors"] and not (c["kind"] == "smiles" and molecules == "substances")
+    ]
+    described = {c["name"]: c["descriptors"] for c in published}
+    smiles = [c for c in table.columns if c["kind"] == "smiles" and molecules == "substances"]
     return CandidatePool.from_frame(
         frame,
         id="candidate",
         features=names.get("number", []),
         categorical=[*names.get("category", []), *names.get("smiles", [])],
         descriptors=described or None,
+        substances={c["name"]: {cell: cell for cell in c["cells"]} for c in smiles} or None,
         composition=names.get("formula", [None])[0],
         structure=names.get("structure", [None])[0],
     )
