@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from discover.surrogate.covariance import Covariance
     from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.warping import Warp
 
 TILE = 256
 """Raw rows that are looked at together: their covariances with 1,000 observations fill 1 MB in single precision."""
@@ -36,7 +37,8 @@ class Tiler:
 
     kernel: of a stationary covariance. columns [k], shift [k], scale [k]: raw features that have a say, and how they become
     centred ones in units of the length-scales. data: [k, n], minus twice the observations. norms: their squared lengths [n].
-    Other covariances (`covariance`) are told scaled features, and `data` is [n, k]. weights: [n]. inverse: [m, m],
+    Other covariances (`covariance`) are told scaled features, bent by `warp` where there is one, and `data` is [n, k].
+    weights: [n]. inverse: [m, m],
     transposed, of the lower factor of the subset's covariance. mean: the constant one.
     """
 
@@ -50,6 +52,7 @@ class Tiler:
     inverse: AnyArray
     mean: float
     covariance: Covariance | None = None
+    warp: Warp | None = None
 
     @classmethod
     def of(cls, posterior: GaussianPosterior, scaling: Scaling, *, subset: int = SUBSET) -> Tiler:
@@ -71,7 +74,8 @@ class Tiler:
         mean: float,
     ) -> Tiler:
         """From observations [n] that are taken, their weights, and the inverse lower factor [m, m] of the first m of them."""
-        X = posterior.X[taken].numpy()
+        told, warp = posterior.X[taken], posterior.covariance.warp
+        X = (told if warp is None else warp(told)).numpy()
         inverse = np.ascontiguousarray(lower.numpy().T)
         raw = np.flatnonzero(scaling.kept)
         centre, spread = scaling.centre, SPAN * scaling.spread
@@ -79,21 +83,21 @@ class Tiler:
         if stationary is None:
             return cls(
                 None, _columns(raw, scaling), centre, 1.0 / spread, X, np.empty(0), weights, inverse, mean,
-                posterior.covariance,
+                posterior.covariance.straight, warp,
             )  # fmt: skip
         lengths = np.asarray(stationary[1])
-        told = np.flatnonzero(np.isfinite(lengths)) if len(raw) else np.empty(0, dtype=np.int64)
-        data = X[:, told] / lengths[told]
+        near = np.flatnonzero(np.isfinite(lengths)) if len(raw) else np.empty(0, dtype=np.int64)
+        data = X[:, near] / lengths[near]
         middle = data.mean(axis=0)
         data -= middle
-        unit = spread[told] * lengths[told]
+        unit = spread[near] * lengths[near]
         return cls(
-            stationary[0], _columns(raw[told], scaling), centre[told] + unit * middle, 1.0 / unit,
+            stationary[0], _columns(raw[near], scaling), centre[near] + unit * middle, 1.0 / unit,
             np.ascontiguousarray(-2.0 * data.T), np.square(data).sum(axis=1), weights, inverse, mean,
         )  # fmt: skip
 
     def single(self) -> Tiler:
-        """The same in single precision; raw rows are still shifted in double."""
+        """The same in single precision; raw rows are still shifted and bent in double, for a bend may be steep."""
         names = ("data", "norms", "weights", "inverse")
         parts: dict[str, Any] = {name: getattr(self, name).astype(np.float32) for name in names}
         return replace(self, **parts)
@@ -102,7 +106,10 @@ class Tiler:
         """Raw rows [t, d] to standardised means [t] and variances [t] given the subset alone."""
         dtype = self.data.dtype
         rows = values if self.columns is None else values[:, self.columns]
-        X = np.multiply(rows - self.shift, self.scale, dtype=np.float64).astype(dtype, copy=False)
+        X = np.multiply(rows - self.shift, self.scale, dtype=np.float64)
+        if self.warp is not None:
+            X = self.warp(torch.from_numpy(X)).numpy()
+        X = X.astype(dtype, copy=False)
         prior: Any = 1.0
         if self.covariance is None:
             across = self._correlations(X)

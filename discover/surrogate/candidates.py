@@ -9,19 +9,23 @@ from discover.protocols import BlockKind
 from discover.surrogate.composite import Product, Sum
 from discover.surrogate.forms import Form, Linear, Radial, Tanimoto
 from discover.surrogate.layout import Layout, Part
+from discover.surrogate.warping import Warped
 
 MOST = 6
 """Models that are compared."""
 ADDITIVE = 8
 """Features up to which each has a term of its own; beyond, each block has one."""
+WARPED = 40
+"""Observations from which on features may be bent, where each may have a term of its own."""
 NUMERIC: tuple[BlockKind, ...] = ("numbers", "descriptors", "composition", "structure", "embedding")
 
 
-def candidates(layout: Layout) -> dict[str, Form]:
+def candidates(layout: Layout, observations: int = 0) -> dict[str, Form]:
     """At most MOST forms by name, the simplest first; the same for the same layout, so that a name is a memory.
 
     one: one length-scale for all. each: one for each feature. blocks: one for each block, where there are several.
-    plane: linear + one. terms: a sum over features, or over blocks where features are many. mixed: numbers times
+    plane: linear + one. terms: a sum over features, or over blocks where features are many. warped: one for each feature,
+    and all of them bent, where these are few numbers with ends and observations are not few. mixed: numbers times
     categories, these told apart by their mismatches or by what their fingerprints share. Where a column is encoded more
     than once, these are over all encodings, and `only-<kind>` over one of them each.
     """
@@ -40,7 +44,14 @@ def candidates(layout: Layout) -> dict[str, Form]:
     found["plane"] = Sum((Linear(whole, layout.variance), found["one"]))
     if (form := terms(layout)) is not None:
         found["terms"] = form
+    if observations >= WARPED and layout.lows and layout.width <= ADDITIVE and _numbers(layout):
+        found["warped"] = Warped(layout.lows)
     return dict(list(found.items())[:MOST])
+
+
+def _numbers(layout: Layout) -> bool:
+    """Whether all features are numbers that stand for themselves."""
+    return all(part.kind == "numbers" for part in layout.parts)
 
 
 def _one(layout: Layout) -> Form:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from discover.surrogate.forms import Form, Radial
+from discover.surrogate.warping import Warp, Warped
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,20 @@ class Covariance:
         whole = torch.full((max(self.form.width, max(self.form.columns) + 1),), float("inf"), dtype=torch.float64)
         whole[list(self.form.columns)] = 1.0 / factor
         return self.form.kernel, tuple(whole.tolist())
+
+    @property
+    def warp(self) -> Warp | None:
+        """How scaled features are bent before all else; None where they are not."""
+        if not isinstance(self.form, Warped):
+            return None
+        return self.form.parts(torch.tensor(self.lengths, dtype=torch.float64))[0]
+
+    @property
+    def straight(self) -> Covariance:
+        """The covariance of features that have been bent; itself where none are."""
+        if not isinstance(self.form, Warped):
+            return self
+        return Covariance(self.form.kernel, self.lengths[: len(self.form.lows)])
 
     def _numbers(self, like: Tensor) -> tuple[Tensor, Tensor]:
         return torch.tensor(self.lengths, dtype=like.dtype), torch.tensor(self.shares, dtype=like.dtype)

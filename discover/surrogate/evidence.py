@@ -91,7 +91,7 @@ class Evidence:
         best of the others, joined with them.
         """
         joint = bool(others) and self.asked is None and len(y) + sum(len(o.y) for o in others) <= COMPARED
-        models = self.models(X.shape[1]) | ({JOINT: self.alone} if joint else {})
+        models = self.models(X.shape[1], len(y)) | ({JOINT: self.alone} if joint else {})
         before = Before.of(memory, models, len(y))
         if (same := self._kept(before, X, y, noise)) is not None:
             return same, None
@@ -159,10 +159,11 @@ class Evidence:
         plain = GaussianProcess(evaluations=self.evaluations, starts=self.starts, rows=self.rows, chunk=self.chunk)
         return replace(plain, keep=self.keep, exact=self.exact)
 
-    def models(self, width: int) -> dict[str, GaussianProcess]:
-        """The models that are compared, by name."""
+    def models(self, width: int, observations: int = 0) -> dict[str, GaussianProcess]:
+        """The models that are compared after so many observations, by name."""
         plain, found = self.alone, {}
-        for name, form in candidates(self.layout or Layout.plain(self.asked.width if self.asked else width)).items():
+        layout = self.layout or Layout.plain(self.asked.width if self.asked else width)
+        for name, form in candidates(layout, 0 if self.asked else observations).items():
             if self.asked is not None:
                 asking = replace(self.asked, features=form)
                 found[name] = replace(plain, form=asking, name=f"{name} at {asking.words}")

@@ -28,6 +28,12 @@ NOISE_BOUNDS = (1e-4, 10.0)
 SMALLEST_NOISE = 1e-6
 """Noise that the user states is held above this (relative variance), so that replicates do not make the matrix singular."""
 LENGTH_BOUNDS = (2.5e-2, 1e4)
+EXPONENT = 0
+"""What a form gives in the place of a dimension for an exponent of a warp, which is fitted like a length-scale."""
+EXPONENT_PRIOR = (0.0, math.sqrt(0.75))
+"""Mean and deviation of the logarithm of an exponent: those of BoTorch's tutorial on warping. Its density is that of the
+logarithm, so that without evidence features stay straight."""
+EXPONENT_BOUNDS = (0.05, 20.0)
 LOGIT_PRIOR = (0.0, 1.0)
 """Mean and deviation of the logits of shares."""
 LOGIT_BOUND = 6.0
@@ -42,7 +48,8 @@ class NotDefinite(ArithmeticError):
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """kernel: name of the form. lengths: its length-scales in scaled features ([1] or [d] for a form that is one kernel).
+    """kernel: name of the form. lengths: its length-scales in scaled features ([1] or [d] for a form that is one kernel),
+    and exponents where it has such.
     noise: variance of values whose deviation is not known, relative to the variance of the target. shares: of the terms
     of sums, summing to one in each. objective: log posterior density reached."""
 
@@ -61,6 +68,11 @@ class Hyperparameters:
 def length_prior(d: int) -> tuple[float, float]:
     """Mean and deviation of the logarithm of a length-scale in d dimensions (Hvarfner et al. 2024)."""
     return math.sqrt(2.0) + 0.5 * math.log(d), math.sqrt(3.0)
+
+
+def prior_of(dimension: int) -> tuple[float, float]:
+    """Mean and deviation of the logarithm of one of a form's numbers, by what the form says of its dimension."""
+    return EXPONENT_PRIOR if dimension == EXPONENT else length_prior(dimension)
 
 
 def cholesky(K: Tensor) -> tuple[Tensor, float]:
@@ -101,10 +113,11 @@ def log_posterior(prepared: Prepared, form: Form, theta: Tensor, known: Tensor, 
 
 
 def log_prior(form: Form, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Log density of the hyperparameters and its gradient: log-normal lengths and noise, normal logits."""
-    told = [length_prior(d) for d in form.dimensions] + [LOGIT_PRIOR] * form.shares + [NOISE_PRIOR]
+    """Log density of the hyperparameters and its gradient: log-normal lengths and noise, normal logits and log exponents."""
+    told = [prior_of(d) for d in form.dimensions] + [LOGIT_PRIOR] * form.shares + [NOISE_PRIOR]
     means, deviations = torch.tensor(told, dtype=theta.dtype).T
     natural = torch.ones_like(theta)  # densities of lengths and noise are of the numbers, not of their logarithms
+    natural[[k for k, d in enumerate(form.dimensions) if d == EXPONENT]] = 0.0
     natural[len(form.dimensions) : -1] = 0.0
     far = (theta - means) / deviations
     value = -0.5 * far.square() - deviations.log() - 0.5 * math.log(2 * math.pi) - natural * theta
@@ -150,7 +163,8 @@ def optimise(
     shares = start.shares if len(start.shares) == q else tuple(1.0 / s for s in form.sums for _ in range(s))
     logits = np.log(np.clip(shares, math.exp(-LOGIT_BOUND), None))
     first = np.concatenate([np.log(lengths), logits, [math.log(start.noise)]])
-    bounds = [tuple(np.log(LENGTH_BOUNDS))] * p + [(-LOGIT_BOUND, LOGIT_BOUND)] * q + [tuple(np.log(NOISE_BOUNDS))]
+    ends = [EXPONENT_BOUNDS if d == EXPONENT else LENGTH_BOUNDS for d in form.dimensions]
+    bounds = [tuple(np.log(pair)) for pair in ends] + [(-LOGIT_BOUND, LOGIT_BOUND)] * q + [tuple(np.log(NOISE_BOUNDS))]
     first = np.clip(first, [low for low, _ in bounds], [high for _, high in bounds])
     found = minimize(
         negative,
@@ -170,12 +184,13 @@ def optimise(
 
 
 def prior_starts(kernel: str, form: Form) -> list[Hyperparameters]:
-    """Where a fit starts that knows nothing: the mode of the priors on lengths and noise, and their medians; equal shares.
+    """Where a fit starts that knows nothing: the mode of the priors on lengths and noise, and their medians; equal shares, and
+    exponents of one.
 
     From the mode alone, where distant rows know nothing of each other, many a fit never moves.
     """
     noise_mean, noise_deviation = NOISE_PRIOR
-    priors = [length_prior(d) for d in form.dimensions]
+    priors = [(0.0, 0.0) if d == EXPONENT else length_prior(d) for d in form.dimensions]
     equal = tuple(1.0 / count for count in form.sums for _ in range(count))
     modes, medians = tuple(math.exp(m - s * s) for m, s in priors), tuple(math.exp(m) for m, _ in priors)
     return [

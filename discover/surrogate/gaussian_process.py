@@ -162,6 +162,15 @@ def covariance_of(found: Hyperparameters, d: int, form: Form | None = None) -> C
     return Covariance(form, found.lengths, found.shares)
 
 
+def told_apart(numbers: Sequence[float], form: Form | None) -> tuple[list[float], list[float]]:
+    """Length-scales and exponents among the numbers of a form."""
+    if form is None:
+        return list(numbers), []
+    bent = [dimension == fitting.EXPONENT for dimension in form.dimensions]
+    told = list(zip(numbers, bent, strict=True))
+    return [number for number, one in told if not one], [number for number, one in told if one]
+
+
 _Fit = tuple[Hyperparameters | None, State | None]
 
 
@@ -254,9 +263,11 @@ class GaussianPosterior:
             "deviation": self.standard.scale,
         }
         if self.found and self.state:
+            lengths, exponents = told_apart(self.found.lengths, self.form)
             body |= {
                 "kernel": self.found.kernel,
-                "lengths": list(self.found.lengths),
+                "lengths": lengths,
+                **({"exponents": exponents} if exponents else {}),
                 "noise_std": math.sqrt(self.found.noise) * self.standard.scale,
                 "constant_mean": self.standard.shift + self.standard.scale * self.state.mean,
                 "objective": self.found.objective if math.isfinite(self.found.objective) else None,

@@ -31,11 +31,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """The blocks of `width` scaled features, those that tell candidates apart. variance: over the pool, summed over them."""
+    """The blocks of `width` scaled features, those that tell candidates apart. variance: over the pool, summed over them.
+
+    lows: [width], the least of each over the pool; () where the pool has no ends.
+    """
 
     width: int
     parts: tuple[Part, ...]
     variance: float = 0.0
+    lows: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, scaling: Scaling, blocks: Sequence[Block], values: FloatArray) -> Layout:
@@ -55,7 +59,11 @@ class Layout:
                 same = row[block.start : block.stop][~scaling.kept[block.start : block.stop]]
                 parts.append(Part(block.name, block.kind, *told, float(np.square(same).sum())))
         variance = float(scaling.apply(values[some]).var(axis=0).sum())
-        return cls(scaling.width, tuple(parts), variance) if parts else cls.plain(scaling.width)
+        if not parts:
+            return cls.plain(scaling.width)
+        least = scaling.least
+        lows = () if least is None else tuple(((least - scaling.centre) / (SPAN * scaling.spread)).tolist())
+        return cls(scaling.width, tuple(parts), variance, lows)
 
     @classmethod
     def plain(cls, width: int) -> Layout:

@@ -30,12 +30,14 @@ LARGE = 20_000_000
 class Scaling:
     """How raw features become those of a surrogate: centre [k] and spread [k] of the k features in `kept` [d].
 
-    centre: the mean. spread: the range over √12, which is the deviation of a uniform feature.
+    centre: the mean. spread: the range over √12, which is the deviation of a uniform feature. least: [k], the least values;
+    None where a table names its scale, and has no ends of its own.
     """
 
     kept: BoolArray
     centre: FloatArray
     spread: FloatArray
+    least: FloatArray | None = None
 
     @classmethod
     def over(cls, values: FloatArray) -> Scaling:
@@ -53,7 +55,7 @@ class Scaling:
         relative = values / unit  # so that squares of very large or very small numbers stay finite
         centre, spread = relative.mean(axis=0), np.ptp(relative, axis=0) / SPAN
         kept = spread > CONSTANT
-        return cls(kept, (centre * unit)[kept], (spread * unit)[kept])
+        return cls(kept, (centre * unit)[kept], (spread * unit)[kept], values.min(axis=0)[kept])
 
     @classmethod
     def of(cls, table: FeatureTable) -> Scaling:
@@ -71,7 +73,7 @@ class Scaling:
         unit = np.where(unit > 0, unit, 1.0)
         spread = (told.high / unit - told.low / unit) / SPAN
         kept = spread > CONSTANT
-        return cls(kept, told.mean[kept], (spread * unit)[kept])
+        return cls(kept, told.mean[kept], (spread * unit)[kept], told.low[kept])
 
     @property
     def width(self) -> int:

@@ -19,6 +19,7 @@ from discover.surrogate.forms import Form, Linear, Radial, Tanimoto
 from discover.surrogate.kernels import correlation, squared_distances
 from discover.surrogate.layout import Layout, Part
 from discover.surrogate.scaling import Scaling
+from discover.surrogate.warping import Warped
 
 D = 6
 
@@ -40,7 +41,8 @@ MANY_GROUPS = Radial("rbf", tuple(range(D)), (0, 1, 2, 3, 4, 4), (1.0,) * 5 + (2
 TERMS = Sum(tuple(Radial.over("matern", (k,), each=False, width=D) for k in range(D)))
 PLANE = Sum((Linear((0, 1, 2)), ONE))
 MIXED = Product((GROUPED, Sum((Linear((1, 4)), Radial.over("rbf", (1, 4), each=True, width=D)))))
-FORMS = [EACH, ONE, GROUPED, MANY_GROUPS, TERMS, PLANE, MIXED, Sum((MIXED, TERMS))]
+BENT = Warped((-0.5,) * D)
+FORMS = [EACH, ONE, GROUPED, MANY_GROUPS, TERMS, PLANE, MIXED, Sum((MIXED, TERMS)), BENT, Product((BENT, PLANE))]
 
 
 def gpytorch_kernel(kernel: str, lengths: torch.Tensor, columns: tuple[int, ...]):
