@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from discover.errors import ExperimentFailed, InvalidInput, Problem, Unsupported
 from discover.objective import Objective, Target
-from discover.protocols import STATUSES, Experiment, FloatArray, Progress, Proposal, Result
+from discover.protocols import STATUSES, BoolArray, Experiment, FloatArray, Progress, Proposal, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ class Answers:
     """What each of the N candidates gives, in the order of the pool, for one target.
 
     values: [N] in the target's unit, NaN without a value. stds: [N], NaN where unknown. bounds: [N], as in `Training`.
-    status, reason: [N] words.
+    status, reason: [N] words. outcomes: [N] by name, what is constrained besides the target, NaN where it is not known exactly.
     """
 
     target: Target
@@ -36,6 +36,7 @@ class Answers:
     bounds: NDArray[np.int64]
     status: NDArray[np.str_]
     reason: NDArray[np.str_]
+    outcomes: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -45,9 +46,14 @@ class Answers:
         usable = (self.status == "measured") & (self.bounds == 0)
         found = np.where(usable, np.asarray(self.target.utility(self.values), dtype=np.float64), np.nan)
         if objective is not None and objective.constraints:
-            holds = [objective.feasible({self.target.name: value}) for value in self.values]
-            found = np.where(holds, found, np.nan)
+            found = np.where(self._kept(objective), found, np.nan)
         return found
+
+    def _kept(self, objective: Objective) -> BoolArray:
+        """Which candidates [N] keep every constraint; none of those of which too little is known."""
+        told = {self.target.name: self.values, **self.outcomes}
+        rows = zip(*told.values(), strict=True)
+        return np.array([objective.feasible(dict(zip(told, row, strict=True))) for row in rows], dtype=bool)
 
     def counts(self) -> dict[str, int]:
         """How many candidates there are of each status."""
@@ -55,13 +61,10 @@ class Answers:
 
 
 def single_target(objective: Objective) -> Target:
-    """The one target of an objective, all that is measured. Unsupported for several: best-so-far is then a front, not a number."""
+    """The one target of an objective. Unsupported for several: best-so-far is then a front, not a number."""
     if len(objective.targets) != 1:
-        names = ", ".join(objective.names)
+        names = ", ".join(target.name for target in objective.targets)
         raise Unsupported(f"a backtest follows one target, and this objective has {len(objective.targets)} ({names})")
-    if objective.outcomes:
-        names = ", ".join(objective.outcomes)
-        raise Unsupported(f"a backtest follows one target and what constrains it; {names} would have to be known, too")
     return objective.targets[0]
 
 
@@ -84,11 +87,11 @@ def ask_everything(
             results.append(Result("failed", reason=str(failure)))
         if progress is not None:
             progress(row + 1, len(pool))
-    return _collect(target, results)
+    return _collect(target, tuple(objective.outcomes), results)
 
 
 def answers_from_frame(pool: CandidatePool, objective: Objective, frame: pd.DataFrame) -> Answers:
-    """From a table with the pool's id, the target, and optionally `status` and `reason`.
+    """From a table with the pool's id, the target, what else is constrained, and optionally `status` and `reason`.
 
     Every candidate of the pool must have one row; further rows are ignored. InvalidInput names what is missing or doubled.
     """
@@ -97,7 +100,7 @@ def answers_from_frame(pool: CandidatePool, objective: Objective, frame: pd.Data
         Problem(
             "the answers lack this column", column=column, way_out=f"there are: {', '.join(map(str, frame.columns))}"
         )
-        for column in (pool.id, target.name)
+        for column in (pool.id, *objective.names)
         if column not in frame.columns
     ]
     if problems:
@@ -123,7 +126,10 @@ def answers_from_frame(pool: CandidatePool, objective: Objective, frame: pd.Data
     status = np.where((status == "measured") & ~finite, "failed", status)
     reason = rows["reason"].fillna("").to_numpy(dtype=str) if "reason" in rows else np.full(len(rows), "", dtype=str)
     values = np.where(status == "measured", values, np.nan)
-    return Answers(target, values, np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.int64), status, reason)
+    others = {name: rows[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in objective.outcomes}
+    return Answers(
+        target, values, np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.int64), status, reason, others
+    )
 
 
 def _repeated(ids: NDArray[np.str_]) -> list[Any]:
@@ -131,7 +137,7 @@ def _repeated(ids: NDArray[np.str_]) -> list[Any]:
     return known[counts > 1][:5].tolist()
 
 
-def _collect(target: Target, results: list[Result]) -> Answers:
+def _collect(target: Target, outcomes: Sequence[str], results: list[Result]) -> Answers:
     found = [result.values.get(target.name) for result in results]
     return Answers(
         target,
@@ -140,4 +146,11 @@ def _collect(target: Target, results: list[Result]) -> Answers:
         np.array([0 if v is None or v.bound is None else _SIDES[v.bound] for v in found], dtype=np.int64),
         np.array([result.status for result in results], dtype=str),
         np.array([result.reason for result in results], dtype=str),
+        {name: _exact(name, results) for name in outcomes},
     )
+
+
+def _exact(name: str, results: list[Result]) -> FloatArray:
+    """What was measured of one outcome [N]; NaN for limits and where it is missing."""
+    found = [result.values.get(name) for result in results]
+    return np.array([np.nan if v is None or v.bound is not None else v.value for v in found], dtype=np.float64)

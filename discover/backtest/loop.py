@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from discover.backtest.answers import Answers
 from discover.errors import DiscoverError
 from discover.objective import Objective
-from discover.protocols import Batch, FeatureTable, IntArray, Policy, Training, View
+from discover.protocols import Batch, FeatureTable, FloatArray, IntArray, Policy, Training, View
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,16 @@ def view_of(table: Retrospective, rows: IntArray, iteration: int, memory: Mappin
     blocked[rows] = True
     done = np.sort(rows)
     status = table.answers.status[done]
-    trained = done[np.isin(status, ("measured", "censored")) & np.isfinite(table.answers.values[done])]
-    answers = table.answers
+    answers, told = table.answers, done[np.isin(status, ("measured", "censored"))]
+    trained = told[np.isfinite(answers.values[told])]
     training = Training(trained, answers.values[trained], answers.stds[trained], answers.bounds[trained])
     seen = hashlib.sha256(done.tobytes() + training.values.tobytes()).hexdigest()
+    others = {name: _plain(told, values) for name, values in answers.outcomes.items()}
     return View(
         objective=table.objective,
         ids=table.ids,
         features=table.features,
-        training={answers.target.name: training},
+        training={answers.target.name: training, **others},
         blocked=blocked,
         pending=np.empty(0, dtype=np.int64),
         infeasible=done[np.isin(status, ("infeasible", "failed"))],
@@ -63,6 +64,12 @@ def view_of(table: Retrospective, rows: IntArray, iteration: int, memory: Mappin
         memory=memory,
         columns=table.columns,
     )
+
+
+def _plain(rows: IntArray, values: FloatArray) -> Training:
+    """What some rows gave of an outcome, values [N], each without a deviation or a bound."""
+    known = rows[np.isfinite(values[rows])]
+    return Training(known, values[known], np.full(len(known), np.nan), np.zeros(len(known), dtype=np.int64))
 
 
 def play(

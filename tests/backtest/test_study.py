@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from discover.errors import DiscoverError, InvalidInput, Unsupported
 from discover.experiment.callable import CallableExperiment
 from discover.features.build import feature_table
 from discover.objective import Target
+from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
 from discover.protocols import Batch, Proposal, View
 
@@ -238,3 +241,43 @@ def test_constraint_counts_as_no_value(pool: CandidatePool) -> None:
     )
     assert limited.scale.best <= 1.0
     assert limited.pool["values"] == int((table()["y"] <= 1.0).sum())
+
+
+def test_what_is_constrained_besides_the_target_is_looked_up_too(pool: CandidatePool) -> None:
+    frame = table()
+    frame["hazard"] = frame["a"]
+    frame.loc[:9, "hazard"] = np.nan
+    seeking = Objective("y", constraints=["hazard <= 0.2"])
+    kept = (frame["hazard"] <= 0.2) & frame["y"].notna()
+    rows = frame.set_index("a")[["y", "hazard"]]
+
+    def measure(values: Mapping[str, Any]) -> dict[str, float | None]:
+        found = rows.loc[values["a"]]
+        return {"y": found["y"], "hazard": None if np.isnan(found["hazard"]) else found["hazard"]}
+
+    experiment = CallableExperiment(measure, {"y": "", "hazard": ""})
+    for answers in (frame, experiment):
+        found = run_study(pool, seeking, answers, policies={"random": Random()}, seeds=[0], budget=40)
+        assert found.pool["values"] == kept.sum()
+        assert found.scale.best == frame.loc[kept, "y"].max()
+    known = Retrospective(seeking, pool.ids, feature_table(pool, None), answers_from_frame(pool, seeking, frame))
+    tried = np.arange(20, dtype=np.int64)
+    view = view_of(known, tried, 1, {})
+    measured = frame["y"].notna() & (frame.index < 20)  # one that failed in the target tells nothing of the other
+    np.testing.assert_array_equal(view.training["hazard"].rows, np.flatnonzero(measured & frame["hazard"].notna()))
+    np.testing.assert_array_equal(view.training["hazard"].values, frame["hazard"][view.training["hazard"].rows])
+    with pytest.raises(InvalidInput, match="column 'hazard'"):
+        run_study(pool, seeking, table(), policies={"random": Random()})
+
+
+def test_a_policy_keeps_what_is_constrained_besides_the_target(pool: CandidatePool) -> None:
+    frame = table(failures=0)
+    frame["hazard"] = frame["b"]  # what makes the target large is what is forbidden
+    free, bound = (
+        run_study(pool, goal, frame, policies={"it": Bayesian(model="single")}, seeds=[0], budget=25, batch=5)
+        for goal in (Objective("y"), Objective("y", constraints=["hazard <= 0.5"]))
+    )
+    hazard = frame.set_index("name")["hazard"]
+    late = [[hazard[i] <= 0.5 for i in run.runs[0].ids[10:]] for run in (free, bound)]
+    assert np.mean(late[1]) > np.mean(late[0]) + 0.2
+    assert bound.scale.best == frame.loc[frame["hazard"] <= 0.5, "y"].max()
