@@ -98,6 +98,23 @@ def geometric(ratios: Mapping[str, float], groups: Mapping[str, str]) -> float:
     return float(np.exp(by_group({pool: np.array(np.log(ratio)) for pool, ratio in ratios.items()}, groups)))
 
 
+def ratio_of_means(values: Mapping[str, FloatArray], groups: Mapping[str, str], *, tables: bool = False) -> Estimate:
+    """Geometric mean over pools, siblings sharing one vote, of the mean of one peer over that of another.
+
+    values: of each pool, [seeds, 2], its seeds paired. The interval is over seeds, the pools held fixed; with tables also over
+    the groups, which are drawn with replacement, too: how far it would be from these ones.
+    """
+    means = {pool: v[draws(len(v), salt)].mean(axis=1) for salt, (pool, v) in enumerate(values.items())}
+    names = sorted({groups[pool] for pool in values})
+    logs = np.stack(
+        [by_group({p: np.log(m[:, 0] / m[:, 1]) for p, m in means.items() if groups[p] == n}, groups) for n in names],
+        axis=1,
+    )
+    chosen = draws(len(names), len(values)) if tables else np.tile(np.arange(len(names)), (len(logs), 1))
+    point = geometric({pool: float(v[:, 0].mean() / v[:, 1].mean()) for pool, v in values.items()}, groups)
+    return Estimate.of(point, np.exp(np.take_along_axis(logs, chosen, axis=1).mean(axis=1)))
+
+
 def acceleration(curves: FloatArray, chance: FloatArray) -> float:
     """AF at the level that chance reaches at the horizon. curves, chance: [seeds, horizon]. NaN where it is not reached."""
     line = chance.mean(axis=0)

@@ -125,11 +125,12 @@ def gather(root: Path, pools: Sequence[Pool], peers: Sequence[Peer], encoding: s
         seeds = tuple(sorted(set.intersection(*(set(records) for records in found.values())))) if found else ()
         block.absent[pool.name] = [peer.name for peer in peers if peer.name not in found]
         if seeds:
-            block.scenes[pool.name] = _played(pool, seeds, found)
+            block.scenes[pool.name] = played(pool, seeds, found)
     return block
 
 
-def _played(pool: Pool, seeds: tuple[int, ...], found: dict[str, dict[int, dict[str, Any]]]) -> Played:
+def played(pool: Pool, seeds: tuple[int, ...], found: dict[str, dict[int, dict[str, Any]]]) -> Played:
+    """What the runs of some seeds were worth. found: of each peer the records by seed, all of these seeds among them."""
     scene = Scene.of(pool.utilities, pool.horizon)
     records = {peer: [by_seed[seed] for seed in seeds] for peer, by_seed in found.items()}
     worth = {peer: [scene.played(record) for record in kept] for peer, kept in records.items()}
@@ -137,16 +138,20 @@ def _played(pool: Pool, seeds: tuple[int, ...], found: dict[str, dict[int, dict[
     return Played(pool, seeds, records, worth)
 
 
-def newest(root: Path, pools: Sequence[Pool], peer: Peer, encoding: str, q: int) -> dict[str, Any]:
-    """The version of a peer that was played last on any of the pools: its hash, packages and machine. {} without a run."""
+def newest(root: Path, pools: Sequence[Pool], peer: Peer, encoding: str, q: int, version: str = "*") -> dict[str, Any]:
+    """The version of a peer that was played last on any of the pools: hash, packages, machine, when. {} without a run.
+
+    version: a pattern of the hash, where not just any is meant.
+    """
     latest: tuple[float, Path] | None = None
     for pool in pools:
         place = root / f"{pool.name}-{pool.hash}" / f"{peer.encoding(pool, encoding)}-q{q}"
-        for file in place.glob(f"{tame(peer.name)}@*/*.json"):
+        for file in place.glob(f"{tame(peer.name)}@{version}/*.json"):
             written = file.stat().st_mtime
             if latest is None or written > latest[0]:
                 latest = (written, file)
     if latest is None:
         return {}
     record = json.loads(latest[1].read_text())
-    return {"version": record["version"], "packages": record["versions"], "machine": record["machine"]}
+    told = {"version": record["version"], "packages": record["versions"], "machine": record["machine"]}
+    return told | {"at": record["at"]}

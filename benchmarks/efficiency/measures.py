@@ -3,8 +3,8 @@
 Utilities are larger-is-better and those of the whole pool are known. Definitions are those of `discover.backtest.metrics`:
 
 - **area** under the normalised best-so-far curve over all experiments of the run, the starts included;
-- experiments **to the best** of the pool, and **to the top 1 %** (any of it); one more than the horizon where a run did not
-  get there, so that their means are lower bounds, and the share of runs that did is shown beside them;
+- experiments **to the best** of the pool, and **to the top 1 %** and **5 %** (any of it); one more than the horizon where a
+  run did not get there, so that their means are lower bounds, and the share of runs that did is shown beside them;
 - **found**: of the best 5 % of the pool, the share that was tried; **EF** = that over the share of the pool that was tried;
 - **AF** = experiments that chance needs for the level it reaches at the horizon, over those of the peer, both by first
   crossing of the mean curves.
@@ -26,7 +26,17 @@ from discover.backtest.metrics import Scale, area, best_so_far, top_found, top_s
 from discover.backtest.random_line import random_line
 from discover.protocols import BoolArray, FloatArray, IntArray
 
-NUMBERS = ("area", "to_best", "reached_best", "to_top", "reached_top", "found", "enhancement")
+NUMBERS = (
+    "area",
+    "to_best",
+    "reached_best",
+    "to_top",
+    "reached_top",
+    "to_five",
+    "reached_five",
+    "found",
+    "enhancement",
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Worth:
     reached_best: float
     to_top: float
     reached_top: float
+    to_five: float
+    reached_five: float
     found: float
     enhancement: float
     curve: FloatArray
@@ -71,10 +83,7 @@ class Scene:
         curve = self.scale.normalised(best_so_far(self.utilities[tried], self.scale.worst))
         curve = np.pad(curve, missing, mode="edge")
         found = float(top_found(tried, self.top5)[-1])
-        to_best, to_top = self._first(self.best[tried]), self._first(self.top1[tried])
-        return self._made(
-            curve, (to_best, float(to_best <= self.horizon)), (to_top, float(to_top <= self.horizon)), found
-        )
+        return self._made(curve, found, *(self._reached(wanted[tried]) for wanted in self._goals))
 
     def chance(self, starts: Sequence[int] | IntArray) -> Worth:
         """Of random choice after the same starts, in expectation."""
@@ -86,11 +95,20 @@ class Scene:
         curve = self.scale.normalised(np.concatenate([first, later]))
         hits = np.count_nonzero(self.top5[begun]) + np.count_nonzero(self.top5[rest]) * draws / max(1, len(rest))
         found = hits / np.count_nonzero(self.top5)
-        return self._made(curve, self._expected(self.best, begun, rest), self._expected(self.top1, begun, rest), found)
+        return self._made(curve, found, *(self._expected(wanted, begun, rest) for wanted in self._goals))
 
-    def _made(self, curve: FloatArray, best: tuple[float, float], top: tuple[float, float], found: float) -> Worth:
+    @property
+    def _goals(self) -> tuple[BoolArray, BoolArray, BoolArray]:
+        return self.best, self.top1, self.top5
+
+    def _made(self, curve: FloatArray, found: float, *goals: tuple[float, float]) -> Worth:
+        """goals: of the best, the top 1 % and the top 5 %, experiments to it and the chance to have got there."""
         enhancement = found / (self.horizon / len(self.utilities))
-        return Worth(area(curve), *best, *top, found, enhancement, curve)
+        return Worth(area(curve), *(number for goal in goals for number in goal), found, enhancement, curve)
+
+    def _reached(self, hits: BoolArray) -> tuple[float, float]:
+        first = self._first(hits)
+        return first, float(first <= self.horizon)
 
     def _first(self, hits: BoolArray) -> float:
         places = np.flatnonzero(hits)

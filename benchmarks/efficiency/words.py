@@ -11,6 +11,13 @@ from efficiency.comparing import Estimate, acceleration, mean_with_band
 from efficiency.gather import Block, Played
 from efficiency.peers import RANDOM
 
+LEGEND = (
+    "▲ significantly better than the reference there, ▼ significantly worse (Holm-corrected). Experiments count the random "
+    "starts; a run that did not get there counts one more than the horizon. EF: top 5 % found over the share of the pool "
+    "tried. AF: by first crossing of the level that chance reaches at the horizon. Seconds: median of a proposal by the "
+    "processor, fit included, on one thread."
+)
+
 
 def markdown(which: str, blocks: Sequence[Block], pictures: Sequence[str]) -> str:
     """The whole document."""
@@ -20,7 +27,7 @@ def markdown(which: str, blocks: Sequence[Block], pictures: Sequence[str]) -> st
         lines += [f"## q = {block.q}, {words}", "", *_overall(block), "", f"![Mean best-so-far curves]({picture})", ""]
         for name, played in block.scenes.items():
             lines += [*_pool(block, name, played), ""]
-    lines += ["## Versions and machine", "", *_versions(blocks), ""]
+    lines += ["## Versions and machine", "", *versions(blocks), "", LEGEND, ""]
     return "\n".join(lines)
 
 
@@ -74,14 +81,14 @@ def _rows(block: Block) -> list[str]:
     ranks = block.ranks()
     lines = []
     for peer in sorted(block.titles, key=lambda name: ranks[name].mean):
-        head = f"| {_strong(block, peer)} | {ranks[peer].mean:.2f} {_band(ranks[peer], 2)} |"
+        head = f"| {_strong(block, peer)} | {ranks[peer].mean:.2f} {band(ranks[peer], 2)} |"
         if peer == block.reference:
             lines.append(f"{head} | | | | | |")
             continue
         gain, across = block.gains(peer)
         signs = [sign for (_, other), sign in block.verdicts.items() if other == peer]
         lines.append(
-            f"{head} {gain.mean:+.4f} {_band(gain, 4)} | {gain.error:.4f} | {_number(across, 4)} | {block.ratio(peer):.2f} | "
+            f"{head} {gain.mean:+.4f} {band(gain, 4)} | {gain.error:.4f} | {_number(across, 4)} | {block.ratio(peer):.2f} | "
             f"{signs.count(1)} | {signs.count(-1)} |"
         )
     return lines
@@ -115,7 +122,7 @@ def _line(block: Block, name: str, played: Played, peer: str) -> str:
     peaks = [record["peak_mb"] for record in records if record["peak_mb"]]
     ended = sum(record["status"] != "done" for record in records)
     cells = [
-        f"{_strong(block, peer)}{mark}", f"{area.mean:.3f} {_band(area, 3)}",
+        f"{_strong(block, peer)}{mark}", f"{area.mean:.3f} {band(area, 3)}",
         f"{means['to_top']:.1f}", f"{means['reached_top']:.0%}", f"{means['to_best']:.1f}", f"{means['reached_best']:.0%}",
         f"{means['enhancement']:.2f}", "< 1" if math.isnan(af) else f"{af:.2f}",
         f"{np.median(seconds):.3f}" if seconds else "", f"{max(peaks):.0f}" if peaks else "",
@@ -124,7 +131,8 @@ def _line(block: Block, name: str, played: Played, peer: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _versions(blocks: Sequence[Block]) -> list[str]:
+def versions(blocks: Sequence[Block]) -> list[str]:
+    """What was played on what, a line each."""
     told: dict[str, str] = {}
     for block in blocks:
         for peer, found in block.versions.items():
@@ -135,15 +143,7 @@ def _versions(blocks: Sequence[Block]) -> list[str]:
         for block in blocks
         for found in block.versions.values()
     }
-    return [
-        *told.values(),
-        *sorted(machines),
-        "",
-        "▲ significantly better than the reference there, ▼ significantly worse (Holm-corrected). Experiments count the random "
-        "starts; a run that did not get there counts one more than the horizon. EF: top 5 % found over the share of the pool "
-        "tried. AF: by first crossing of the level that chance reaches at the horizon. Seconds: median of a proposal by the "
-        "processor, fit included, on one thread.",
-    ]
+    return [*told.values(), *sorted(machines)]
 
 
 def _counted(count: int, noun: str) -> str:
@@ -155,7 +155,8 @@ def _strong(block: Block, peer: str) -> str:
     return f"**{title}**" if peer == block.reference else title
 
 
-def _band(estimate: Estimate, digits: int) -> str:
+def band(estimate: Estimate, digits: int) -> str:
+    """An interval, or nothing where there is none."""
     return f"[{_number(estimate.low, digits)}, {_number(estimate.high, digits)}]" if math.isfinite(estimate.low) else ""
 
 
