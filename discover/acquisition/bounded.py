@@ -46,44 +46,64 @@ class Improvement:
 
     E max(m + sZ - b, 0) is convex and increasing in m; in s its derivative is the normal density at (m - b)/s, positive. So it
     is largest at the largest mean and the largest deviation, and the logarithm with it. Of a mixture it is the sum over the
-    components by their weights.
+    components by their weights; or, with `pooled`, that of one normal with the mean and the deviation of the mixture.
     """
 
     incumbent: float
     sign: float = 1.0
     unit: float = 1.0
+    pooled: bool = False
 
     def __call__(self, means: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
         """[m]."""
-        values = log_expected_improvement(self.sign * means, deviations, self.incumbent)
+        if self.pooled:
+            return self._of(*moments(means, deviations, weights))
+        values = self._of(means, deviations)
         return values[0] if len(values) == 1 else torch.logsumexp(values + weights.log()[:, None], dim=0)
 
     def upper(self, means: Tensor, slacks: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
         """[m]."""
+        if self.pooled:
+            mean, slack, deviation = moments_bounded(means, slacks, deviations, weights)
+            return self._of(mean + self.sign * slack, deviation)
         return self(means + self.sign * slacks, deviations, weights)
+
+    def _of(self, mean: Tensor, deviation: Tensor) -> Tensor:
+        return log_expected_improvement(self.sign * mean, deviation, self.incumbent)
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """sign·mean + √beta·deviation: increasing in both. With `only_deviation` the mean has no say."""
+    """sign·mean + √beta·deviation: increasing in both."""
 
     beta: float
     sign: float = 1.0
     unit: float = 1.0
-    only_deviation: bool = False
 
     def __call__(self, means: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
         """[m]."""
         mean, deviation = moments(means, deviations, weights)
-        return self._of(mean, deviation)
+        return self.sign * mean + math.sqrt(self.beta) * deviation
 
     def upper(self, means: Tensor, slacks: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
         """[m]."""
         mean, slack, deviation = moments_bounded(means, slacks, deviations, weights)
-        return self._of(mean, deviation) + (0.0 if self.only_deviation else slack)
+        return self.sign * mean + slack + math.sqrt(self.beta) * deviation
 
-    def _of(self, mean: Tensor, deviation: Tensor) -> Tensor:
-        return deviation if self.only_deviation else self.sign * mean + math.sqrt(self.beta) * deviation
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """The logarithm of the deviation, which rises with it. Of one component the mean has no say."""
+
+    unit: float = 1.0
+
+    def __call__(self, means: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
+        """[m]."""
+        return moments(means, deviations, weights)[1].log()
+
+    def upper(self, means: Tensor, slacks: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
+        """[m]."""
+        return moments_bounded(means, slacks, deviations, weights)[2].log()
 
 
 @dataclass(frozen=True)

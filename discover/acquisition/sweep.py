@@ -5,8 +5,9 @@ variance given all of them: conditioning on more never widens a Gaussian. A `Bou
 fixed mean. So every candidate is scored with its exact mean, which costs n products, and with the bound, which costs m²
 instead of n²; then the candidates are solved fully in the order of these upper scores, until the next upper score is below
 the k-th best full one. No candidate that is left out can be among the best k: this is exhaustive search, not an
-approximation of it. A mixture is bounded by its components: see `discover.acquisition.bounded`. What the last iteration left may save
-even the means: see `discover.acquisition.carried`.
+approximation of it. A mixture is bounded by its components: see `discover.acquisition.bounded`; costs and probabilities by what
+they are at most: see `discover.acquisition.weights`. What the last iteration left may save even the means: see
+`discover.acquisition.carried`.
 
 The sweep runs in single precision; its rounding errors are measured against double precision on candidates where they are
 worst, and several times the largest one is allowed for. Where that would let too many candidates pass, it runs in double.
@@ -29,6 +30,7 @@ from discover.acquisition.carried import UNKNOWN, Carried
 from discover.acquisition.refined import Shift, cost, shifts
 from discover.acquisition.shards import sweep
 from discover.acquisition.tiles import SUBSET, AnyArray, Tiler
+from discover.acquisition.weights import NOTHING, Weights
 from discover.protocols import BoolArray, FloatArray, IntArray
 from discover.surrogate.gaussian_process import GaussianPosterior
 from discover.surrogate.scaling import Scaling
@@ -110,17 +112,19 @@ def best_rows(
     k: int,
     score: Bounded,
     *,
+    weights: Weights = NOTHING,
     subset: int = SUBSET,
     carry: Path | None = None,
 ) -> Best:
     """The k free rows with the greatest scores; the same as by exact scores of all of them, ties closer than TIE aside.
 
-    posterior: one with `exact_parts`. carry: a folder where means and bounds are kept for the next iteration, and looked
-    for; what lies there changes what this costs, not what it finds. Memory for some numbers of 4 and 8 bytes a row.
+    posterior: one with `exact_parts`. weights: what scores that are logarithms are weighed by. carry: a folder where means
+    and bounds are kept for the next iteration, and looked for; what lies there changes what this costs, not what it finds.
+    Memory for some numbers of 4 and 8 bytes a row.
     """
     parts = exact_parts(posterior)
     assert parts is not None
-    search = _Search(posterior, parts, pool, score, min(k, int((~pool.blocked).sum())), subset)
+    search = _Search(posterior, parts, pool, score, min(k, int((~pool.blocked).sum())), subset, weights)
     return search.run(carry)
 
 
@@ -134,6 +138,7 @@ class _Search:
     score: Bounded
     k: int
     subset: int
+    weights: Weights = NOTHING
     done: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     scores: FloatArray = field(default_factory=lambda: np.empty(0))
     swept: int = 0
@@ -150,7 +155,7 @@ class _Search:
         carried = Carried.read(carry, self.parts, self.pool.hash, len(self.pool.blocked)) if carry is not None else None
         rows = free
         if carried is not None:
-            rows = self._refined(carried, self._pruned(free, self._upper(*carried.at(free))))
+            rows = self._refined(carried, self._pruned(free, self._upper(free, *carried.at(free))))
         if len(rows) > WIDE * len(free):
             rows, carried = free, None
         mean, variance = self._swept([tiler.single() for tiler in self.tilers], rows, whole=rows is free)
@@ -159,11 +164,11 @@ class _Search:
             left = Carried.after(carried, self.parts, self.pool.hash, len(self.pool.blocked))
             left.put(rows, mean, variance, off, wide).write(carry)
         limit = max(int(CROWDED * len(free)), 4 * self.k, 4 * BLOCK)
-        if self._solve(rows, self._upper(mean, off[:, None], variance, wide[:, None]), limit):
+        if self._solve(rows, self._upper(rows, mean, off[:, None], variance, wide[:, None]), limit):
             return self._best("single")
         mean, variance = self._swept(self.tilers, rows)
         nothing = np.full((len(self.parts), 1), 1e-12)
-        self._solve(rows, self._upper(mean, nothing, variance, nothing), len(rows))
+        self._solve(rows, self._upper(rows, mean, nothing, variance, nothing), len(rows))
         return self._best("double")
 
     def _pruned(self, free: IntArray, upper: FloatArray) -> IntArray:
@@ -209,6 +214,7 @@ class _Search:
         c = np.array([[one.c[size - 1]] for one in moved])
         known = np.maximum(variance, 0.0) + wide[:, None]
         return self._upper(
+            rows,
             before.astype(np.float64) + mean,
             rounding + off[:, None] + c * np.sqrt(known),
             np.minimum(bound + extra, known),
@@ -226,14 +232,15 @@ class _Search:
         mean, variance = sweep(tilers, self.pool.values)
         return (mean, variance) if len(rows) == mean.shape[1] else (mean[:, rows], variance[:, rows])
 
-    def _upper(self, mean: AnyArray, off: AnyArray, variance: AnyArray, wide: AnyArray) -> FloatArray:
-        """Upper bounds [m] of the scores: standardised means [K, m] within `off`, variances [K, m] at most so much and `wide`."""
+    def _upper(self, rows: IntArray, mean: AnyArray, off: AnyArray, variance: AnyArray, wide: AnyArray) -> FloatArray:
+        """Upper bounds [m] of the scores of rows: standardised means [K, m] within `off`, variances [K, m] at most so much and
+        `wide`."""
         count = mean.shape[1]
         found = np.empty(count)
         for start in range(0, count, PART):
             part = slice(start, min(start + PART, count))
             told = (a[:, part] if a.shape[1] == count else a for a in (mean, off, variance, wide))
-            found[part] = self.score.upper(*self._in_unit(*told), self._weights).numpy()
+            found[part] = self.score.upper(*self._in_unit(*told), self._shares).numpy() + self.weights.above(rows[part])
         return found
 
     def _in_unit(
@@ -249,7 +256,7 @@ class _Search:
         return torch.from_numpy(means), torch.from_numpy(slacks), torch.from_numpy(deviations)
 
     @cached_property
-    def _weights(self) -> Tensor:
+    def _shares(self) -> Tensor:
         return torch.tensor(self.posterior.weights, dtype=torch.float64)
 
     def _allowances(
@@ -326,9 +333,9 @@ class _Search:
         X = self.pool.scaled(rows)
         told = [part.mean_deviation(X) for part in self.parts]
         means, deviations = (torch.stack([pair[i] for pair in told]) for i in range(2))
-        scores = self.score(means, deviations, self._weights)
-        mean, deviation = moments(means, deviations, self._weights) if len(told) > 1 else told[0]
-        return mean.numpy(), deviation.numpy(), scores.numpy()
+        scores = self.score(means, deviations, self._shares).numpy() + self.weights.at(rows)
+        mean, deviation = moments(means, deviations, self._shares) if len(told) > 1 else told[0]
+        return mean.numpy(), deviation.numpy(), scores
 
 
 def _largest(values: AnyArray, count: int) -> IntArray:

@@ -11,24 +11,25 @@ import numpy as np
 import torch
 
 from discover.acquisition.batch import greedy_batch
-from discover.acquisition.goal import Goal, Parts, moments
+from discover.acquisition.goal import Goal, moments
 from discover.acquisition.hypervolume import greedy_front
 from discover.acquisition.pool import Scores, incumbent, score
 from discover.acquisition.scales import on_scales
+from discover.acquisition.weights import Weights
 from discover.pareto import beaten_by
 from discover.policy import words
 from discover.policy.acquisitions import IMPROVING
 from discover.policy.choice import free_rows
-from discover.policy.failing import log_success, success, with_feasibility
+from discover.policy.failing import log_success, log_success_of, success, with_feasibility
 from discover.policy.incumbents import measured_best
 from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
-from discover.policy.pool_search import scored, swept
+from discover.policy.pool_search import marginals, scored, swept
 from discover.policy.ranking import Chosen, Ranking, room
 from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.threads import one_thread
-from discover.surrogate.transformed import latent_of, scale_of
+from discover.surrogate.transformed import scale_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,43 +101,28 @@ def _rank(
 ) -> Ranking:
     """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free, k = free_rows(view), room(policy.shortlist, n)
-    costs = known_costs(view, free, wanted=policy.per_cost)
-    log_chance = log_success(held, view, free)
-    if costs is None and log_chance is None and (found := swept(policy, view, held, goal, best, free, k)) is not None:
-        return found
+    costs, log_chance = view.limits.costs if policy.per_cost else None, log_success_of(held, view)
+    what = ", weighed by the probability of success" if log_chance is not None else ""
+    what += " per cost" if costs is not None else ""
+    if (found := swept(policy, view, held, goal, best, free, k, log_chance, costs)) is not None:
+        return replace(found, kind=found.kind + what)
     values, kind, joint = scored(free, lambda rows: _scores(held, view.features.values[rows], goal, best, seed, means))
-    if log_chance is not None:
-        values, kind = values + log_chance.numpy(), f"{kind}, weighed by the probability of success"
-    if costs is not None:
-        values, kind = values - np.log(costs.numpy()), f"{kind} per cost"
+    values = values + Weights(log_chance, costs).at(free)
     order = np.argsort(-values, kind="stable")
     order = order[view.limits.spread(free[order], k, n)]
-    parts = _marginals(held, view.features.values[free[order]])
+    parts = marginals(held, view.features.values[free[order]])
     leading = {name: (mean.numpy(), std.numpy()) for name, (mean, std) in ((n, moments(p)) for n, p in parts.items())}
     how = {"of": len(free), "bounds": False}
-    return Ranking(free[order], values[order], leading, len(free), kind, joint, how)
+    return Ranking(free[order], values[order], leading, len(free), kind + what, joint, how)
 
 
 def _scores(held: Belief, X: FloatArray, goal: Goal, best: float | None, seed: int, means: dict[str, Tensor]) -> Scores:
     """Scores at raw features X [m, d], on the scales on which targets are believed in where there are such."""
     carried = on_scales(goal, best, {name: scale_of(posterior) for name, posterior in held.posteriors.items()})
     if carried is None:
-        return score(goal, _marginals(held, X), best, seed, means)
-    found = score(carried.goal, _marginals(held, X, latent=True), carried.best, seed)
+        return score(goal, marginals(held, X), best, seed, means)
+    found = score(carried.goal, marginals(held, X, latent=True), carried.best, seed)
     return replace(found, values=found.values + carried.offset)
-
-
-def _marginals(held: Belief, X: FloatArray, *, latent: bool = False) -> dict[str, Parts]:
-    """The belief about all that is measured at raw features X [m, d], as mixtures; latent: on the scales of the beliefs."""
-    scaled = held.scaled(X)
-    beliefs = {name: latent_of(p) if latent else p for name, p in held.posteriors.items()}
-    return {
-        name: [
-            (weight, *part.mean_deviation(scaled))
-            for weight, part in zip(posterior.weights, posterior.components, strict=True)
-        ]
-        for name, posterior in beliefs.items()
-    }
 
 
 def _choose(

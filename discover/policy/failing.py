@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,21 @@ def with_feasibility(held: Belief, view: View, policy: Bayesian) -> Belief:
 
 def log_success(held: Belief, view: View, rows: IntArray) -> Tensor | None:
     """Logarithm of the probability [k] that experiments on some rows of the pool succeed; None where nothing is to be weighed."""
-    if held.feasibility is None or not held.feasibility.useful:
+    told = log_success_of(held, view)
+    return None if told is None else torch.from_numpy(told(rows))
+
+
+def log_success_of(held: Belief, view: View) -> Callable[[IntArray], FloatArray] | None:
+    """The same as a function of the rows, for who need not ask of all."""
+    learned, values = held.feasibility, view.features.values
+    if learned is None or not learned.useful:
         return None
-    values = view.features.values
-    parts = [held.feasibility.chance(values[rows[start : start + PART]]) for start in range(0, len(rows), PART)]
-    return torch.from_numpy(np.log(np.concatenate(parts) if parts else np.empty(0)))
+
+    def at(rows: IntArray) -> FloatArray:
+        parts = [learned.chance(values[rows[start : start + PART]]) for start in range(0, len(rows), PART)]
+        return np.log(np.concatenate(parts) if parts else np.empty(0))
+
+    return at
 
 
 def weighed(held: Belief, features: FloatArray, scores: Tensor, scale: float = 1.0) -> Tensor:

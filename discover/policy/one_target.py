@@ -75,11 +75,20 @@ class OneTarget:
         """Deviations [m] of the free rows."""
         return torch.from_numpy(self.predicted[1])
 
+    @property
+    def weighed(self) -> bool:
+        """Whether scores are weighed by a probability: that rows succeed, that they keep the constraints, or both."""
+        return bool(self.view.objective.constraints) or self.success_at(self.free[:1]) is not None
+
     @cached_property
     def chance(self) -> Tensor | None:
         """The probability [m] that free rows succeed and keep the constraints; None where nothing is known of either."""
-        known = self.view.objective.constraints or self.success_at(self.free[:1]) is not None
-        return self.chance_at(self.free) if known else None
+        return self.chance_at(self.free) if self.weighed else None
+
+    def log_chance_at(self, rows: IntArray) -> FloatArray:
+        """Its logarithm [k] at some rows."""
+        found: FloatArray = self.chance_at(rows).clamp_min(1e-300).log().numpy()
+        return found
 
     @property
     def chance_words(self) -> str:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.acquisition.bounded import Confidence, Improvement, Straddle
+from discover.acquisition.bounded import Confidence, Improvement, Straddle, Uncertainty
 from discover.acquisition.sweep import PoolRows, best_rows
 from discover.acquisition.tiles import Tiler
 from discover.objective import Objective
@@ -31,7 +31,7 @@ def exhaustive(held, pool, score):
     d=st.integers(1, 12),
     k=st.integers(1, 40),
     noise=st.sampled_from([1e-8, 1e-4, 1e-1]),
-    kind=st.sampled_from(["improvement", "confidence", "uncertainty", "straddle"]),
+    kind=st.sampled_from(["improvement", "pooled", "confidence", "uncertainty", "straddle"]),
     mixed=st.booleans(),
     sign=st.sampled_from([1.0, -1.0]),
     seed=st.integers(0, 2**16),
@@ -47,7 +47,8 @@ def test_the_best_are_those_of_exhaustive_search(sort, kernel, n, d, k, noise, k
     incumbent = float((sign * held.mean_variance(held.X)[0]).max())
     score = {
         "confidence": Confidence(4.0, sign),
-        "uncertainty": Confidence(1.0, sign, only_deviation=True),
+        "uncertainty": Uncertainty(),
+        "pooled": Improvement(incumbent, sign, pooled=True),
         "straddle": Straddle((0.2, 0.6), sign),
     }.get(kind, Improvement(incumbent, sign))
     found = best_rows(held, pool, k, score, subset=32)
@@ -76,12 +77,18 @@ def test_the_variance_given_a_part_is_never_below_that_given_all(n, m, seed, noi
 
 
 @settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**16), kind=st.sampled_from(["improvement", "confidence", "straddle"]))
+@given(
+    seed=st.integers(0, 2**16), kind=st.sampled_from(["improvement", "pooled", "confidence", "uncertainty", "straddle"])
+)
 def test_no_belief_within_the_bounds_scores_above_the_upper_score(seed, kind):
     rng = np.random.default_rng(seed)
-    score = {"improvement": Improvement(0.3, -1.0), "confidence": Confidence(2.0), "straddle": Straddle((0.1, 0.9))}[
-        kind
-    ]
+    score = {
+        "improvement": Improvement(0.3, -1.0),
+        "pooled": Improvement(0.3, -1.0, pooled=True),
+        "confidence": Confidence(2.0),
+        "uncertainty": Uncertainty(),
+        "straddle": Straddle((0.1, 0.9)),
+    }[kind]
     mean, slack = torch.from_numpy(rng.normal(size=(3, 500))), torch.from_numpy(rng.exponential(size=(3, 500)))
     deviation = torch.from_numpy(rng.exponential(size=(3, 500)) + 1e-3)
     weights = torch.from_numpy(rng.dirichlet(np.ones(3)))
