@@ -130,17 +130,17 @@ class Constraint:
 
     @classmethod
     def parse(cls, text: str) -> Constraint:
-        """Read a constraint. InvalidInput names the text if it is none."""
+        """Read a constraint. InvalidInput names the text if it is none; limits must be finite, or they limit nothing."""
         try:
             if match := _BAND.match(text):
                 low, high = float(match["low"]), float(match["high"])
-                if not low <= high:
+                if not (low <= high and math.isfinite(low) and math.isfinite(high)):
                     raise ValueError
                 return cls(text, match["target"], low, high)
             if match := _COMPARISON.match(text):
                 limit, sign = float(match["limit"]), match["sign"]
                 low, high = (-math.inf, limit) if sign.startswith("<") else (limit, math.inf)
-                if math.isnan(limit):
+                if not math.isfinite(limit):
                     raise ValueError
                 return cls(text, match["target"], low, high, strict=len(sign) == 1)
         except ValueError:

@@ -61,7 +61,10 @@ def test_constraints_from_text(text, low, high, inside, outside):
     assert not constraint.holds(float("nan"))
 
 
-@pytest.mark.parametrize("text", ["", "y", "y == 3", "y <= x", "y in [3, 1]", "y in [1]", "<= 3", " <= 3", "y <= nan"])
+NOTHING = ["y <= nan", "y <= inf", "y > -inf", "y >= inf", "y in [-inf, 3]", "y in [0, Infinity]"]
+
+
+@pytest.mark.parametrize("text", ["", "y", "y == 3", "y <= x", "y in [3, 1]", "y in [1]", "<= 3", " <= 3", *NOTHING])
 def test_what_is_no_constraint(text):
     with pytest.raises(InvalidInput):
         Objective("y", constraints=[text])

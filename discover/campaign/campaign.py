@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from discover.campaign import tables, transitions
-from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_shortage
+from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_excess, warn_of_shortage
 from discover.campaign.claims import Claims
 from discover.campaign.creating import begin, check_seed, redefine, source_of
 from discover.campaign.extending import as_pool, columns_of_experiment, extend
@@ -150,7 +150,9 @@ class Campaign(Reader):
         """Propose n candidates and commit them. One row a proposal, ready to be filled in and told.
 
         Without a key every call is a new request. With a key the first call fixes the batch and every later one returns
-        it; another n with that key is a Conflict. fixed: values, by column, that all of the batch are to have. Fewer than n come with a FewerProposals warning and in `.attrs["shortage"]`.
+        it; another n with that key is a Conflict. fixed: values, by column, that all of the batch are to have. Fewer
+        than n come with a FewerProposals warning and in `.attrs["shortage"]`. A budget of experiments ends unattended runs;
+        a person's batch it does not make smaller, but an OverBudget warning says that it is passed.
         """
         return self._batch(self._ask(check_count(n, "n"), key, fixed))
 
@@ -163,6 +165,7 @@ class Campaign(Reader):
         frame = tables.batch_frame(trials, self.objective, self.pool)
         if shortage := warn_of_shortage(iteration):
             frame.attrs["shortage"] = shortage
+        warn_of_excess(self._journal.ledger)
         return frame
 
     def propose(self, ids: str | Sequence[str] | pd.DataFrame, *, reason: str) -> pd.DataFrame:

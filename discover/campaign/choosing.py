@@ -37,6 +37,10 @@ class FewerProposals(UserWarning):
     """Fewer candidates were proposed than were asked for; the message says why."""
 
 
+class OverBudget(UserWarning):
+    """More experiments are begun or proposed than the budget allows; a person may ask for them all the same."""
+
+
 def choose(
     journal: Journal,
     objective: Objective,
@@ -191,9 +195,18 @@ def warn_of_shortage(iteration: Iteration) -> str:
     got = len(iteration.proposal_ids)
     if got >= iteration.n:
         return ""
-    shortage = iteration.shortage or "no more candidates are to be had"
-    warnings.warn(f"{got} of {iteration.n} proposed: {shortage}", FewerProposals, stacklevel=4)
+    shortage, count = iteration.shortage or "no more candidates are to be had", f"{got} of {iteration.n} proposed: "
+    warnings.warn(count + shortage.removeprefix(count), FewerProposals, stacklevel=4)
     return shortage
+
+
+def warn_of_excess(ledger: Ledger) -> None:
+    """Say aloud that experiments begun and proposed are more than the budget of them."""
+    limit = ledger.definition["budget"].get("experiments")
+    many = ledger.started + sum(1 for trial in ledger.pending() if not trial.attempts)
+    if limit is not None and many > limit:
+        words = f"{many} experiments are begun or proposed, and the budget is {limit:g}; an unattended run stops there"
+        warnings.warn(words, OverBudget, stacklevel=4)
 
 
 def known_ids(pool: Pool, ids: Any) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from discover.campaign.asking import check_batch, seed_of
 from discover.campaign.terms import Terms
 from discover.policy import in_space
-from discover.policy.choice import beginners, with_chosen
+from discover.policy.choice import beginners, shortage, with_chosen
 from discover.protocols import Batch, Policy, Proposal, View
 
 EXPLORED: Mapping[str, Any] = {"policy": "explore"}
@@ -40,7 +40,7 @@ def decide(view: View, definition: Mapping[str, Any], policy: Policy, n: int, ke
     rest = _without(view, explored) if explored else view
     left = n - len(explored)
     chosen = policy.propose(rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
-    batch = replace(chosen, proposals=_ranked((*chosen.proposals, *explored))) if explored else chosen
+    batch = _joined(chosen, explored, rest, view, n) if explored else chosen
     check_batch(batch, view, n)
     return Decision(_within(batch, view, n) if view.limits.binding else batch, seed, view.seen)
 
@@ -79,6 +79,17 @@ def _without(view: View, explored: tuple[Proposal, ...]) -> View:
     """The view as the policy sees it once these are under trial."""
     rows = np.searchsorted(view.ids, [proposal.candidate_id for proposal in explored])
     return with_chosen(view, rows.astype(np.int64))
+
+
+def _joined(chosen: Batch, explored: tuple[Proposal, ...], rest: View, view: View, n: int) -> Batch:
+    """The policy's batch, chosen from `rest`, and what was drawn before it; why they are fewer than n counts both."""
+    proposals = _ranked((*chosen.proposals, *explored))
+    why = chosen.shortage
+    if why and why == shortage(rest, n - len(explored), chosen.proposals):
+        why = shortage(view, n, proposals)
+    elif why:
+        why = f"{len(proposals)} of {n} proposed: {why.partition(' proposed: ')[2] or why}"
+    return replace(chosen, proposals=proposals, shortage=why)
 
 
 def _within(batch: Batch, view: View, n: int) -> Batch:

@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from discover import registry
-from discover.campaign.terms import Terms, without_terms
+from discover.campaign.terms import Terms, contradictions, without_terms
 from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
 from discover.errors import InvalidInput, Problem, nearest
@@ -32,6 +32,7 @@ def resolve_policy(policy: str | Mapping[str, Any] | Policy) -> tuple[Policy, di
     if not isinstance(policy, Mapping):
         return policy, plain(registry.settings_of(registry.POLICIES, policy))
     terms = Terms.of(policy)
+    refuse(contradictions(terms), "policy")
     chosen = registry.configure(registry.POLICIES, without_terms(policy))
     settings = plain(registry.settings_of(registry.POLICIES, chosen))
     return chosen, settings | plain(terms.settings(policy))

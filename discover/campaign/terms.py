@@ -95,6 +95,20 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
+def contradictions(terms: Terms) -> list[Problem]:
+    """Terms, each right by itself, that together leave smaller batches than are asked for, or batches of one."""
+    return [
+        Problem(
+            f"all of a batch have the same {column}, and at most {terms.most[column]} of a batch may have it",
+            column="same",
+            value=column,
+            way_out="leave it out of same, or out of at_most and different",
+        )
+        for column in terms.same
+        if terms.most.get(column, math.inf) < max(2, terms.batch)
+    ]
+
+
 def _whole(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from discover import registry
-from discover.campaign.terms import problems_of, without_terms
+from discover.campaign.terms import Terms, contradictions, problems_of, without_terms
 from discover.definition.model import CampaignModel, ObjectiveModel, TargetModel
 from discover.definition.wording import place_of, worded
 from discover.definition.yaml_lines import Path, line_of, read_yaml
@@ -46,8 +46,8 @@ class Checker:
             self.add("needs a kind", (key, "kind"), way_out=way_out)
             return None
         if key == "policy":
-            for problem in problems_of(settings):
-                self.add(problem.message, ("policy", str(problem.column)), problem.value)
+            for problem in problems_of(settings) or contradictions(Terms.of(settings)):
+                self.add(problem.message, ("policy", str(problem.column)), problem.value, problem.way_out)
         try:
             return registry.configure(group, given)
         except UnknownKind:

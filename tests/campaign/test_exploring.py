@@ -1,12 +1,16 @@
 """Exploring: a share of each batch, of known probability."""
 
 import tempfile
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, Objective
+from discover import Campaign, CandidatePool, Objective
+from discover.campaign.choosing import FewerProposals
+from discover.campaign.deciding import decide
+from discover.protocols import Batch, Proposal
 
 
 @pytest.fixture
@@ -17,8 +21,6 @@ def url(tmp_path, monkeypatch):
 
 
 def explored(campaign, n, share, keys):
-    from discover.campaign.deciding import decide
-
     definition = {**campaign.definition, "policy": {**campaign.definition["policy"], "explore": share}}
     view = campaign.view()
     return view, [decide(view, definition, campaign.policy, n, f"{key}").batch for key in range(keys)]
@@ -62,3 +64,43 @@ def test_exploring_campaigns_are_bit_identical(pool, tmp_path):
         runs.append([e.payload for e in events if e.kind == "proposed"])
     assert runs[0] == runs[1]
     assert {p["policy"] for body in runs[0] for p in body["proposals"]} == {"random", "explore"}
+
+
+def campaign_over(tmp_path, policy):
+    frame = pd.DataFrame({"dye": list("abcdef"), "x": range(6), "plate": ["hot"] * 2 + ["cold"] * 4})
+    pool = CandidatePool.from_frame(frame, id="dye", features=["x"])
+    url = f"sqlite:///{tmp_path / 'e.db'}"
+    return Campaign.create("e", objective=Objective("yield"), candidates=pool, store=url, policy=policy)
+
+
+@pytest.mark.parametrize("kind", ["random", "space-filling"])
+def test_why_a_batch_is_small_counts_what_was_drawn_at_random_too(tmp_path, kind):
+    campaign = campaign_over(tmp_path, {"kind": kind, "explore": 0.5, "at_most": {"plate": 1}})
+    with pytest.warns(FewerProposals, match="^2 of 4 proposed: no further free candidate"):
+        batch = campaign.ask(4)
+    assert set(campaign.proposals["policy"]) <= {"explore", kind}
+    assert batch.attrs["shortage"].startswith("2 of 4 proposed: ")
+    assert batch.attrs["shortage"].count("proposed") == 1
+
+
+def test_why_a_pool_ends_counts_what_was_drawn_at_random_too(tmp_path):
+    campaign = campaign_over(tmp_path, {"kind": "random", "explore": 0.5})
+    campaign.ask(3)
+    with pytest.warns(FewerProposals, match="3 candidates are left of 6: 3 are pending, finished or excluded .4 asked"):
+        campaign.ask(4)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Proposes the first free candidate, and finds that enough."""
+
+    def propose(self, view, n, generator):
+        first = Proposal(str(view.ids[~view.blocked][0]), "content", "it stands first")
+        return Batch((first,), {"policy": "content"}, f"1 of {n} proposed: one is enough" if n > 1 else "")
+
+
+def test_a_policys_own_reason_is_kept(make):
+    campaign = make(policy="random")
+    definition = {**campaign.definition, "policy": {**campaign.definition["policy"], "explore": 0.5}}
+    batch = decide(campaign.view(), definition, Content(), 6, "k").batch
+    assert batch.shortage == "4 of 6 proposed: one is enough"

@@ -1,10 +1,13 @@
 """Limits of a batch and a budget in cost, in campaigns as people run them."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
+from discover.campaign.choosing import OverBudget
 from discover.campaign.iterating import advise, propose_next, room
 from discover.definition import load
 from discover.errors import InvalidInput, Unsupported
@@ -142,6 +145,35 @@ def test_prices_of_several_columns_are_added_up(tmp_path):
     costs = campaign_of(tmp_path, {"kind": "random", "cost": prices}).view().limits.costs
     expected = 2.0 * FRAME["amount"] + FRAME["solvent"].map(prices["solvent"])
     np.testing.assert_allclose(costs, expected)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"same": "plate", "different": ["plate"]},
+        {"same": ["plate"], "at_most": {"plate": 1}},
+        {"same": ["plate"], "at_most": {"plate": 3}, "batch": 4},
+    ],
+)
+def test_what_a_whole_batch_shares_cannot_be_different_in_it(tmp_path, folder, terms):  # noqa: F811
+    with pytest.raises(InvalidInput, match="all of a batch have the same plate, and at most"):
+        campaign_of(tmp_path, {"kind": "random", **terms})
+    fine = {"kind": "random", "batch": 3, "same": ["plate"], "at_most": {"plate": 3}}
+    assert len(campaign_of(tmp_path, fine).ask(3)) == 3
+    text = GOOD.replace("batch: 2}", "batch: 2, same: [solvent], at_most: {solvent: 1}}")
+    assert "have the same solvent" in problems(folder, text)[0]
+
+
+def test_a_person_may_pass_the_budget_of_experiments_and_is_told_so(tmp_path):
+    campaign = campaign_of(tmp_path, "random", budget={"experiments": 4})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told(campaign, campaign.ask(3))
+        campaign.ask(1)
+    with pytest.warns(OverBudget, match="6 experiments are begun or proposed, and the budget is 4"):
+        assert len(campaign.ask(2)) == 2
+    with pytest.warns(OverBudget, match="7 experiments"):
+        campaign.propose(campaign.pool.ids[~campaign.view().blocked][:1].tolist(), reason="I want it")
 
 
 @pytest.mark.parametrize("cost", [0, -1, True, "much", float("inf"), float("nan")])
