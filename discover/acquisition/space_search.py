@@ -27,16 +27,24 @@ TIES = 1e-9
 class Search:
     """Points of a region that were come upon, with their features and their scores.
 
-    taken: which points [m, slots] must not be proposed; they may be passed through. Deterministic for a generator.
+    taken: which points [m, slots] must not be proposed; they may be passed through. handicap: of points [m, slots], what is
+    taken off their scores [m], whatever counts as observed, such as the logarithm of their costs. Deterministic for a generator.
     """
 
     def __init__(
-        self, region: Region, score: Score, generator: np.random.Generator, taken: Callable[[IntArray], BoolArray]
+        self,
+        region: Region,
+        score: Score,
+        generator: np.random.Generator,
+        taken: Callable[[IntArray], BoolArray],
+        handicap: Callable[[IntArray], FloatArray] | None = None,
     ):
-        self.region, self._score, self._generator, self._taken = region, score, generator, taken
+        self.region, self.generator, self._score, self._taken = region, generator, score, taken
+        self._handicap = handicap or (lambda codes: np.zeros(len(codes)))
         self.codes = np.empty((0, len(region.low)), dtype=np.int64)
         self.features = np.empty((0, len(region.space.encoding.names)))
         self.scores = np.empty(0)
+        self.handicaps = np.empty(0)
         self.free = np.empty(0, dtype=bool)
         self.steps = 0
         self._places: dict[bytes, int] = {}
@@ -48,14 +56,18 @@ class Search:
     def visit(self, codes: IntArray) -> IntArray:
         """Score points [m, slots] that are new; the places [m] of all of them."""
         keys = [row.tobytes() for row in codes]
-        fresh = [i for i, key in enumerate(keys) if key not in self._places and keys.index(key) == i]
+        fresh: dict[bytes, int] = {}
+        for place, key in enumerate(keys):
+            if key not in self._places:
+                fresh.setdefault(key, place)
         if fresh:
-            start, added = len(self.codes), codes[fresh]
-            features = self.region.encode(added)
-            self._places |= {keys[i]: start + k for k, i in enumerate(fresh)}
+            added = codes[list(fresh.values())]
+            features, handicaps = self.region.encode(added), self._handicap(added)
+            self._places |= {key: len(self.codes) + k for k, key in enumerate(fresh)}
             self.codes = np.concatenate([self.codes, added])
             self.features = np.concatenate([self.features, features])
-            self.scores = np.concatenate([self.scores, self._score(features, features[:0])])
+            self.handicaps = np.concatenate([self.handicaps, handicaps])
+            self.scores = np.concatenate([self.scores, self._score(features, features[:0]) - handicaps])
             self.free = np.concatenate([self.free, ~self._taken(added)])
         return np.array([self._places[key] for key in keys], dtype=np.int64)
 
@@ -69,7 +81,7 @@ class Search:
             if not active.any():
                 break
             self.steps += 1
-            near = [self.region.neighbours(self.codes[place], self._generator) for place in here[active]]
+            near = [self.region.neighbours(self.codes[place], self.generator) for place in here[active]]
             places = self.visit(np.concatenate(near)) if sum(map(len, near)) else np.empty(0, dtype=np.int64)
             ends = np.cumsum([0, *map(len, near)])
             scores = self._told(np.concatenate([here[active], places]), ahead)
@@ -83,7 +95,9 @@ class Search:
         return here
 
     def _told(self, places: IntArray, ahead: FloatArray | None) -> FloatArray:
-        return self.scores[places] if ahead is None else self._score(self.features[places], ahead)
+        if ahead is None:
+            return self.scores[places]
+        return self._score(self.features[places], ahead) - self.handicaps[places]
 
     def leading(self, k: int, among: BoolArray | None = None) -> IntArray:
         """Places of the best k by the plain scores, of those that are free and `among` [m]."""

@@ -18,20 +18,21 @@ FEWEST = 3
 """Observations of a target without which there is no belief to stop by."""
 
 
-def predictions(view: View, pool: Pool, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
+def predictions(
+    view: View, pool: Pool, candidates: str | Sequence[str] | pd.DataFrame, policy: Policy | None = None
+) -> pd.DataFrame:
     """One row a candidate, with the mean and deviation of each noiseless target; NaN without observations.
 
-    A frame is read by the columns that features are made from where it has them all, and otherwise by its ids.
+    By the model of the policy, with all of its settings, where it has one. A frame is read by the columns that features are
+    made from where it has them all, and otherwise by its ids.
     """
-    from discover.surrogate.predict import predict
-
     if isinstance(candidates, pd.DataFrame):
         frame, X = candidates.copy(), _features(view, pool, candidates)
     else:
         ids = [candidates] if isinstance(candidates, str) or not isinstance(candidates, Iterable) else list(candidates)
         known_ids(pool, ids)
         frame, X = pd.DataFrame({pool.id: ids}), view.features.values[pool.rows(ids)]
-    found = predict(view, X)
+    found = _predicted(view, policy, X)
     for target, mean, std in predicted_columns(view.objective):
         frame[mean], frame[std] = found.get(target, (np.nan, np.nan))
     return frame
@@ -39,11 +40,15 @@ def predictions(view: View, pool: Pool, candidates: str | Sequence[str] | pd.Dat
 
 def believed(view: View, policy: Policy) -> Mapping[str, tuple[FloatArray, FloatArray]] | None:
     """Mean and deviation [N] of every target for the whole pool, by the policy's model where it has one; None without data."""
-    from discover.surrogate.predict import predict
-
     if min(len(view.training[name]) for name in view.objective.names) < FEWEST:
         return None
-    X = view.features.values
+    return _predicted(view, policy, view.features.values)
+
+
+def _predicted(view: View, policy: Policy | None, X: FloatArray) -> Mapping[str, tuple[FloatArray, FloatArray]]:
+    """Mean and deviation [m] of every target at raw features X [m, d]."""
+    from discover.surrogate.predict import predict
+
     own = getattr(policy, "predict", None)
     found: Mapping[str, tuple[FloatArray, FloatArray]] = own(view, X) if own else predict(view, X)
     return found

@@ -144,11 +144,16 @@ class Reader:
         ledger = self.ledger
         candidates = self._candidates(ledger)
         view = view_of(ledger, self.objective, candidates.pool, candidates.features)
+        policy = self._policy_here
+        return view if policy is None else replace(view, columns=named_columns(policy, candidates.pool))
+
+    @property
+    def _policy_here(self) -> Policy | None:
+        """The policy; None for somebody's own, which was not given here: nobody asks it."""
         try:
-            policy = self.policy
-        except UnknownKind:  # somebody's own, which was not given here: nobody asks it
-            return view
-        return replace(view, columns=named_columns(policy, candidates.pool))
+            return self.policy
+        except UnknownKind:
+            return None
 
     @property
     def observations(self) -> pd.DataFrame:
@@ -205,12 +210,13 @@ class Reader:
         return front_frame(self.front(), self.pool)
 
     def predict(self, candidates: str | Sequence[str] | pd.DataFrame) -> pd.DataFrame:
-        """What the surrogate believes: one row a candidate, mean and deviation of the noiseless targets.
+        """What the policy's surrogate believes, as the policy has it fitted: one row a candidate, mean and deviation of the
+        noiseless targets.
 
         candidates: ids of the pool, or a frame: read by the columns that the features are made from where it has them all
         (they may be other than the pool's), otherwise by its ids.
         """
-        return predictions(self.view(), self.pool, candidates)
+        return predictions(self.view(), self.pool, candidates, self._policy_here)
 
     def status(self) -> Status:
         """Where the campaign stands."""

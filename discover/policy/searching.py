@@ -13,22 +13,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from discover.acquisition.goal import Goal
-from discover.acquisition.pool import incumbent, score
-from discover.acquisition.space_search import Score, Search
+from discover.acquisition.space_search import Search
 from discover.candidates.batch_rules import Different
 from discover.candidates.region import Region
-from discover.policy.acquisitions import IMPROVING
-from discover.policy.failing import weighed, with_feasibility
-from discover.protocols import BoolArray, FloatArray, IntArray, View
-from discover.surrogate.belief import Belief, belief
+from discover.policy.search_scores import acquired, belief_of, log_costs
+from discover.protocols import BoolArray, IntArray, View
 from discover.surrogate.threads import one_thread
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from discover.policy.bayesian import Bayesian
     from discover.policy.in_space import Offer
 
@@ -44,8 +37,6 @@ ROUNDS = 12
 """How often the search goes on in the course of a batch, about."""
 OFFERED = 240
 """Points that are offered, and ten for each of the batch."""
-CHUNK = 256
-"""Points that are conditioned together."""
 
 
 def searched(policy: Bayesian, view: View, n: int, generator: np.random.Generator) -> Offer:
@@ -54,10 +45,11 @@ def searched(policy: Bayesian, view: View, n: int, generator: np.random.Generato
 
     assert view.ground is not None
     ground = view.ground
-    held = with_feasibility(belief(view, policy.surrogate(view), judge=False), view, policy)
+    held = belief_of(policy, view)
     known = {row.tobytes(): bool(blocked) for row, blocked in zip(ground.codes, view.blocked, strict=True)}
     with one_thread():
-        search = Search(ground.region, scorer(policy, view, held, generator), generator, _taken(known))
+        score = acquired(policy, view, held, generator)
+        search = Search(ground.region, score, generator, _taken(known), log_costs(policy, view))
         search.visit(ground.region.draw(DRAWN, generator))
         own = ground.codes[ground.settable]
         measured = search.visit(own[-500:]) if len(own) else np.empty(0, dtype=np.int64)
@@ -89,7 +81,7 @@ def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray
             _go_on(search, batch, chosen, rules)
         best = _leading(search, batch, chosen, rules)
         if not len(best):
-            search.visit(region.draw(DRAWN // 4, search._generator))
+            search.visit(region.draw(DRAWN // 4, search.generator))
             best = _leading(search, batch, chosen, rules)
         if not len(best):
             break
@@ -112,7 +104,7 @@ def _leading(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> 
 def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> None:
     """Draw some points and climb from the best, where the batch so far counts as observed."""
     if rules:
-        search.visit(search.region.draw(DRAWN // 8, search._generator))
+        search.visit(search.region.draw(DRAWN // 8, search.generator))
     best = _leading(search, batch, chosen, rules)[:2]
     if len(best):
         search.climb(best, FURTHER, search.features[chosen])
@@ -141,55 +133,3 @@ def _joinable(search: Search, view: View, chosen: IntArray, offered: IntArray) -
             if len(had) >= rule.most:
                 fine &= (search.codes[offered][:, None, rule.slots] == had[None]).all(axis=2).any(axis=1)
     return offered[fine]
-
-
-def scorer(policy: Bayesian, view: View, held: Belief, generator: np.random.Generator) -> Score:
-    """The policy's acquisition function of features [m, d], where further points [k, d] count as observed at their means.
-
-    Several targets are weighted as one, and what only a whole pool can be asked is replaced by an upper confidence limit: the
-    search need only come upon the points, the policy itself chooses among them.
-    """
-    means = {
-        name: torch.from_numpy(mean) for name, (mean, _) in held.predict(view.features.values[held.observed]).items()
-    }
-    scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
-    goal = Goal.of(view.objective, means, scales, generator, scalarised=True)
-    best, seed = incumbent(goal, means), int(generator.integers(2**31))
-
-    def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
-        marginals = {name: _marginal(held, name, features, ahead) for name in held.posteriors}
-        if policy.acquisition in IMPROVING or best is None or goal.single is None:
-            return weighed(held, features, score(goal, marginals, best, seed).values).numpy()
-        mean, deviation = marginals[goal.single.name]
-        found = _other(policy, goal.single.utility(mean), mean, deviation)
-        return weighed(held, features, found, scales[goal.single.name]).numpy()
-
-    return told
-
-
-def _other(policy: Bayesian, utility: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """A score [m] for the acquisition functions that do not improve upon the best."""
-    if policy.acquisition in ("uncertainty", "integrated-variance"):
-        return deviation
-    if policy.acquisition == "straddle" and policy.threshold is not None:
-        return 2.0 * deviation - (mean - policy.threshold).abs()
-    return utility + policy.beta**0.5 * deviation
-
-
-def _marginal(held: Belief, name: str, features: FloatArray, ahead: FloatArray) -> tuple[Tensor, Tensor]:
-    """Mean [m] and deviation [m] of one target; further points [k, d] were observed and were what they were expected to be."""
-    posterior, X = held.posteriors[name], held.scaled(features)
-    if not len(ahead):
-        return posterior.mean_deviation(X)
-    further, means, deviations = held.scaled(ahead), [], []
-    k, noise = len(further), posterior.noise_variance
-    for start in range(0, len(X), CHUNK):
-        mean, covariance = posterior.joint(torch.cat([further, X[start : start + CHUNK]]))
-        inner = covariance[:k, :k] + noise * torch.eye(k, dtype=torch.float64)
-        inner += 1e-8 * inner.diagonal().mean() * torch.eye(k, dtype=torch.float64)
-        gained = torch.linalg.solve(inner, covariance[:k, k:])
-        variance = covariance.diagonal()[k:] - (covariance[:k, k:] * gained).sum(dim=0)
-        floor = 1e-9 * covariance.diagonal()[k:].clamp_min(1e-300)
-        means.append(mean[k:])
-        deviations.append(torch.maximum(variance, floor).sqrt())
-    return torch.cat(means), torch.cat(deviations)

@@ -58,11 +58,12 @@ class Layout:
                 told = tuple(columns.tolist()), tuple(spread.tolist()), tuple(centre.tolist())
                 same = row[block.start : block.stop][~scaling.kept[block.start : block.stop]]
                 parts.append(Part(block.name, block.kind, *told, float(np.square(same).sum())))
-        variance = float(scaling.apply(values[some]).var(axis=0).sum())
         if not parts:
             return cls.plain(scaling.width)
-        least = scaling.least
-        lows = () if least is None else tuple(((least - scaling.centre) / (SPAN * scaling.spread)).tolist())
+        if (least := scaling.least) is None:  # the rows are those that were come upon, not what there is
+            return cls(scaling.width, tuple(parts), scaling.width / SPAN**2)
+        variance = float(scaling.apply(values[some]).var(axis=0).sum())
+        lows = tuple(((least - scaling.centre) / (SPAN * scaling.spread)).tolist())
         return cls(scaling.width, tuple(parts), variance, lows)
 
     @classmethod

@@ -8,6 +8,8 @@ import pytest
 
 from discover import Campaign, CandidatePool, Objective, Target
 from discover.errors import DiscoverError, InvalidInput, UnknownCandidate
+from discover.policy.bayesian import Bayesian
+from discover.surrogate.predict import predict
 
 
 @pytest.fixture
@@ -36,6 +38,22 @@ def test_predictions_by_id_and_by_frame_agree(told, frame):
 def test_predictions_learn(told, frame):
     truth = (50 * frame["a"] + 10 * (frame["solvent"] == "DMF")).to_numpy()
     assert np.corrcoef(told.predict(frame)["predicted_mean"], truth)[0, 1] > 0.9
+
+
+def test_predictions_are_by_the_policys_own_settings(make, frame):
+    own = {"start": 5, "kernel": "rbf", "lengths": "one", "noise": "evidence", "at": {"fidelity": "low"}}
+    campaign = make(policy={"kind": "bayesian", **own})
+    batch = campaign.ask(12)
+    fidelity = np.where(np.arange(12) % 3, "high", "low")
+    told = 50 * batch["a"] + np.where(fidelity == "low", 30.0, 0.0)
+    campaign.tell(batch.assign(**{"yield": told}, fidelity=fidelity))
+    view = campaign.view()
+    mean, std = Bayesian(**own).predict(view, view.features.values)["yield"]
+    by_default = predict(view, view.features.values)["yield"][0]
+    found = campaign.predict(list(view.ids))
+    assert found["predicted_mean"].to_numpy() == pytest.approx(mean, abs=1e-9)
+    assert found["predicted_std"].to_numpy() == pytest.approx(std, abs=1e-9)
+    assert np.abs(mean - by_default).mean() > 10.0
 
 
 def test_without_observations_there_is_no_prediction(campaign):

@@ -1,0 +1,123 @@
+"""What a search in a space makes large: a policy's acquisition function where there is no pool, and part of a batch is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from discover.acquisition.goal import Goal, Marginals, moments
+from discover.acquisition.marginal import LOGARITHMIC, SIGNED, Marginal
+from discover.acquisition.pool import incumbent
+from discover.acquisition.space_search import Score
+from discover.candidates.points import Points
+from discover.policy.acquisitions import IMPROVING
+from discover.policy.failing import weighed, with_feasibility
+from discover.policy.incumbents import measured_best
+from discover.policy.one_target import OneTarget
+from discover.policy.scoring import parts_after, scores
+from discover.protocols import FloatArray, IntArray, View
+from discover.surrogate.belief import Belief, belief
+
+if TYPE_CHECKING:
+    from discover.policy.bayesian import Bayesian
+
+INSTEAD = {
+    "integrated-variance": "uncertainty",
+    "hits-ahead": "hits",
+    "thompson": "upper-confidence",
+    "max-value-entropy": "upper-confidence",
+    "knowledge-gradient": "upper-confidence",
+}
+"""What is searched for where only a whole pool can be asked; the policy itself chooses among what was come upon."""
+
+
+def belief_of(policy: Bayesian, view: View) -> Belief:
+    """What the policy believes of a view: its model, its reading of observations, and the conditions that it asks about."""
+    view = replace(view, at=policy.at) if policy.at else view
+    held = belief(view, policy.surrogate(view), reader=policy.reader(), judge=False)
+    return with_feasibility(held, view, policy)
+
+
+def acquired(policy: Bayesian, view: View, held: Belief, generator: np.random.Generator) -> Score:
+    """The policy's acquisition function of features [m, d], once further points [j, d] were what they are expected to be.
+
+    So is what is under trial. Weighed by the probability of success where that is learned. Deterministic in its arguments.
+    """
+    plain = _plain(policy, view, held, generator)
+    trial = view.features.values[np.setdiff1d(view.pending, held.observed)]
+    return plain if not len(trial) else lambda features, ahead: plain(features, np.concatenate([trial, ahead]))
+
+
+def _plain(policy: Bayesian, view: View, held: Belief, generator: np.random.Generator) -> Score:
+    """The acquisition function, as if nothing were under trial."""
+    seen = held.predict(view.features.values[held.observed])
+    means = {name: torch.from_numpy(mean) for name, (mean, _) in seen.items()}
+    scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
+    weighted = policy.acquisition == "parego"
+    goal = Goal.of(view.objective, means, scales, generator, scalarised=weighted, reference=policy.reference_point)
+    best, seed = incumbent(goal, means), int(generator.integers(2**31))
+    if policy.acquisition not in IMPROVING and best is not None:
+        return _Other.of(policy, view, held, goal, best)
+    measured = measured_best(view, goal, held.readings) if policy.incumbent == "measured" else None
+    best = best if measured is None else measured
+
+    def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
+        X, further = held.scaled(features), held.scaled(ahead)
+        found = scores(held, goal, best, seed, means, partial(parts_after, X=X, further=further)).values
+        return weighed(held, features, found).numpy()
+
+    return told
+
+
+@dataclass(frozen=True)
+class _Other:
+    """A score of one target that is no improvement, with logarithms in place of what cannot be negative."""
+
+    held: Belief
+    goal: Goal
+    case: OneTarget
+    marginal: Marginal
+
+    @classmethod
+    def of(cls, policy: Bayesian, view: View, held: Belief, goal: Goal, best: float) -> _Other:
+        """The policy's own, or what stands in for it."""
+        case = OneTarget.of(policy, view, held, goal, best * goal.spans[0])
+        kind = INSTEAD.get(policy.acquisition, policy.acquisition)
+        low, high = case.hits
+        least = case.top(policy.top) if kind == "top" else case.best
+        return cls(held, goal, case, Marginal(kind, least, policy.beta, low, high))  # type: ignore[arg-type]
+
+    def __call__(self, features: FloatArray, ahead: FloatArray) -> FloatArray:
+        """Features [m, d], and [j, d] of points that count as observed, to scores [m]."""
+        X, further = self.held.scaled(features), self.held.scaled(ahead)
+        told: Marginals = {name: parts_after(held, X, further) for name, held in self.held.posteriors.items()}
+        mean, deviation = moments(told[self.case.name])
+        found = self.marginal(self.case.sign * mean, deviation)
+        kind, unit = self.marginal.kind, 1.0
+        if kind in SIGNED:
+            unit = self.goal.spans[0]
+        elif kind not in LOGARITHMIC:
+            found = found.clamp_min(1e-300).log()
+        return weighed(self.held, features, found + unit * self.goal.log_feasibility(told), unit).numpy()
+
+
+def log_costs(policy: Bayesian, view: View) -> Callable[[IntArray], FloatArray] | None:
+    """The logarithm of what points [m, slots] cost, [m]; None where that is not known, or the policy does not ask."""
+    ground = view.ground
+    assert ground is not None
+    if not policy.per_cost or ground.limiting(ground.known).costs is None:
+        return None
+
+    def told(codes: IntArray) -> FloatArray:
+        candidates = ground.region.space.candidates(codes)
+        points = Points(ground.region.space, candidates)
+        costs = ground.limiting(points).costs
+        assert costs is not None
+        return np.log(costs[points.rows([candidate.id for candidate in candidates])])
+
+    return told
