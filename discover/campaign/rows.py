@@ -21,6 +21,8 @@ from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES, Candidate
 from discover.store.canonical import plain
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
+SIDE = re.compile(r"\s*(?:(?P<below><=?|≤)|(?P<above>>=?|≥))\s*(?P<number>.*)", re.DOTALL)
+"""A limit as people write it: <5, ≥ 95."""
 READ = ("proposal_id", "status", "replicate", "cost", "measured_at", "source", "note", "fidelity", "context",
         "raw_data", "raw_hash")  # fmt: skip
 MOST_REPLICATES = 1_000_000
@@ -134,8 +136,8 @@ def _row(
     def wrong(column: str, message: str, way_out: str = "") -> None:
         problems.append(Problem(message, label, column, record.get(column), way_out))
 
-    def number(column: str, least: float = -math.inf) -> float | None:
-        cell = record.get(column)
+    def number(column: str, least: float = -math.inf, cell: Any = None) -> float | None:
+        cell = record.get(column) if cell is None else cell
         if _empty(cell):
             return None
         if isinstance(cell, (bool, np.bool_)) or not isinstance(cell, (int, float, str, np.integer, np.floating)):
@@ -166,7 +168,10 @@ def _row(
         status = None
     values: dict[str, tuple[float, float | None, str | None]] = {}
     for target in objective.names:
-        value, std, bound = number(target), number(f"{target}_std", 0.0), text(f"{target}_bound") or None
+        cell, side = _limit(record.get(target))
+        value, std, bound = number(target, cell=cell), number(f"{target}_std", 0.0), text(f"{target}_bound") or side
+        if side not in (None, bound):
+            wrong(target, f"is a limit on the other side than its bound, {bound!r}")
         if bound not in (None, "below", "above"):
             wrong(f"{target}_bound", "a bound is 'below' or 'above'", "'below': the truth is at most the value")
         if value is None:
@@ -203,6 +208,14 @@ def _empty(cell: Any) -> bool:
         or (isinstance(cell, str) and not cell.strip())
         or (pd.api.types.is_scalar(cell) and bool(pd.isna(cell)))
     )
+
+
+def _limit(cell: Any) -> tuple[Any, str | None]:
+    """A cell without the sign of a limit, and the limit's side: '<5' is 5, below."""
+    found = SIDE.fullmatch(cell) if isinstance(cell, str) else None
+    if found is None or not NUMBER.fullmatch(found["number"].strip()):
+        return cell, None
+    return found["number"], "below" if found["below"] else "above"
 
 
 def _text(cell: Any) -> str:

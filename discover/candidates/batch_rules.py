@@ -12,14 +12,13 @@ All of them are 'at most', so a part of a batch that keeps them keeps them, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from discover.candidates.conditions import Condition
-from discover.candidates.constraint_text import Misread, Reader, Sum
+from discover.candidates.constraint_text import LONGEST, Misread, Reader, Sum
 from discover.candidates.levels import exact
 from discover.errors import nearest
 from discover.protocols import BoolArray, FloatArray, IntArray
@@ -127,6 +126,8 @@ def read_rule(text: str, reader: Reader) -> Rule:
     """A rule from its text. Misread says what is wrong with it."""
     if not isinstance(text, str) or not text.strip():
         raise Misread("must be a text", HINT)
+    if len(text) > LONGEST:
+        raise Misread(f"is longer than {LONGEST:,} characters")
     if match := _WELLS.match(text):
         return Number(text, _positive(match["n"]))
     if match := _WHERE.match(text):
@@ -144,7 +145,7 @@ def _total(text: str, match: re.Match[str], reader: Reader) -> Total:
     try:
         limit = exact(match["limit"])
     except ValueError:
-        raise Misread(f"{match['limit']!r} is no number", HINT) from None
+        raise Misread(f"{match['limit']!r} is no number that can be computed with", HINT) from None
     found = reader.total(match["sum"])
     lowest = found.constant
     for slot, weight in found.weights.items():
@@ -168,5 +169,5 @@ def _slots(name: str, reader: Reader) -> tuple[int, ...]:
     places = {slot.name: place for place, slot in enumerate(reader.slots)}
     if name in places:
         return (places[name],)
-    known: Sequence[str] = [*reader.parts, *places]
+    known = {*reader.parts, *places}
     raise Misread(f"there is no parameter {name!r}", nearest(name, known)[:300])

@@ -18,7 +18,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from keyword import iskeyword
 from typing import Any
+from unicodedata import normalize
 
 from discover.candidates.conditions import (
     Among,
@@ -33,11 +35,14 @@ from discover.candidates.conditions import (
     looseness,
     unless,
 )
-from discover.candidates.levels import exact
+from discover.candidates.levels import DECADES, exact
 from discover.candidates.parameter import Slot
 from discover.errors import Problem, nearest
 
 LONGEST = 2_000
+DEEPEST = 200
+"""Levels of a text's tree: terms of a sum, and conditions within conditions."""
+LARGEST = 10**DECADES
 _ONLY_IF = re.compile(r"^\s*(?P<names>[^()=<>]+?)\s+only\s+if\s+(?P<condition>.+)$", re.DOTALL)
 _COUNT = re.compile(r"^\s*(?P<how>at most|at least|exactly)\s+(?P<k>\d+)\s+of\s+(?P<names>.+)$", re.DOTALL)
 _QUOTED = re.compile(r"`([^`]+)`")
@@ -90,6 +95,8 @@ class Reader:
         self.slots = slots
         self.parts = parts
         self._places = {slot.name: place for place, slot in enumerate(slots)}
+        for name, place in list(self._places.items()):  # Python reads µ as μ
+            self._places.setdefault(normalize("NFKC", name), place)
         self._quoted: list[str] = []
 
     def read(self, text: str) -> Parsed:
@@ -146,14 +153,17 @@ class Reader:
         if re.search(r"\sif\s", plain) and not re.search(r"\selse\s", plain):
             plain += " else True"
         try:
-            return ast.parse(plain, mode="eval").body
+            tree = ast.parse(plain, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise Misread("cannot be read as a constraint", self._hint(plain)) from None
+        if _depth(tree) > DEEPEST:
+            raise Misread(f"has more than {DEEPEST} terms or levels", "write several constraints")
+        return tree
 
     def _hint(self, text: str) -> str:
         if re.search(r"(?<![<>=!])=(?!=)", text):
             return "write == for 'equals'"
-        odd = [slot.name for slot in self.slots if not all(part.isidentifier() for part in slot.name.split("."))]
+        odd = [slot.name for slot in self.slots if not all(_plain(part) for part in slot.name.split("."))]
         named = next((name for name in odd if name in text), None)
         if named is not None:
             return f"put the name into backticks: `{named}`"
@@ -200,6 +210,8 @@ class Reader:
     def _linear(self, one: Sum, other: Sum, sign: Sign) -> Condition:
         rest = one.plus(other, Fraction(-1))
         terms = tuple(sorted(rest.weights.items()))
+        if any(not 1 / LARGEST <= abs(number) <= LARGEST for number in (*rest.weights.values(), rest.constant or 1)):
+            raise Misread("has numbers that are too large or too small to compute with")
         if not terms:
             return Constant(Linear((), sign, -rest.constant).exactly(()))
         return Linear(terms, sign, -rest.constant, looseness(terms, self.slots))
@@ -261,7 +273,7 @@ class Reader:
         try:
             return exact(value)
         except ValueError:
-            raise Misread(f"{value!r} is no finite number") from None
+            raise Misread(f"{value!r} is no number between 1e-{DECADES} and 1e{DECADES}") from None
 
     def _combined(self, node: ast.BinOp) -> Sum:
         left, right = self._sum(node.left), self._sum(node.right)
@@ -293,6 +305,19 @@ class Reader:
             hint = f"name one of its parts: {', '.join(self.slots[place].name for place in self.parts[name][:8])}"
             raise Misread(f"{name!r} has several parts", hint)
         raise Misread(f"there is no parameter {name!r}", nearest(name, self._places)[:300])
+
+
+def _plain(name: str) -> bool:
+    """Whether a name can stand in a text without backticks."""
+    return name.isidentifier() and not iskeyword(name)
+
+
+def _depth(tree: ast.AST) -> int:
+    """How deep a tree is."""
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth
 
 
 def problem_of(error: Misread, column: str, text: Any) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from discover.candidates.levels import Even
-from discover.candidates.parameter import Encoding, Parameter, Slot, Unreadable, one_hot, scaled
+from discover.candidates.parameter import CONTROL, Encoding, Parameter, Slot, Unreadable, one_hot, scaled
 from discover.candidates.spec import read_descriptors
 from discover.errors import InvalidInput, Problem, nearest
 from discover.protocols import FloatArray, IntArray
@@ -93,7 +93,7 @@ class Categorical(_Labelled):
 
     def _plain(self) -> None:
         if isinstance(self.values, Sequence) and not isinstance(self.values, str):
-            object.__setattr__(self, "values", tuple(str(v) if isinstance(v, int) else v for v in self.values))
+            object.__setattr__(self, "values", tuple(str(v) if type(v) is int else v for v in self.values))
         object.__setattr__(self, "descriptors", _read(self.name, self.descriptors))
 
     def _problems(self) -> Sequence[Problem]:
@@ -205,6 +205,8 @@ def _label_problems(labels: Sequence[Any], column: str) -> list[Problem]:
         if not isinstance(label, str) or not label.strip() or label != label.strip():
             hint = "a choice is a text without blanks at its ends; in YAML put quotes around yes, no and numbers"
             found.append(Problem("not a name", column=column, value=label, way_out=hint))
+        elif CONTROL.search(label):
+            found.append(Problem("has a line break or a control character", column=column, value=label))
         elif labels.count(label) > 1:
             found.append(Problem("stands twice", column=column, value=label))
     return list(dict.fromkeys(found))

@@ -7,9 +7,10 @@ nearest to it, from which `exact` gives the decimal back.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -20,23 +21,36 @@ from discover.protocols import FloatArray, IntArray
 
 MOST = 2**53
 """Levels that a parameter may have: codes and numerators up to here are floats without rounding."""
+DIGITS = 15
+"""Decimal digits that every float keeps."""
+ROUNDING = Fraction(1, 10**13)
+"""How far from a level, in widths, sums and differences of floats come to lie: 1 - 0.7 is 0.30000000000000004."""
+DECADES = 100
+"""Numbers from 10^-DECADES to 10^DECADES can be computed with: their squares are floats, too."""
+_TEXT = re.compile(
+    r"[+-]?(\d{1,400}\.?\d{0,400}|\.\d{1,400})([eE][+-]?\d{1,6})?|[+-]?(inf|nan|infinity)", re.ASCII | re.I
+)
 
 
 def exact(value: Any) -> Fraction:
-    """A finite number as the decimal that it is written as: 0.1 is a tenth. ValueError for what is none."""
-    if isinstance(value, bool | np.bool_) or (isinstance(value, str) and not value.strip()):
-        raise ValueError("not a number")
-    if isinstance(value, int | np.integer):
-        return Fraction(int(value))
+    """A finite number as the decimal that it is written as: 0.1 is a tenth. ValueError for what is none, or far too large."""
     if isinstance(value, Fraction):
         return value
-    try:
-        number = Decimal(repr(float(value)) if isinstance(value, float | np.floating) else str(value).strip())
-    except InvalidOperation:
-        raise ValueError("not a number") from None
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        number = Decimal(int(value))
+    else:
+        number = _written(repr(float(value)) if isinstance(value, float | np.floating) else str(value).strip())
     if not number.is_finite():
         raise ValueError("not a finite number")
+    if number and abs(number.adjusted()) > DECADES:  # a fraction of it may fill the memory
+        raise ValueError(f"not a number between 1e-{DECADES} and 1e{DECADES}")
     return Fraction(number)
+
+
+def _written(text: str) -> Decimal:
+    if not _TEXT.fullmatch(text):
+        raise ValueError("not a number")
+    return Decimal(text)
 
 
 def places(value: Fraction) -> int | None:
@@ -170,6 +184,12 @@ def between(low: Fraction, high: Fraction, step: Fraction) -> Even:
     return Even(low, step, math.floor((high - low) / step) + 1)
 
 
+def exact_floats(low: Fraction, high: Fraction, step: Fraction) -> bool:
+    """Whether all levels from low to high by step are decimals that their floats give back, and can be counted by floats."""
+    digits = max(places(end) or 0 for end in (low, step))
+    return max(abs(low), abs(high)) * 10**digits <= 10**DIGITS and (high - low) / step < MOST
+
+
 def finest(low: Fraction, high: Fraction, share: int = 10) -> Even:
     """Levels so fine that none is missed: a power of ten below 10^-share of the width, with both ends among them.
 
@@ -182,6 +202,12 @@ def finest(low: Fraction, high: Fraction, share: int = 10) -> Even:
     if (high - low) / step >= MOST // 4:
         step = Fraction(10) ** exponent
     return Even(low, step, math.floor((high - low) / step) + 1)
+
+
+def on_level(value: Fraction, levels: Levels) -> Fraction:
+    """The level that a number is, but for the rounding of floats; the number itself where there is none."""
+    level = levels.exact(int(levels.nearest(np.array([float(value)]))[0]))
+    return level if abs(value - level) <= ROUNDING * (levels.high - levels.low) else value
 
 
 def listed(values: Sequence[Fraction]) -> Listed:

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from discover.candidates.levels import Even, exact, places
+from discover.candidates.levels import Even, exact, on_level, places
 from discover.candidates.parameter import (
+    CONTROL,
     SETTABLE,
     Encoding,
     Parameter,
@@ -88,8 +89,8 @@ class Mixture(Parameter):
             return [Problem("needs a list of at least two components", column="components", value=self.components)]
         found = []
         for one in self.components:
-            if not isinstance(one, str) or not one.strip() or "." in one:
-                message = "a component is a text without a dot"
+            if not isinstance(one, str) or not one.strip() or one != one.strip() or "." in one or CONTROL.search(one):
+                message = "a component is a text without a dot, without line breaks and without blanks at its ends"
                 found.append(Problem(message, column="components", value=one))
             elif self.components.count(one) > 1:
                 found.append(Problem("stands twice", column="components", value=one))
@@ -276,18 +277,21 @@ class Mixture(Parameter):
 
     def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         """Fractions within the bounds that sum to one, exactly on a grid and to 1e-9 without; an empty cell is 0."""
-        values = {c: Fraction(0) if missing(cells.get(c)) else number_cell(cells[c], c) for c in self.columns}
+        grid = self.slots[0].levels
+        values = {
+            c: Fraction(0) if missing(cells.get(c)) else on_level(number_cell(cells[c], c), grid) for c in self.columns
+        }
+        total = sum(values.values(), Fraction(0))
         for one, (column, value) in zip(self.components, values.items(), strict=True):
             low, high = (exact(end) for end in self.bounds.get(one, (0, 1)))
             if not low <= value <= high:
                 message = f"is outside the bounds, {float(low):g} to {float(high):g}"
-                raise Unreadable(message, column, cells.get(column))
-        total = sum(values.values(), Fraction(0))
+                hint = "percentages? divide by 100" if abs(total - 100) < Fraction(1, 1000) else ""
+                raise Unreadable(message, column, cells.get(column), hint)
         if abs(total - 1) > exact(SETTABLE):
             shown = " + ".join(f"{float(value):g}" for value in values.values())
-            hint = "percentages? divide by 100" if abs(total - 100) < Fraction(1, 1000) else "fractions sum to one"
             message = f"the fractions of {self.name!r} sum to {float(total):.12g} ({shown})"
-            raise Unreadable(message, self.columns[0], cells.get(self.columns[0]), hint)
+            raise Unreadable(message, self.columns[0], cells.get(self.columns[0]), "fractions sum to one")
         if (used := sum(value > 0 for value in values.values())) > self._used:
             raise Unreadable(f"{used} components are used, at most {self._used} may be", self.columns[0])
         return {column: float(value) + 0.0 for column, value in values.items()}

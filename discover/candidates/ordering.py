@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,11 +14,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from discover.candidates.levels import Even
-from discover.candidates.parameter import Encoding, Parameter, Slot, Unreadable
+from discover.candidates.parameter import CONTROL, Encoding, Parameter, Slot, Unreadable
 from discover.errors import Problem, nearest
 from discover.protocols import BoolArray, FloatArray, IntArray
 
 ARROW = " > "
+_ODD = re.compile(rf"[>.]|{CONTROL.pattern}")
 MOVES = 200
 """Moves from one order, at most; of more, so many are drawn."""
 
@@ -46,8 +48,8 @@ class Ordering(Parameter):
             return [Problem("needs a list of at least two items", column="items", value=self.items)]
         found = []
         for item in self.items:
-            if not isinstance(item, str) or not item.strip() or ">" in item or "." in item or item != item.strip():
-                hint = "a text without '>' and '.', and without blanks at its ends"
+            if not isinstance(item, str) or not item.strip() or item != item.strip() or _ODD.search(item):
+                hint = "a text without '>', '.' and line breaks, and without blanks at its ends"
                 found.append(Problem("not an item", column="items", value=item, way_out=hint))
             elif self.items.count(item) > 1:
                 found.append(Problem("stands twice", column="items", value=item))
@@ -134,7 +136,10 @@ class Ordering(Parameter):
     def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         """A text with '>' between the items, or a list of them."""
         cell = cells.get(self.name)
-        given = [part.strip() for part in cell.split(">")] if isinstance(cell, str) else list(cell or ())
+        parts = (
+            cell.split(">") if isinstance(cell, str) else cell if isinstance(cell, (list, tuple, np.ndarray)) else ()
+        )
+        given = [part.strip() if isinstance(part, str) else part for part in parts]
         if sorted(map(str, given)) != sorted(self.items):
             hint = f"each of {', '.join(self.items)} once, with '>' between them"
             raise Unreadable("is not an order of the items", self.name, cell, hint)

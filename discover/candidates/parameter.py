@@ -21,8 +21,10 @@ from discover.candidates.levels import Even, Levels, between, exact
 from discover.errors import InvalidInput, Problem
 from discover.protocols import RESERVED, RESERVED_PREFIXES, BlockKind, BoolArray, FloatArray, IntArray
 
-NAME = re.compile(r"[^\W\d][\w -]*", re.UNICODE)
+NAME = re.compile(r"[^\W\d]([\w -]*[\w-])?", re.UNICODE)
 """What a parameter may be called: letters, digits, underscores, spaces and hyphens. A dot divides it from its parts."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Characters that no name has: line breaks, control characters, halves of characters. Sheets and stores lose them."""
 SETTABLE = 1e-9
 """How near, in widths of a parameter without a step, counts as equal."""
 NICE = 3
@@ -92,7 +94,7 @@ class Parameter(ABC):
 
     def _name_problems(self) -> list[Problem]:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
-            hint = "letters, digits, underscores, spaces and hyphens, beginning with a letter"
+            hint = "letters, digits, underscores, spaces and hyphens, beginning with a letter, and no space at the end"
             return [Problem("not a parameter's name", column="name", value=self.name, way_out=hint)]
         if self.name in RESERVED or self.name.startswith(RESERVED_PREFIXES):
             return [Problem("the name is reserved", column="name", value=self.name, way_out="ask and tell use it")]

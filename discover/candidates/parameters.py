@@ -10,7 +10,17 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from discover.candidates.levels import Even, Levels, exact, finest, listed, power_below
+from discover.candidates.levels import (
+    DIGITS,
+    Even,
+    Levels,
+    exact,
+    exact_floats,
+    finest,
+    listed,
+    on_level,
+    power_below,
+)
 from discover.candidates.parameter import (
     NICE,
     SETTABLE,
@@ -28,6 +38,8 @@ from discover.protocols import FloatArray, IntArray
 
 REACHES = (0.5, 0.25, 0.1, 0.04, 0.015, 0.005, 0.0015, 0.0005)
 """How far moves of a number go, in widths of its bounds."""
+CLOSEST = 10**6
+"""Bounds without a step lie within so many widths of zero: beyond, floats are too coarse for a billionth of the width."""
 
 
 class _Number(Parameter):
@@ -100,7 +112,7 @@ class _Number(Parameter):
 
     def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         cell = cells.get(self.name)
-        value = number_cell(cell, self.name)
+        value = on_level(number_cell(cell, self.name), self.levels)
         if not self.low_value <= value <= self.high_value:
             bounds = f"{float(self.low_value):g} to {float(self.high_value):g}"
             raise Unreadable(f"is outside the bounds, {bounds}{f' {self.unit}' if self.unit else ''}", self.name, cell)
@@ -219,6 +231,12 @@ def _bound_problems(low: Any, high: Any, step: Any) -> list[Problem]:
         return [Problem("the lower bound must be below the upper one", column="low", value=low)]
     if step is not None and not 0 < exact(step) <= exact(high) - exact(low):
         return [Problem("must be above 0 and at most the width of the bounds", column="step", value=step)]
+    if step is None and max(abs(exact(low)), abs(exact(high))) > CLOSEST * (exact(high) - exact(low)):
+        hint = "make the distance from the lower bound the parameter"
+        return [Problem("the bounds are too close together for their size", column="high", value=high, way_out=hint)]
+    if step is not None and not exact_floats(exact(low), exact(high), exact(step)):
+        hint = "take a larger step, or narrower bounds"
+        return [Problem(f"its settings have more than {DIGITS} digits", column="step", value=step, way_out=hint)]
     return []
 
 

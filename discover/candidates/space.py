@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from discover.candidates.batch_rules import BatchRules, Rule, read_rule
 from discover.candidates.conditions import Condition, Count, Linear
 from discover.candidates.constraint_text import Misread, Parsed, Reader, problem_of
-from discover.candidates.levels import exact
+from discover.candidates.levels import exact, on_level
 from discover.candidates.mixture import Mixture
 from discover.candidates.parameter import Parameter, Slot, Unreadable, missing
 from discover.candidates.region import EFFORT, Region
@@ -47,7 +47,7 @@ class SearchSpace:
         id: str = ID,
     ):
         self.id = id
-        self.parameters = tuple(parameters)
+        self.parameters = tuple(parameters) if isinstance(parameters, Iterable) else (parameters,)
         problems = self._parameter_problems()
         if problems:
             raise InvalidInput("search space", problems)
@@ -319,7 +319,7 @@ class SearchSpace:
                 raise Unreadable("cannot be set so", column, value, "give a value on the settable grid")
             return dict(zip(slots, codes, strict=True)), values[column]
         slot = slots[owner.columns.index(column)]
-        code = self.slots[slot].levels.code(exact(value))
+        code = self.slots[slot].levels.code(on_level(exact(value), self.slots[slot].levels))
         if code is None:
             raise Unreadable("cannot be set so", column, value, "give a value on the settable grid")
         return {slot: code}, float(value)

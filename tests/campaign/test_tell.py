@@ -102,7 +102,7 @@ def test_a_candidates_id_alone_fulfils_the_oldest_open_proposal_and_says_so(camp
 def test_every_problem_is_reported_at_once_and_nothing_is_written(campaign):
     batch = campaign.ask(4)
     frame = batch.assign(
-        **{"yield": ["12,5", "<5", "inf", True]}, replicate=["x", 0, -1, 0.5], cost=[-1, 0, 0, 0], status=["ok", "", "", ""],
+        **{"yield": ["12,5", "<five", "inf", True]}, replicate=["x", 0, -1, 0.5], cost=[-1, 0, 0, 0], status=["ok", "", "", ""],
         measured_at=["yesterday", "", "", ""],
     )  # fmt: skip
     found = problems(campaign, frame)
@@ -180,6 +180,17 @@ def test_censored_values_are_bounds(campaign):
     training = campaign.view().training["yield"]
     assert sorted(training.bounds.tolist()) == [-1, 0]
     assert campaign.best(5)["yield"].tolist() == [7.0]
+
+
+def test_a_limit_is_read_as_people_write_it(campaign):
+    batch = campaign.ask(5)
+    limits = batch.assign(**{"yield": ["<5", " ≤ 6.5", ">95", "≥ 97", "4"]})
+    assert became(campaign, limits, dry_run=True) == [*["censored"] * 4, "measured"]
+    assert became(campaign, limits.assign(yield_bound=["below", "", "above", "", "below"])) == ["censored"] * 5
+    training = campaign.view().training["yield"]
+    assert sorted(zip(training.values, training.bounds, strict=True)) == [(4, -1), (5, -1), (6.5, -1), (95, 1), (97, 1)]
+    contradiction = batch.assign(**{"yield": ["<5", *[None] * 4]}, yield_bound=["above", *[""] * 4])
+    assert "on the other side" in problems(campaign, contradiction)[0]
 
 
 def test_partial_results_of_several_targets(make):

@@ -1,0 +1,98 @@
+"""Declarations and cells that no careful person writes: each is read as it is meant, or refused with the reason."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from discover import Categorical, Continuous, Discrete, Integer, Mixture, Ordering, SearchSpace
+from discover.candidates.levels import exact
+from discover.candidates.parameter import Unreadable
+from discover.errors import InvalidInput
+
+T = Continuous("t", 20, 120, step=1)
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (lambda: Continuous("t", 0, 1e308), "not a number between"),
+        (lambda: Continuous("t", 0, 5e-324), "not a number between"),
+        (lambda: Integer("t", 0, 10**400), "not a number between"),
+        (lambda: Continuous("t", 1, 1 + 2e-16), "too close together"),
+        (lambda: Continuous("t", 0, 1, step=1e-17), "more than 15 digits"),
+        (lambda: Integer("t", 0, 10**18), "more than 15 digits"),
+        (lambda: Continuous("t ", 0, 1), "not a parameter's name"),
+        (lambda: Categorical("c", [True, False]), "not a name"),
+        (lambda: Categorical("c", ["a\nb", "x"]), "line break"),
+        (lambda: Categorical("c", ["\x00", "x"]), "control character"),
+        (lambda: Categorical("c", ["\ud800", "x"]), "control character"),
+        (lambda: Mixture("m", ["a ", "b"], step=0.5), "not|without blanks"),
+        (lambda: Ordering("o", ["a", "b\n c"]), "not an item"),
+        (lambda: SearchSpace(None), "not parameters"),  # type: ignore[arg-type]
+        (lambda: SearchSpace([T], constraints=["t" + "+t" * 900 + " <= 1e9"]), "more than 200"),
+        (lambda: SearchSpace([T], constraints=["not " * 450 + "t <= 30"]), "more than 200"),
+        (lambda: SearchSpace([T], constraints=["t <= " + "9" * 1900]), "no number between"),
+        (lambda: SearchSpace([T], constraints=["1e90 * 1e90 * t <= 1"]), "too large or too small"),
+        (lambda: SearchSpace([T], batch_constraints=["at most " + "9" * 6000 + " t"]), "longer than"),
+        (lambda: SearchSpace([T], batch_constraints=["total t <= 1e99999999"]), "can be computed with"),
+    ],
+)
+def test_what_cannot_be_computed_with_is_refused_at_declaration(build, told):
+    with pytest.raises(InvalidInput, match=told):
+        build()
+
+
+def test_the_finest_grid_that_floats_tell_apart_is_taken():
+    one = SearchSpace([Continuous("t", 0, 1, step=1e-15)]).parameters[0]
+    assert one.count == 10**15 + 1
+    for code in (1, 123_456_789_012_345, 10**15 - 1):
+        assert one.codes_of(one.numbers_of(one.cells([code]))) == [code]
+
+
+def test_names_that_python_reads_otherwise_stand_in_constraints():
+    space = SearchSpace([Continuous("µ", 0, 1, step=0.5)], constraints=["µ <= 0.5"])  # the micro sign; Python reads mu
+    assert len(space.region().listing) == 2
+    with pytest.raises(InvalidInput, match="put the name into backticks: `lambda`"):
+        SearchSpace([Continuous("lambda", 0, 1)], constraints=["lambda <= 0.5"])
+    SearchSpace([Continuous("lambda", 0, 1)], constraints=["`lambda` <= 0.5"])
+
+
+@pytest.mark.parametrize("cell", ["1e99999999", "1e-99999999", "6_0", "٦٠", "9" * 500, "0x10", True, [60], None])
+def test_what_is_no_number_is_said_at_once(cell):
+    begun = time.process_time()
+    with pytest.raises(Unreadable, match="not a number"):
+        T.read({"t": cell})
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize(("cell", "value"), [("60", 60.0), (" 6e1 ", 60.0), (120.00000000000001, 120.0), (60.5, 60.5)])
+def test_numbers_are_read_as_they_are_meant(cell, value):
+    assert T.read({"t": cell}) == {"t": value}
+
+
+def test_the_rounding_of_floats_is_no_other_setting():
+    mixture = Mixture("m", ["a", "b"], step=0.1)
+    assert mixture.read({"m.a": 0.7, "m.b": 1 - 0.7}) == {"m.a": 0.7, "m.b": 0.3}
+    assert Discrete("d", [0.3, 0.7]).read({"d": 1 - 0.7}) == {"d": 0.3}
+    space = SearchSpace([mixture])
+    assert len(space.region({"m.b": 1 - 0.7}).listing) == 1
+
+
+def test_percentages_for_fractions_are_recognised():
+    with pytest.raises(Unreadable) as error:
+        Mixture("m", ["a", "b"], step=0.1).read({"m.a": 70, "m.b": 30})
+    assert "divide by 100" in error.value.way_out
+
+
+@pytest.mark.parametrize("cell", [3, 2.5, {"a": 1}, "a", object()])
+def test_an_order_that_is_none_is_refused(cell):
+    with pytest.raises(Unreadable, match="not an order"):
+        Ordering("o", ["a", "b"]).read({"o": cell})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "nan", "", "1,5", None, 10**101, "1e101"])
+def test_only_numbers_that_can_be_computed_with_are_exact(value):
+    with pytest.raises(ValueError, match="not a"):
+        exact(value)
