@@ -25,7 +25,7 @@ from discover.surrogate.local import LocalPosterior
 from discover.surrogate.local_diagnostics import leave_some_out
 from discover.surrogate.local_fit import TOLD
 from discover.surrogate.posterior import TargetPosterior
-from discover.surrogate.reading import Reader, Reading, merits, read
+from discover.surrogate.reading import Reader, Reading, merits, read, read_as_before
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.standard import Standard
 from discover.surrogate.transformed import Transformed, in_unit
@@ -110,7 +110,7 @@ def belief(
         X = np.hstack([X, conditions.scaled(training.conditions)]) if conditions else X
         merit = merits(view.objective, name, training.values)
         ids = {int(row): str(view.ids[row]) for row in training.rows}
-        reading = readings[name] = read(reader, X, training, merit, ids, memory.get(name, {}).get("reading"))
+        reading = readings[name] = _read(model, reader, X, training, merit, ids, memory.get(name, {}))
     beside = {name: _beside(readings[name], told[name]) for name in told if not under[name]}
     for name, training in told.items():
         reading, conditions, before = readings[name], under[name], memory.get(name, {})
@@ -127,6 +127,24 @@ def belief(
     seen = [view.training[name].rows for name in posteriors]
     observed = np.unique(np.concatenate(seen)) if seen else np.array([], dtype=np.int64)
     return Belief(scaling, posteriors, observed, diagnostics, learned, readings)
+
+
+def _read(
+    model: GaussianProcess | Evidence,
+    reader: Reader,
+    X: FloatArray,
+    training: Training,
+    merit: FloatArray,
+    ids: Mapping[int, str],
+    memory: Mapping[str, Any],
+) -> Reading:
+    """The observations of one target; as before while the hyperparameters stay."""
+    before = memory.get("reading", {})
+    if model.keep > 0:
+        same = read_as_before(reader, X, training, ids, before)
+        if same is not None and model.keeps(memory, len(same.values)):
+            return same
+    return read(reader, X, training, merit, ids, before)
 
 
 def _knowing(model: GaussianProcess | Evidence, layout: Layout) -> GaussianProcess | Evidence:

@@ -138,6 +138,13 @@ class Evidence:
             next(iter(held.values())), groups, [told[name] for name in shares], list(shares.values()), mine
         )
 
+    def keeps(self, memory: Mapping[str, Any] | None, n: int) -> bool:
+        """Whether the mixture of an earlier fit stays with n observations."""
+        known = memory or {}
+        names = [name for name, weight in known.get("weights", {}).items() if weight >= NEGLIGIBLE]
+        fits = known.get("models", {})
+        return bool(names) and JOINT not in names and all(self.alone.keeps(fits.get(name), n) for name in names)
+
     def _kept(self, before: Before, X: Tensor, y: Tensor, noise: Tensor | None) -> Weighted | None:
         """The mixture before, its priors and weights unchanged, after further observations; None where it may not be kept."""
         shares = {name: w for name, w in before.weights.items() if w >= NEGLIGIBLE}

@@ -103,6 +103,10 @@ class GaussianProcess:
         fitted = len(y) if self.keep > 0 else 0
         return GaussianPosterior(X, y, standard, known, found, state, self.chunk, tuple(notes), form, fitted)
 
+    def keeps(self, memory: Mapping[str, Any] | None, n: int) -> bool:
+        """Whether the hyperparameters of an earlier fit stay with n observations."""
+        return self.keep > 0 and Kept.of(memory, self.keep, n) is not None
+
     def _kept(self, X: Tensor, y: Tensor, noise: Tensor, memory: Mapping[str, Any] | None) -> GaussianPosterior | None:
         """The belief under the prior of an earlier fit, where that may be kept."""
         form = self.form or Radial.whole(self.kernel, X.shape[1], each=self.lengths == "each")

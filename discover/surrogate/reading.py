@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,7 +21,9 @@ from discover.surrogate.transforms import Affine, Transform
 GROWTH = 1.1
 """Scales are compared again when there are so many times the observations of the last comparison."""
 LARGEST = 1_000
-"""Observations up to which gross errors and uneven noise are looked for."""
+"""Observations up to which gross errors and uneven noise are looked for. Gross errors that were found stay out beyond that."""
+GROSS = ("left_out", "measure_again")
+"""What a memory keeps of gross errors: those that were left out, and those that only replicates can overrule."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,59 @@ def read(
 
     ids: of candidates by row, for the record. memory: what the last reading left.
     """
-    whole = Observed(X, training.values, np.square(training.stds), training.bounds)
+    whole = _whole(X, training)
     record: dict[str, Any] = {}
     transform, left = _scale(reader, whole, memory or {}, record)
     on_scale = _on(transform, whole)
     same = _alike(X, training.rows)
+    out = _gross(reader, on_scale, training, same, merit, ids or {}, memory or {}, record)
+    left |= {name: record[name] for name in GROSS if name in record}
+    return _without(reader, on_scale, training, same, transform, out, record, left)
+
+
+def read_as_before(
+    reader: Reader, X: FloatArray, training: Training, ids: Mapping[int, str], memory: Mapping[str, Any]
+) -> Reading | None:
+    """More observations on the scale of the last reading and without its gross errors; nothing is looked for anew.
+
+    What follows from an unchanged prior, such as bounds that are carried from one iteration to the next, holds on an
+    unchanged reading alone. None where the scale does not hold the new observations, or a gross error is no longer told.
+    """
+    whole = _whole(X, training)
+    record: dict[str, Any] = {}
+    transform: Transform = Affine()
+    if "transform" in memory:
+        measured = whole.only(whole.measured)
+        known = kept_shape(memory["transform"], measured.values, whole.values[~whole.measured])
+        if known is None:
+            return None
+        transform, record["scale"] = known, known.title
+    out = _found_again(memory.get("left_out", ()), training, ids)
+    if out is None:
+        return None
+    record |= {name: memory[name] for name in GROSS if name in memory}
+    return _without(
+        reader, _on(transform, whole), training, _alike(X, training.rows), transform, out, record, dict(memory)
+    )
+
+
+def _whole(X: FloatArray, training: Training) -> Observed:
+    return Observed(X, training.values, np.square(training.stds), training.bounds)
+
+
+def _without(
+    reader: Reader,
+    on_scale: Observed,
+    training: Training,
+    same: IntArray,
+    transform: Transform,
+    out: IntArray,
+    record: dict[str, Any],
+    left: dict[str, Any],
+) -> Reading:
+    """The reading of observations on their scale, without those at some positions."""
     keep = tightest(same, training.values, training.bounds)
-    keep[_gross(reader, on_scale, training, same, merit, ids or {}, record)] = False
+    keep[out] = False
     places = np.flatnonzero(keep)
     told = _noisy(reader, on_scale.only(places), same[places], record)
     values, how = as_values(told)
@@ -139,23 +187,47 @@ def _gross(
     same: IntArray,
     merit: FloatArray,
     ids: Mapping[int, str],
+    memory: Mapping[str, Any],
     record: dict[str, Any],
 ) -> IntArray:
     """Positions of gross errors among the observations; they are written into the record."""
-    nothing = np.array([], dtype=np.int64)
     measured = np.flatnonzero(told.measured)
-    if reader.outliers == "keep" or len(measured) > LARGEST:
-        return nothing
+    if reader.outliers == "keep":
+        return np.array([], dtype=np.int64)
+    if len(measured) > LARGEST:
+        known = _found_again(memory.get("left_out", ()), training, ids, all_of_them=False)
+        assert known is not None
+        if len(known):
+            record["left_out"] = [_named(training, ids, place) for place in known]
+        return known
     some = told.only(measured)
     found = find_outliers(some.X, some.values, some.noise, same[measured], merit[measured])
 
-    def named(positions: IntArray) -> list[dict[str, Any]]:
-        rows = [(int(training.rows[i]), float(training.values[i])) for i in measured[positions]]
-        return [{"candidate": ids.get(row, str(row)), "value": value} for row, value in rows]
-
     if len(found.positions):
-        record["left_out"] = named(found.positions)
+        record["left_out"] = [_named(training, ids, place) for place in measured[found.positions]]
         record["left_out_gain"] = found.gain if math.isfinite(found.gain) else None
     if len(found.doubted):
-        record["measure_again"] = named(found.doubted)
+        record["measure_again"] = [_named(training, ids, place) for place in measured[found.doubted]]
     return measured[found.positions]
+
+
+def _named(training: Training, ids: Mapping[int, str], place: int) -> dict[str, Any]:
+    row = int(training.rows[place])
+    return {"candidate": ids.get(row, str(row)), "value": float(training.values[place])}
+
+
+def _found_again(
+    named: Sequence[Mapping[str, Any]], training: Training, ids: Mapping[int, str], *, all_of_them: bool = True
+) -> IntArray | None:
+    """Positions of observations that were named, ascending; None where one is gone, if all of them are to be there."""
+    if not named:
+        return np.array([], dtype=np.int64)
+    places: dict[tuple[str, float], list[int]] = {}
+    for place in range(len(training) - 1, -1, -1):
+        known = _named(training, ids, place)
+        places.setdefault((known["candidate"], known["value"]), []).append(place)
+    left = [places.get((one["candidate"], one["value"]), []) for one in named]
+    found = [options.pop() for options in left if options]
+    if all_of_them and len(found) < len(named):
+        return None
+    return np.array(sorted(found), dtype=np.int64)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from discover.acquisition.carried import Carried
 from discover.policy import pool_search
 from discover.policy.bayesian import Bayesian
 from discover.protocols import Training
@@ -87,7 +88,7 @@ def test_improvements_are_not_counted_from_a_gross_error_that_its_own_replicates
     values = np.concatenate([one.values[0] + np.array([0.1, -0.1, 900.0]), one.values])
     empty = np.full(len(rows), np.nan)
     view = replace(view, training={"strength": Training(rows, values, empty, np.zeros(len(rows), dtype=np.int64))})
-    learned = Bayesian().propose(view, 2, np.random.default_rng(0)).learned
+    learned = Bayesian(model="single").propose(view, 2, np.random.default_rng(0)).learned
     assert [one["value"] for one in learned["targets"]["strength"]["left_out"]] == [values[2]]
     spread = learned["targets"]["strength"]["deviation"]
     assert learned["incumbent_utility"] * spread == pytest.approx(np.delete(one.values, 0).max(), rel=0.05)
@@ -105,3 +106,24 @@ def test_limits_are_taken_as_limits_on_every_scale(scale, model):
     assert learned["censored_treatment"].startswith("as a limit")
     assert learned["leave_one_out"]["candidates"] == len(START) - len(low)
     assert len(batch) == 3
+
+
+@pytest.mark.parametrize("model", ["single", "evidence"])
+def test_what_was_left_out_stays_out_while_hyperparameters_are_kept(model, monkeypatch, tmp_path):
+    """Beyond the size up to which gross errors are looked for, too: the means of before bound those of now."""
+    values = answers_of(X)
+    middle = START[int(np.argsort(values[START])[len(START) // 2])]
+    values[middle] -= 40 * values.std()
+    policy = Bayesian(refit=0.5, model=model)
+    monkeypatch.setattr(pool_search, "LARGE", 0)
+    first = policy.propose(replace(told(values), cache=tmp_path), 4, np.random.default_rng(0))
+    monkeypatch.setattr("discover.surrogate.reading.LARGEST", len(START) + 1)
+    more = [*START, *rows_of(first)]
+    view = view_of(X, more, values={"strength": values}, memory=first.learned["memory"])
+    found, original = [], Carried.read
+    monkeypatch.setattr(Carried, "read", classmethod(lambda cls, *told: found.append(original(*told)) or found[-1]))
+    second = policy.propose(replace(view, cache=tmp_path), 4, np.random.default_rng(0))
+    one, other = (batch.learned["targets"]["strength"]["left_out"] for batch in (first, second))
+    assert one == other
+    assert len(found) == 1
+    assert found[0] is not None, "what was carried holds"

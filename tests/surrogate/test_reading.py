@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from discover.objective import Objective, Target
 from discover.protocols import Training
-from discover.surrogate.reading import Reader, merits, read
+from discover.surrogate import reading
+from discover.surrogate.reading import Reader, merits, read, read_as_before
 from tests.surrogate.test_shape import smooth
 
 ALL = Reader("evidence", "evidence", "evidence")
@@ -93,3 +94,64 @@ def test_scales_are_compared_again_only_when_there_is_more_to_compare(growth: in
     again = read(Reader("evidence"), X[:more], training(y[:more]), y[:more], memory=first.memory)
     assert ("log_density" in again.record) == (growth == 20)
     assert again.record["scale"] == first.record["scale"]
+
+
+def wrong_at(place: int, n: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Features, and values of which one in the middle of the others' range is far below what its neighbours say."""
+    X, y = smooth(n, 1)
+    y = y.copy()
+    y[place] -= 40 * y.std()
+    return X, y
+
+
+def test_gross_errors_stay_out_while_nothing_is_looked_for() -> None:
+    X, y = wrong_at(5)
+    first = read(Reader(), X[:50], training(y[:50]), y[:50])
+    assert np.setdiff1d(np.arange(50), first.places).tolist() == [5]
+    y[52] = 1e3  # one that a look would find
+    again = read_as_before(Reader(), X, training(y), {}, json.loads(json.dumps(first.memory)))
+    assert again is not None
+    assert np.setdiff1d(np.arange(60), again.places).tolist() == [5]
+    assert again.record["left_out"] == first.record["left_out"]
+    assert again.memory == first.memory
+
+
+def test_positions_may_move_and_replicates_are_told_apart() -> None:
+    X, y = wrong_at(5)
+    first = read(Reader(), X, training(y), y)
+    order = np.r_[20:60, 0:20, 5, 5]  # and the wrong value told twice more
+    names = {row: f"c{row}" for row in range(60)}
+    memory = {"left_out": [{"candidate": "c5", "value": float(y[5])}]}
+    assert first.memory["left_out"][0]["value"] == memory["left_out"][0]["value"]
+    told = training(y[order], rows=order)
+    again = read_as_before(Reader(), X[order], told, names, memory)
+    assert again is not None
+    assert len(again.places) == 61
+    assert order[np.setdiff1d(np.arange(62), again.places)].tolist() == [5]
+
+
+def test_a_reading_is_not_kept_once_a_gross_error_was_taken_back_or_the_scale_does_not_hold() -> None:
+    X, y = wrong_at(5)
+    memory = read(Reader(), X, training(y), y).memory
+    left = np.delete(np.arange(60), 5)
+    assert read_as_before(Reader(), X[left], training(y[left], rows=left), {}, memory) is None
+    X, z = smooth(40, 0)
+    y = np.exp(3 * z)
+    memory = read(Reader("evidence"), X, training(y), y).memory
+    assert read_as_before(Reader("evidence"), X, training(y), {}, memory) is not None
+    assert read_as_before(Reader("evidence"), X, training(-y), {}, memory) is None
+
+
+def test_beyond_so_many_that_none_are_looked_for_those_that_were_found_stay_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, y = wrong_at(5)
+    first = read(Reader(), X[:50], training(y[:50]), y[:50])
+    monkeypatch.setattr(reading, "LARGEST", 55)
+    more = read(Reader(), X, training(y), y, memory=first.memory)
+    assert np.setdiff1d(np.arange(60), more.places).tolist() == [5]
+    assert more.memory["left_out"] == first.memory["left_out"]
+    left = np.delete(np.arange(60), 5)
+    without = read(Reader(), X[left], training(y[left], rows=left), y[left], memory=first.memory)
+    assert len(without.places) == 59
+    assert "left_out" not in without.memory
