@@ -124,7 +124,8 @@ class Result:
 
     values: by target; only targets that were found out. `retryable` belongs to status "failed". `details` is JSON kept
     with the observation, such as a fitted curve; `cached` says that a stored calculation was used again. raw: where the
-    raw data are (`link`) and their hash (`sha256`).
+    raw data are (`link`) and their hash (`sha256`). fidelity, context: how it was found out, such as "low" and
+    {"reactor": "A"}, where that differs between results.
     """
 
     status: Status
@@ -135,6 +136,8 @@ class Result:
     cached: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
+    fidelity: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def _found(objective: Objective, attempt: Attempt, result: Result) -> list[Obser
         extra["worker"] = attempt.worker
     common: dict[str, Any] = {
         "candidate_id": proposal.candidate_id, "proposal_id": proposal.proposal_id, "source": "experiment",
-        "extra": extra, "raw": dict(result.raw),
+        "extra": extra, "raw": dict(result.raw), "fidelity": result.fidelity, "context": plain(result.context),
     }  # fmt: skip
     if result.status in ("failed", "infeasible"):
         retryable = result.retryable and result.status == "failed"

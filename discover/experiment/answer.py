@@ -17,7 +17,7 @@ LARGEST = 20_000_000
 """Bytes of a result.json that are read."""
 DEEPEST = 50
 """Levels of mappings and lists in one another that are kept."""
-KEYS = ("values", "std", "bound", "units", "status", "reason", "cost", "retryable", "details")
+KEYS = ("values", "std", "bound", "units", "status", "reason", "cost", "retryable", "details", "fidelity", "context")
 
 
 class HalfWritten(Exception):
@@ -121,16 +121,31 @@ def _result(body: Any, targets: Mapping[str, str], retryable: bool, raw: Mapping
             raise _Wrong("the status 'censored' and a bound ('below' or 'above') belong together")
     elif values:
         raise _Wrong(f"the status is {status!r}, and yet there are values")
-    details = body.get("details") or {}
-    if not isinstance(details, dict):
-        raise _Wrong("details must be a mapping")
+    details, context = (_plain_mapping(body, key) for key in ("details", "context"))
     again = body.get("retryable", retryable)
     if not isinstance(again, bool):
         raise _Wrong(f"retryable must be true or false, not {again!r}")
     return Result(
         status, values, reason or ("" if values else str(status)), status == "failed" and again,
-        _cost(body.get("cost")), details=details, raw=raw,
+        _cost(body.get("cost")), details=details, raw=raw, fidelity=_fidelity(body.get("fidelity")), context=context,
     )  # fmt: skip
+
+
+def _plain_mapping(body: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = body.get(key) or {}
+    if not isinstance(found, dict):
+        raise _Wrong(f"{key} must be a mapping")
+    return found
+
+
+def _fidelity(given: Any) -> str:
+    """A fidelity as `tell` reads it: a text; a whole number is the text that tells it."""
+    if given is None:
+        return ""
+    if isinstance(given, bool) or not isinstance(given, (str, int, float)):
+        raise _Wrong(f"fidelity must be a text, not {str(given)[:60]!r}")
+    number = isinstance(given, float) and given.is_integer()
+    return scrub(str(int(given) if number else given).strip())
 
 
 def _mapping(body: Mapping[str, Any], key: str, targets: Mapping[str, str]) -> Mapping[str, Any]:

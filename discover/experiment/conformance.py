@@ -268,6 +268,12 @@ def _result_problems(experiment: Experiment | OutsideExperiment, result: Any) ->
         json.dumps(result.details, allow_nan=False)
     except (TypeError, ValueError) as error:
         yield f"details are not JSON: {error}"
+    try:
+        json.dumps(dict(result.context), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        yield f"the context is no JSON mapping: {error}"
+    if not isinstance(result.fidelity, str):
+        yield f"the fidelity {result.fidelity!r} is no text"
 
 
 def _value_problems(

@@ -14,7 +14,7 @@ from discover.experiment.sheet_numbers import Decimal, Odd, Unreadable, is_empty
 from discover.experiment.sheet_reading import Grid, Refused
 from discover.experiment.sheet_units import same_unit
 
-OTHERS = ("status", "replicate", "cost", "measured_at", "note", "source", "fidelity")
+OTHERS = ("status", "replicate", "cost", "measured_at", "note", "source", "fidelity", "context")
 SEARCHED = 50
 """Rows among which the header is looked for."""
 _WITH_UNIT = re.compile(r"(?P<name>.*?)\s*(?:\[(?P<a>[^\[\]]*)\]|\((?P<b>[^()]*)\)|/\s+(?P<c>\S+)|\bin\s+(?P<d>\S+))")

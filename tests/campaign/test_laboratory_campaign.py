@@ -132,6 +132,21 @@ def test_what_waits_for_a_person_says_so(file: Path) -> None:
     assert "3 handed over; 3 submitted" in cli("dispatch", file)
 
 
+def test_a_sheet_says_how_results_were_found_out(file: Path) -> None:
+    cli("ask", file, "-n", 2)
+    one, two = opened(file).pending["proposal_id"]
+    inbox = file.parent / "lab" / "inbox"
+    inbox.mkdir(parents=True)
+    header = ["proposal_id", "yield", "purity", "fidelity", "context"]
+    rows = [[one, 1, 2, "screen", '{"reactor": "A", "batch": 3}'], [two, 3, 4, "screen", "reactor A"]]
+    with (inbox / "a.csv").open("w", newline="") as out:
+        csv.writer(out).writerows([header, *rows])
+    said = cli("collect", file)
+    assert "1 measured, 1 refused" in said
+    assert 'not a mapping (write it like {"reactor": "A"})' in said
+    assert opened(file).view().training["yield"].conditions == ({"reactor": "A", "batch": 3, "fidelity": "screen"},)
+
+
 def test_a_sheet_with_a_mistake_says_how_it_is_mended(file: Path) -> None:
     cli("ask", file, "-n", 2)
     one, two = opened(file).pending["proposal_id"]

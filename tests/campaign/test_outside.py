@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,23 @@ def test_handed_over_collected_and_told_once(make: Callable[..., Campaign]) -> N
     there.finish(keys[2])
     collect(campaign, there)
     assert states(campaign) == {"measured": 3}
+
+
+def test_how_it_was_found_out_reaches_the_model(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    campaign.ask(3)
+    dispatch(campaign, there)
+    one, two, three = sorted(there.has)
+    there.finish(one, two)
+    there.results[one] = replace(there.results[one], fidelity="low", context={"cluster": "A"})
+    there.results[three] = Result("failed", reason="spilt", fidelity="low")
+    collect(campaign, there)
+    observations = {o.proposal_id: o for o in campaign.ledger.observations.values()}
+    assert observations[one.removesuffix(".1")].fidelity == "low"
+    told = campaign.view().training["energy"].conditions
+    assert sorted(told, key=len) == [{}, {"fidelity": "low", "cluster": "A"}]
+    assert [failure.fidelity for failure in campaign.ledger.failures()] == ["low"]
+    assert collect(campaign, there).results == 0
 
 
 def test_what_goes_out_together(make: Callable[..., Campaign]) -> None:

@@ -32,6 +32,12 @@ def test_what_a_job_may_say(tmp_path: Path) -> None:
     assert found.values == {"energy": Value(-1.0, 0.5)}
     assert found.cost == 2.0
     assert found.details["steps"] == 3
+    assert (found.fidelity, found.context) == ("", {})
+    how = {"fidelity": "low", "context": {"functional": "PBE", "cutoff": 400}}
+    found = read(tmp_path, {**body, **how})
+    assert (found.fidelity, found.context) == ("low", how["context"])
+    assert read(tmp_path, {**body, "fidelity": 2.0}).fidelity == "2"
+    assert read(tmp_path, {"status": "failed", **how}).context == how["context"]
     censored = read(tmp_path, {"values": {"gap": 5}, "bound": {"gap": "above"}})
     assert (censored.status, censored.values) == ("censored", {"gap": Value(5.0, None, "above")})
     failed = read(tmp_path, {"status": "failed", "reason": "not converged"})
@@ -70,6 +76,9 @@ def test_what_a_job_may_say(tmp_path: Path) -> None:
         ({"values": {"gap": 5}, "cost": -1}, "the cost is negative"),
         ({"status": "failed", "retryable": "no"}, "retryable must be"),
         ({"values": {"gap": 5}, "details": [1]}, "details must be"),
+        ({"values": {"gap": 5}, "context": "PBE"}, "context must be a mapping"),
+        ({"values": {"gap": 5}, "fidelity": ["low"]}, "fidelity must be a text"),
+        ({"values": {"gap": 5}, "fidelity": True}, "fidelity must be a text"),
         ("[" * 100_000, "nested"),
     ],
 )

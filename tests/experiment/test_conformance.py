@@ -88,6 +88,15 @@ class BoundAsValue(Good):
 
 
 @dataclass(frozen=True)
+class Conditioned(Good):
+    fidelity: Any = ""
+    context: Any = field(default_factory=dict)
+
+    def run(self, proposal: Proposal) -> Result:
+        return replace(super().run(proposal), fidelity=self.fidelity, context=self.context)
+
+
+@dataclass(frozen=True)
 class DrawsGlobally(Good):
     def run(self, proposal: Proposal) -> Result:
         random.random()
@@ -145,6 +154,8 @@ def test_a_good_one_passes(tmp_path: Path) -> None:
         (NotFinite(), "not a Value with a finite float"),
         (OtherTarget(), "not among its targets"),
         (BoundAsValue(), "not 'censored'"),
+        (Conditioned(fidelity=2), "the fidelity 2 is no text"),
+        (Conditioned(context={"at": float("nan")}), "the context is no JSON mapping"),
         (DrawsGlobally(), "changed Python's random"),
         (SetsEnvironment(), "changed the environment"),
         (SpoilsCandidate(), "changed the proposal"),

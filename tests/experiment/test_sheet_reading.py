@@ -69,7 +69,10 @@ def test_an_undamaged_workbook(workbook: bytes) -> None:
     assert [row["yield"] for row in rows.good.values()] == [5.5, 5.0]
 
 
-def test_the_fidelity_of_a_result_is_read() -> None:
+def test_the_fidelity_and_the_context_of_a_result_are_read() -> None:
     target = next(iter(TARGETS))
-    grid = Grid("s", [(1, ["proposal_id", target, "fidelity"]), (2, ["p-1", 1.5, "high"])])
-    assert read_rows([grid], TARGETS, "sample", "auto").good[2]["fidelity"] == "high"
+    header: list[object] = ["proposal_id", target, "Fidelity", "context"]
+    grid = Grid("s", [(1, header), (2, ["p-1", 1.5, "high", '{"reactor": "A"}']), (3, ["p-2", 2.5, None, None])])
+    found = read_rows([grid], TARGETS, "sample", "auto").good
+    assert (found[2]["fidelity"], found[2]["context"]) == ("high", '{"reactor": "A"}')
+    assert not {"fidelity", "context"} & found[3].keys()
