@@ -12,6 +12,7 @@ import numpy as np
 
 from discover.candidates.conditions import Linear
 from discover.candidates.levels import Even
+from discover.candidates.mixture import Mixture
 from discover.candidates.solving import Solver
 from discover.errors import InvalidInput, Problem, nearest
 from discover.protocols import BoolArray, FloatArray, IntArray
@@ -275,7 +276,22 @@ class Region:
             fresh[i] += count * ratio.denominator
             fresh[j] += count * ratio.numerator
             rows.append(fresh)
-        return np.stack(rows)
+        return self._whole(np.stack(rows), keep=(i, j))
+
+    def _whole(self, codes: IntArray, keep: tuple[int, int]) -> IntArray:
+        """Points [q, slots] whose mixtures sum to one again: what is too much or missing goes to one other component."""
+        for place, parameter in enumerate(self.space.parameters):
+            slots = [slot for slot in self.space.places[place] if slot not in keep]
+            if not isinstance(parameter, Mixture) or len(slots) == len(self.space.places[place]):
+                continue
+            over = codes[:, list(self.space.places[place])].sum(axis=1) - parameter.parts
+            found = [codes[over == 0]]
+            for slot in slots:
+                fresh = codes[over != 0].copy()
+                fresh[:, slot] -= over[over != 0]
+                found.append(fresh)
+            codes = np.concatenate(found)
+        return codes
 
     def encode(self, codes: IntArray) -> FloatArray:
         """The features [m, d] of points [m, slots]."""

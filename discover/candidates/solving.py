@@ -17,6 +17,7 @@ import numpy as np
 
 from discover.candidates.conditions import Among, Any_, Condition, Count, Linear, Not
 from discover.candidates.levels import Even
+from discover.candidates.mixture import Mixture
 from discover.protocols import IntArray
 
 if TYPE_CHECKING:
@@ -98,13 +99,16 @@ class Solver:
             return self._search(bounds)
         if len(slots) > 1:
             return self._search_together(place, bounds)
-        slot = slots[0]
-        low, high = bounds.low[slot], bounds.high[slot]
+        low, high = bounds.low[slots[0]], bounds.high[slots[0]]
         if low == high:
             bounds.done |= {place}
             return self._search(bounds)
         code = int(parameter.draw(np.array([low]), np.array([high]), 1, self.generator)[0, 0])
-        parts = [(low, code - 1), (code + 1, high)]
+        return self._search_slot(slots[0], code, bounds)
+
+    def _search_slot(self, slot: int, code: int, bounds: Bounds) -> IntArray | None:
+        """With a slot at a code, and then below and above it."""
+        parts = [(bounds.low[slot], code - 1), (code + 1, bounds.high[slot])]
         order = self.generator.permutation(2)
         for first, last in [(code, code), *(parts[k] for k in order)]:
             if first > last:
@@ -140,8 +144,21 @@ class Solver:
             found = self._search(inner)
             if found is not None:
                 return found
+        if not few and isinstance(parameter, Mixture):
+            return self._search_parts(parameter, place, bounds)
         self.complete &= few
         return None
+
+    def _search_parts(self, mixture: Mixture, place: int, bounds: Bounds) -> IntArray | None:
+        """One component of a mixture after the other: an equality then tells what is left to the others."""
+        slots = self.space.places[place]
+        low, high = (np.array([end[slot] for slot in slots]) for end in (bounds.low, bounds.high))
+        drawn = mixture.draw(low, high, 1, self.generator)
+        open_ = np.flatnonzero(low < high)
+        if not len(drawn) or not len(open_):  # nothing within the bounds, or what was tried already
+            return None
+        part = int(self.generator.choice(open_))
+        return self._search_slot(slots[part], int(drawn[0, part]), bounds)
 
     def _spend(self) -> bool:
         self.left -= 1

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, ks_2samp
 
-from discover import Mixture, Ordering
+from discover import Mixture, Ordering, SearchSpace
+from discover.errors import InvalidInput
 
 
 def ends(parameter):
@@ -87,3 +88,27 @@ def test_kernels_of_orders_see_what_they_are_said_to_see():
     first = Ordering("o", list("ABCDE"))
     apart = np.abs(first.encode(tour + 1) - first.encode(back + 1)).sum()
     assert apart == 10  # Kendall's distance between an order and its reverse
+
+
+def test_an_equality_between_components_leaves_a_fine_mixture_its_points():
+    space = SearchSpace([Mixture("m", ["a", "b", "c"])], constraints=["m.a == 2 * m.b"])
+    wanted = {(2 * b, b, 1000 - 3 * b) for b in range(334)}
+    region, generator = space.region(), np.random.default_rng(0)
+    drawn = region.draw(60, generator)
+    assert len(drawn) == 60
+    assert set(map(tuple, drawn.tolist())) <= wanted
+    reached, left = {tuple(drawn[0].tolist())}, [drawn[0]]
+    while left:
+        for row in region.neighbours(left.pop(), generator):
+            if tuple(row.tolist()) not in reached:
+                reached.add(tuple(row.tolist()))
+                left.append(row)
+    assert reached == wanted
+
+
+def test_a_mixture_that_cannot_keep_its_equalities_is_refused_by_proof():
+    fine = Mixture("m", list("abcd"), step=0.005)
+    with pytest.raises(InvalidInput, match="a search that leaves nothing out"):
+        SearchSpace([fine], constraints=["m.b == 0.7", "m.c + m.d == 0.5"])
+    found = SearchSpace([fine], constraints=["m.b == 0.7", "m.c + m.d == 0.1"]).region()
+    assert len(found.draw(100, np.random.default_rng(0))) == 21
