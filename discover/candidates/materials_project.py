@@ -33,6 +33,7 @@ from discover.errors import (
     SourceUnavailable,
     Unsupported,
 )
+from discover.kinds import typed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,7 @@ class OlderSnapshot(UserWarning):
 
 
 @dataclass(frozen=True)
+@typed
 class MaterialsProject:
     """Materials by a query in the client's search words, such as `{band_gap: [0.5, null], elements: [O]}`.
 

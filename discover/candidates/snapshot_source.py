@@ -14,10 +14,12 @@ from discover.candidates.query import matches
 from discover.candidates.snapshot import OWN, Snapshot, stored
 from discover.candidates.table import snapshots
 from discover.errors import InvalidInput, Problem, nearest
+from discover.kinds import typed
 from discover.protocols import Progress
 
 
 @dataclass(frozen=True)
+@typed
 class SnapshotSource:
     """Candidates of a snapshot on disk, or behind an fsspec URL.
 

@@ -16,10 +16,12 @@ from discover.candidates.snapshot import Snapshot
 from discover.candidates.space import ID, SearchSpace
 from discover.candidates.table import snapshots
 from discover.errors import InvalidInput, Problem
+from discover.kinds import typed
 from discover.protocols import Progress
 
 
 @dataclass(frozen=True)
+@typed
 class SpaceSource:
     """A search space. parameters: a list of mappings, each with its kind (continuous, integer, discrete, binary, categorical,
     substance, mixture, ordering), its name and its options; descriptors may be a CSV, relative to the campaign file.

@@ -20,12 +20,14 @@ from discover.candidates.query import matches
 from discover.candidates.sheet import read_sheet
 from discover.candidates.snapshot import Snapshot, stored
 from discover.errors import InvalidInput, Problem
+from discover.kinds import typed
 from discover.protocols import Progress
 
 SUFFIXES = (".csv", ".parquet", ".xlsx")
 
 
 @dataclass(frozen=True)
+@typed
 class TableSource:
     """Candidates that stand in a file with one row each.
 

@@ -17,6 +17,7 @@ from discover.experiment.arguments import filled, placeholders, template_problem
 from discover.experiment.folders import last_change, now_in, read_json, safe_name, write_json, write_whole
 from discover.experiment.poscar import poscar
 from discover.experiment.processes import Ended, finished, is_alive, last_words, launch, run_short
+from discover.kinds import typed
 from discover.protocols import RESERVED, Handle, Proposal, Result
 
 OWN = ("key", "id", "proposal_id", "folder")
@@ -24,6 +25,7 @@ OWN = ("key", "id", "proposal_id", "folder")
 
 
 @dataclass(frozen=True)
+@typed
 class Command:
     """Hands each candidate to a program (a batch queue, a script), and collects its result by key later.
 
@@ -50,7 +52,8 @@ class Command:
         {"status": "failed", "reason": "not converged", "retryable": true}
         {"status": "censored", "values": {"energy": -1.2}, "bound": {"energy": "below"}}
 
-    also with `cost`, `details`, and the statuses `measured` and `infeasible`. It must be written WHOLE: write
+    also with `cost`, `details`, the statuses `measured` and `infeasible`, and, where results differ in how they were found
+    out, `"fidelity": "low"` and `"context": {"functional": "PBE"}`, as `tell` takes them. It must be written WHOLE: write
     `result.json.tmp` and rename it. What is half-written counts as still under way until it has not changed for
     `patience` seconds; then it is a failure in words. Unknown targets, other units and numbers that are not finite are
     failures too. The file's hash is kept with the observation.

@@ -19,6 +19,7 @@ from discover.experiment.birch_murnaghan import EquationOfStateFit, fit_birch_mu
 from discover.experiment.cache import CalculationCache, digest
 from discover.experiment.calculators import CALCULATORS, Calculator, Evaluation, calculator
 from discover.experiment.plausible import check_plausible
+from discover.kinds import typed
 from discover.protocols import FloatArray, Proposal, Result, Value
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ LARGEST_FORCE_CHANGE = 1.0
 
 
 @dataclass(frozen=True)
+@typed
 class EquationOfState:
     """Bulk modulus by uniform scaling at fixed fractional coordinates.
 

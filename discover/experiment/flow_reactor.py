@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from discover.errors import ExperimentFailed, Problem
+from discover.kinds import typed
 from discover.protocols import FloatArray, Proposal, Result, Value
 
 GAS_CONSTANT = 8.31446261815324
@@ -47,6 +48,7 @@ LEAST_YIELD = 5.0
 
 
 @dataclass(frozen=True)
+@typed
 class FlowReactor:
     """A substitution in a plug-flow reactor, by integrating its rate equations; for trying out, not a measurement.
 

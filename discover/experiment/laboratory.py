@@ -16,10 +16,12 @@ from discover.experiment.folders import read_json, safe_name, write_json, write_
 from discover.experiment.inbox import DONE, Inbox, Sheet
 from discover.experiment.sheet_numbers import Decimal
 from discover.experiment.sheet_writing import as_csv, as_workbook, blank_sheet
+from discover.kinds import typed
 from discover.protocols import RESERVED, Handle, Proposal, Result
 
 
 @dataclass(frozen=True)
+@typed
 class Laboratory:
     """Writes a batch as a sheet into an outbox, and reads filled sheets from an inbox.
 
@@ -43,7 +45,8 @@ class Laboratory:
     What a spreadsheet would calculate is escaped, and read back as the same text.
 
     **In.** .xlsx and .csv (UTF-8, UTF-16, Windows-1252; commas, semicolons, tabs), in any order of rows and columns, partly
-    filled, with further rows and columns, notes above and below. '<5' is a bound. Units in headers must be the target's in any
+    filled, with further rows and columns, notes above and below; also with `cost`, `source`, `fidelity` and `context`, written
+    as {"reactor": "A"}, as `tell` takes them. '<5' is a bound. Units in headers must be the target's in any
     spelling; nothing is converted. Nothing in a sheet is evaluated: a formula counts with the value that was saved with it.
     A row that cannot be read, or that the campaign refuses, waits with its reason in `inbox/quarantine/<sheet>.csv`; mended
     there, it is dropped again. The other rows are told. After they are committed the sheet moves to `inbox/done/`. A sheet

@@ -17,10 +17,12 @@ from discover.candidates.canonical import column_problems, kind_of, listed, read
 from discover.candidates.snapshot_source import SnapshotSource
 from discover.candidates.table import read_table
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
+from discover.kinds import typed
 from discover.protocols import FloatArray, Proposal, Result, Value
 
 
 @dataclass(frozen=True)
+@typed
 class TableLookup:
     """Looks the answer up in a file, or in a snapshot.
 

@@ -29,6 +29,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.elements import LAST, element_table
+from discover.kinds import typed
 from discover.protocols import BlockKind, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _SHOWN = 50
 
 
 @dataclass(frozen=True)
+@typed
 class CompositionFeatures:
     """Kind `composition`: a column of formulas to named statistics. One formula's numbers do not depend on other rows."""
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from discover.features.composition import fractions
 from discover.features.elements import LAST, element_table
+from discover.kinds import typed
 from discover.protocols import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Vectors:
 
 
 @dataclass(frozen=True)
+@typed
 class ElementEmbedding:
     """Kind `embedding`: a column of formulas to means and deviations of learned vectors of their elements.
 

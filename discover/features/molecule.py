@@ -15,6 +15,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem, Unsupported
 from discover.features.encoding import places
+from discover.kinds import typed
 from discover.protocols import BlockKind, FloatArray
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def descriptor_names() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+@typed
 class Fingerprint:
     """A column of SMILES as Morgan fingerprints (counts), `smiles:bit 17`."""
 
@@ -99,6 +101,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True)
+@typed
 class MoleculeDescriptors:
     """A column of SMILES as RDKit's two-dimensional descriptors, `smiles:TPSA`."""
 

@@ -50,6 +50,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.features.elements import LAST, element_table
+from discover.kinds import typed
 from discover.protocols import BlockKind, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ _GRAMS = 1.66053907  # u/Å³ in g/cm³
 
 
 @dataclass(frozen=True)
+@typed
 class StructureFeatures:
     """Kind `structure`: a column of structures (canonical text, `as_dict()` or pymatgen's) to named numbers."""
 

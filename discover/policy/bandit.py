@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from discover.errors import InvalidInput, Problem, nearest
+from discover.kinds import typed
 from discover.objective import Objective
 from discover.policy.arm_belief import ArmBelief, Prior, believe
 from discover.policy.arm_rules import CHANCES, Rule, Turn, chances, remaining, shares_best
@@ -21,6 +22,7 @@ RULES = ("ucb1", "ucb1-tuned", "bayes-ucb", "thompson", "successive-elimination"
 
 
 @dataclass(frozen=True)
+@typed
 class Bandit:
     """Learn which arm is the best over its scope: which ligand and base are good for most substrates.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
+from discover.kinds import typed
 from discover.objective import Objective
 from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
 from discover.policy.choice import checked_count, free_rows, nothing_left, rows_of, shortage, with_chosen
@@ -26,6 +27,7 @@ FEW = 10
 
 
 @dataclass(frozen=True)
+@typed
 class Bayesian:
     """Space-filling until `start` candidates have been observed in every target, then expected improvement.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
+from discover.kinds import typed
 from discover.objective import Objective
 from discover.policy.arms import Goal, check_objective, option_problems
 from discover.policy.choice import beginners, checked_count, free_rows, rows_of, shortage, with_chosen
@@ -15,6 +16,7 @@ from discover.protocols import Batch, FloatArray, Proposal, View
 
 
 @dataclass(frozen=True)
+@typed
 class Contextual:
     """Learn which arm is the best over its scope, by a Gaussian process over arms and scope and Thompson sampling.
 

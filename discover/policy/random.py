@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from discover.kinds import typed
 from discover.policy.choice import beginners, checked_count, shortage
 from discover.protocols import Batch, IntArray, Proposal, View
 
 
 @dataclass(frozen=True)
+@typed
 class Random:
     """Every free candidate is equally likely, none twice. `probability` is its chance to be in the batch.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from discover.errors import InvalidInput, Problem, Unsupported
+from discover.kinds import typed
 from discover.objective import Objective, Target
 from discover.policy.words import amount
 from discover.protocols import Advice, FloatArray, View
@@ -62,6 +63,7 @@ def _positive(kind: str, **given: float) -> None:
 
 
 @dataclass(frozen=True)
+@typed
 class TargetReached:
     """Stop once a measured value is as good as `value`, in the target's unit.
 
@@ -92,6 +94,7 @@ class TargetReached:
 
 
 @dataclass(frozen=True)
+@typed
 class NoImprovement:
     """Stop once the best value has not risen by more than `by` within the last `experiments` experiments."""
 
@@ -122,6 +125,7 @@ class NoImprovement:
 
 
 @dataclass(frozen=True)
+@typed
 class ImprovementBelow:
     """Stop once no candidate promises an expected improvement of `value` or more, in the target's unit.
 
@@ -163,6 +167,7 @@ class ImprovementBelow:
 
 
 @dataclass(frozen=True)
+@typed
 class RegretBelow:
     """Stop once, with `confidence`, no candidate that is left beats the best one by more than `value`.
 
@@ -204,6 +209,7 @@ class RegretBelow:
 
 
 @dataclass(frozen=True)
+@typed
 class HitsBelow:
     """Stop once the expected number of hits that are left is below `count`.
 

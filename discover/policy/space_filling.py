@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from discover.kinds import typed
 from discover.limits import Limits
 from discover.policy.choice import beginners, checked_count, shortage, touched_rows
 from discover.protocols import Batch, FloatArray, IntArray, Proposal, View
@@ -24,6 +25,7 @@ BLOCK = 256
 
 
 @dataclass(frozen=True)
+@typed
 class SpaceFilling:
     """Spread over the features, each scaled to the same range over the pool.
 
