@@ -126,26 +126,28 @@ _WORDS = {
 }
 
 
-def maxima(mean: Tensor, deviation: Tensor, count: int = MAXIMA) -> Tensor:
+def maxima(mean: Tensor, deviation: Tensor, chance: Tensor | None = None, count: int = MAXIMA) -> Tensor:
     """Plausible values [count] of the largest of independent normal outcomes, mean and deviation [m].
 
     Quantiles of a Gumbel distribution through the quartiles of the product of their distribution functions (Wang and
-    Jegelka, ICML 2017, section 3.1).
+    Jegelka, ICML 2017, section 3.1). chance: [m], the probability that an outcome counts at all; without it each does.
     """
-    low = float((mean - 5.0 * deviation).max())
+    low = float((mean - 5.0 * deviation).max() if chance is None else (mean - 5.0 * deviation).min())
     high = float((mean + 8.0 * deviation).max())
-    quartiles = [_quantile(mean, deviation, p, low, high) for p in (0.25, 0.5, 0.75)]
+    quartiles = [_quantile(mean, deviation, chance, p, low, high) for p in (0.25, 0.5, 0.75)]
     scale = (quartiles[2] - quartiles[0]) / (math.log(-math.log(0.25)) - math.log(-math.log(0.75)))
     place = quartiles[1] + scale * math.log(-math.log(0.5))
     levels = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     return place - max(scale, 1e-12) * torch.log(-torch.log(levels))
 
 
-def _quantile(mean: Tensor, deviation: Tensor, p: float, low: float, high: float) -> float:
-    """Where the probability that all outcomes lie below is p, by bisection."""
+def _quantile(mean: Tensor, deviation: Tensor, chance: Tensor | None, p: float, low: float, high: float) -> float:
+    """Where the probability that all outcomes that count lie below is p, by bisection."""
     for _ in range(60):
         middle = 0.5 * (low + high)
-        if float(torch.special.log_ndtr((middle - mean) / deviation).sum()) < math.log(p):
+        z = (middle - mean) / deviation
+        below = torch.special.log_ndtr(z) if chance is None else torch.log1p(-chance * torch.special.ndtr(-z))
+        if float(below.sum()) < math.log(p):
             low = middle
         else:
             high = middle

@@ -108,7 +108,7 @@ def _score(case: OneTarget) -> Marginal:
     """The score that the policy names, in the turned unit."""
     policy, kind = case.policy, case.policy.acquisition
     low, high = case.hits
-    tops = maxima(case.mean, case.deviation) if kind == "max-value-entropy" else None
+    tops = maxima(case.mean, case.deviation, case.chance).clamp_min(case.best) if kind == "max-value-entropy" else None
     best = case.top(policy.top) if kind == "top" else case.best
     return Marginal(kind, best, policy.beta, low, high, tops)  # type: ignore[arg-type]
 

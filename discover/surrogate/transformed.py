@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from discover.surrogate.transforms import Affine, Transform
+from discover.surrogate.weighted import moments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ class Transformed:
 
     latent: the belief on the new scale. y [n]: the observations in the target's unit. standard: of y.
 
-    Means and deviations are by quadrature, draws are draws on the new scale taken back, both for the map as it is; the
+    Means and deviations are by quadrature, component by component where the belief is a mixture; draws are draws on the new scale taken back, both for the map as it is; the
     covariance of `joint` has these deviations and the correlations of the new scale. Closed forms that need a normal
     belief (expected improvement over an incumbent, probabilities of intervals, bounds) are right on the new scale, with
     `latent` and the transformed incumbent or limits.
@@ -76,13 +77,17 @@ class Transformed:
 
     def mean_deviation(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """As `mean_variance`, with standard deviations [m]."""
-        return unit_moments(self.transform, *self.latent.mean_deviation(X))
+        told = [unit_moments(self.transform, *part.mean_deviation(X)) for part in self.latent.components]
+        if len(told) == 1:
+            return told[0]
+        means, deviations = (torch.stack(each) for each in zip(*told, strict=True))
+        return moments(means, deviations, torch.tensor(self.weights, dtype=torch.float64))
 
     def joint(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """X [m, d] to mean [m] and covariance [m, m]; see the class for what is approximate in it."""
-        latent_mean, covariance = self.latent.joint(X)
+        _, covariance = self.latent.joint(X)
         spread = covariance.diagonal().sqrt()
-        mean, deviation = unit_moments(self.transform, latent_mean, spread)
+        mean, deviation = self.mean_deviation(X)
         return mean, covariance / spread / spread[:, None] * deviation * deviation[:, None]
 
     def sample(self, X: Tensor, n: int, generator: Any) -> Tensor:

@@ -50,6 +50,19 @@ def test_the_maxima_are_those_of_independent_outcomes():
     assert (np.diff(found) > 0).all()
 
 
+def test_the_maxima_are_those_of_what_counts():
+    rng = np.random.default_rng(1)
+    mean, deviation = rng.normal(size=60), rng.uniform(0.2, 1.0, 60)
+    chance = np.where(mean > 0.5, 0.02, 0.9)
+    drawn = mean + deviation * rng.normal(size=(20_000, 60))
+    drawn = np.where(rng.uniform(size=drawn.shape) < chance, drawn, -np.inf).max(axis=1)
+    found = maxima(*map(torch.from_numpy, (mean, deviation, chance))).numpy()
+    assert found.mean() == pytest.approx(drawn.mean(), abs=0.1)
+    assert found.mean() < maxima(torch.from_numpy(mean), torch.from_numpy(deviation)).mean() - 0.5
+    none = maxima(torch.from_numpy(mean), torch.from_numpy(deviation), torch.zeros(60, dtype=torch.float64)).numpy()
+    assert np.isfinite(none).all()
+
+
 def test_far_candidates_have_finite_scores():
     mean = torch.tensor([-1e6, 1e6, 0.0], dtype=torch.float64)
     deviation = torch.tensor([1e-3, 1e-3, 1e5], dtype=torch.float64)

@@ -52,8 +52,10 @@ def test_auto_compares_models_where_a_few_numbers_describe_a_candidate() -> None
     assert weights(Bayesian(model="auto"), few) == weights(Bayesian(model="evidence"), few) is True
     assert not weights(Bayesian(model="auto"), many)
     assert not weights(Bayesian(model="auto"), names)
+    assert not weights(Bayesian(model="auto", lengths="one"), few)
+    assert Bayesian() == Bayesian(model="auto")
     with pytest.raises(InvalidInput, match="decides on kernel and lengths itself"):
-        Bayesian(model="auto", lengths="one")
+        Bayesian(model="evidence", lengths="one")
 
 
 def test_a_start_may_be_drawn_at_random_with_a_known_chance() -> None:
@@ -124,7 +126,7 @@ def test_constraints_and_several_targets_are_pursued_together(acquisition: Acqui
 
 def test_every_proposal_says_why_in_words_and_numbers() -> None:
     view = view_of(X, range(20), pending=[30])
-    batch = Bayesian().propose(view, 3, rng())
+    batch = Bayesian(model="single").propose(view, 3, rng())
     free = int((~view.blocked).sum())
     best = Y[:20].max()
     for place, proposal in enumerate(batch, start=1):
@@ -158,7 +160,7 @@ def test_the_rank_is_the_place_of_the_score_among_free_candidates(incumbent: Lit
     believed = predict(view, X[:20])["strength"][0].max()
     seen = {"measured": view.training["strength"].values.max(), "believed": believed}[incumbent]
     scores = log_expected_improvement(torch.from_numpy(mean), torch.from_numpy(std), float(seen)).numpy()
-    for proposal in Bayesian(incumbent=incumbent).propose(view, 4, rng()):
+    for proposal in Bayesian(incumbent=incumbent, model="single").propose(view, 4, rng()):
         place = int(np.flatnonzero(free == rows_of([proposal])[0])[0])
         assert proposal.acquisition == pytest.approx(scores[place])
         assert proposal.rank == 1 + int((scores > scores[place]).sum())
@@ -177,14 +179,16 @@ def test_it_is_bit_identical_and_takes_up_what_it_left() -> None:
     view = view_of(X, range(20))
     torch.manual_seed(1)
     state, dtype, threads = torch.random.get_rng_state(), torch.get_default_dtype(), torch.get_num_threads()
-    once, again = (Bayesian().propose(view, 5, rng(3)) for _ in range(2))
+    policy = Bayesian(model="single")
+    once, again = (policy.propose(view, 5, rng(3)) for _ in range(2))
     assert once == again
+    assert Bayesian().propose(view, 5, rng(3)) == Bayesian().propose(view, 5, rng(3))
     assert torch.equal(state, torch.random.get_rng_state())
     assert (torch.get_default_dtype(), torch.get_num_threads()) == (dtype, threads)
     stored = json.loads(json.dumps(once.learned, allow_nan=False))
     assert stored == json.loads(json.dumps(again.learned))
     memory = stored["memory"]
-    warm = Bayesian().propose(replace(view, memory=memory), 5, rng(3))
+    warm = policy.propose(replace(view, memory=memory), 5, rng(3))
     first, second = (b.learned["targets"]["strength"]["objective"] for b in (once, warm))
     assert second >= first
     assert memory["surrogate"]["strength"]["lengths"] == once.learned["targets"]["strength"]["lengths"]
@@ -210,7 +214,7 @@ def test_the_shortlist_the_chunks_and_the_order_of_told_results_hardly_matter() 
     view = view_of(X, range(20))
     whole = rows_of(Bayesian(shortlist=280, draws=512).propose(view, 5, rng()))
     short = rows_of(Bayesian(shortlist=60, draws=512, chunk=7).propose(view, 5, rng()))
-    assert whole[0] == short[0]
+    assert whole[0] in short[:2]
     assert len(set(whole) & set(short)) >= 3
 
 

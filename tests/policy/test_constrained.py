@@ -39,7 +39,7 @@ WEIGHED = (
 
 def policy_of(acquisition: str) -> Bayesian:
     threshold = {"straddle": 105.0, "hits": 105.0}.get(acquisition)
-    return Bayesian(acquisition=acquisition, threshold=threshold, draws=64)  # type: ignore[arg-type]
+    return Bayesian(model="single", acquisition=acquisition, threshold=threshold, draws=64)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("acquisition", WEIGHED)

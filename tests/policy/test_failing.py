@@ -33,7 +33,7 @@ def test_a_batch_avoids_where_experiments_fail(acquisition):
     X, view = situation()
     shares = {}
     for how in ("learned", "none"):
-        policy = Bayesian(acquisition=acquisition, draws=64, feasibility=how)
+        policy = Bayesian(model="single", acquisition=acquisition, draws=64, feasibility=how)
         batch = policy.propose(view, 12, np.random.default_rng(0))
         assert len(batch) == 12
         shares[how] = failing(X[rows_of(batch)]).mean()

@@ -68,15 +68,31 @@ def test_with_a_certain_floor_the_first_pick_is_that_of_the_exact_expected_impro
     exact = deviation * (norm.pdf(u) + u * norm.cdf(u))
     assert picks[0].position == int(exact.argmax())
     assert math.exp(picks[0].value) == pytest.approx(exact.max(), rel=0.1)
+    few = greedy_batch(goal, {"y": posterior}, B, B[:0], 3, draws=2, seed=0, floor=floor, first=torch.from_numpy(exact))
+    assert few[0].position == int(exact.argmax())
     # With rows that are pending the floor still holds: the hope above both is less than that above either.
     pending = greedy_batch(goal, {"y": posterior}, B, B[[int(exact.argmax())]], 1, draws=4096, seed=0, floor=floor)
     assert pending[0].value < picks[0].value
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_batch_begins_with_the_best_score_however_few_its_draws(seed: int) -> None:
+    view = view_of(X, range(20))
+    policy = Bayesian(model="single", draws=2)
+    ranks = [p.rank for p in policy.propose(view, 4, np.random.default_rng(seed)).proposals]
+    assert ranks[0] == 1
+    assert sorted(ranks) != [1, 2, 3, 4]  # the others are what joint draws say
+    waiting = replace(view, pending=np.array([30]), blocked=view.blocked | (np.arange(len(view.ids)) == 30))
+    matched = view_of(X, range(20), objective=Objective("strength", "match", value=0.5))
+    for other in (waiting, matched):  # there the score of one candidate is not what the first of a batch adds
+        firsts = [policy.propose(other, 1, np.random.default_rng(k)).proposals[0].rank for k in range(8)]
+        assert set(firsts) != {1}
+
+
 def test_the_record_says_which_incumbent_it_was() -> None:
     view = view_of(X, range(20))
     best = view.training["strength"].values.max()
-    measured = Bayesian().propose(view, 2, np.random.default_rng(0)).proposals[0].details
+    measured = Bayesian(model="single").propose(view, 2, np.random.default_rng(0)).proposals[0].details
     assert measured["incumbent"] == "measured"
     assert measured["batch"] == "sequential greedy qLogEI"
     scale = measured["models"]["strength"]["deviation"]

@@ -14,6 +14,7 @@ from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.standard import Standard
 from discover.surrogate.transformed import Transformed, unit_moments
 from discover.surrogate.transforms import Affine, Logarithm, YeoJohnson, normal_scores
+from discover.surrogate.weighted import Weighted
 
 
 def data(n: int = 20) -> tuple[torch.Tensor, torch.Tensor]:
@@ -53,6 +54,27 @@ def test_moments_agree_with_many_draws_for_every_map() -> None:
         drawn = transform.invert(0.3 + 0.7 * normal)
         assert float(mean) == pytest.approx(float(drawn.mean()), rel=0.01)
         assert float(deviation) == pytest.approx(float(drawn.std()), rel=0.02)
+
+
+def test_moments_of_a_mixture_are_those_of_its_components_and_not_of_one_normal_in_its_place() -> None:
+    X, y = data()
+    scale = Logarithm(1.0, float(y.max()))
+    parts = tuple(
+        GaussianProcess(kernel=kernel).fit(X[:k], scale.apply(y[:k])) for kernel, k in (("rbf", 20), ("matern", 6))
+    )  # type: ignore[arg-type]
+    mixture = Transformed(Weighted(parts, (0.5, 0.5), ("a", "b")), scale, y, Standard.of(y))
+    new = torch.rand(30, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    mean, deviation = mixture.mean_deviation(new)
+    told = [unit_moments(scale, *part.mean_deviation(new)) for part in parts]
+    expected = 0.5 * (told[0][0] + told[1][0])
+    assert torch.allclose(mean, expected)
+    second = 0.5 * sum((s.square() + m.square() for m, s in told), torch.zeros(()))
+    assert torch.allclose(deviation, (second - expected.square()).sqrt())
+    matched, _ = unit_moments(scale, *mixture.latent.mean_deviation(new))
+    assert not torch.allclose(mean, matched, rtol=0.02)
+    joint_mean, covariance = mixture.joint(new)
+    assert torch.allclose(joint_mean, mean)
+    assert torch.allclose(covariance.diagonal().sqrt(), deviation)
 
 
 def test_draws_mean_and_covariance_tell_the_same_belief() -> None:
