@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
+from discover.kinds import typed
 from discover.objective import Objective
 from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
 from discover.policy.choice import checked_count, free_rows, nothing_left, rows_of, shortage, with_chosen
@@ -26,6 +27,7 @@ FEW = 10
 
 
 @dataclass(frozen=True)
+@typed
 class Bayesian:
     """Space-filling until `start` candidates have been observed in every target, then expected improvement.
 
@@ -78,8 +80,8 @@ class Bayesian:
     hits-ahead does not), or not (none). A record says in words where experiments fail.
 
     refit: by which share the observations must have grown before hyperparameters are fitted again; 0 fits them at every
-    iteration. Until then no fit is paid for, and of a large pool only what the new observations may have lifted is looked at:
-    with a million candidates and hundreds of observations 0.1 is a good choice.
+    iteration. Until then no fit is paid for, scale and gross errors stay as they were read, and of a large pool only what the
+    new observations may have lifted is looked at: with a million candidates and hundreds of observations 0.1 is a good choice.
     """
 
     start: int = 10
