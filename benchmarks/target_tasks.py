@@ -1,6 +1,7 @@
 """The tasks of `targets.py`: tables with several answers, what is sought in each, and how far a list of trials has come.
 
-Only tables of the development side of `efficiency/split.json`, or outside of it, are used.
+A task is of the side of `efficiency/split.json` that its table is of; tables outside of it are development. The direct
+arylation of EDBO+ is a test pool by another name: its 1,728 yields are those of the pool direct_arylation.
 
 A task is a function from the folder of data to a `Task`, in `TASKS` under its name. To add one, write the function and, where
 it needs another measure or other policies, give these to it.
@@ -9,9 +10,12 @@ it needs another measure or other policies, give these to it.
 from __future__ import annotations
 
 import functools
+import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +26,7 @@ from discover.protocols import FloatArray, IntArray
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 Measure = Callable[["Task", IntArray], FloatArray]
+Side = Literal["development", "test"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Task:
 
     X: [N, d], the one encoding that all policies see. values: [N] by name of what is measured. measure: rows in the order of
     trial [k] to how far each trial had come [k], 0 for nothing and 1 for all that the table holds. policies: options of ours
-    by name, beside random choice and the peer that can do the task. reference: by target, for hypervolume.
+    by name, beside random choice and the peers that can do the task. reference: by target, for hypervolume. closing: what is
+    told of a run besides, from its rows. threshold: from which on the only target is a hit, or where the level lies.
     """
 
     name: str
@@ -44,9 +50,17 @@ class Task:
     batch: int = 4
     budget: int = 42
     reference: Mapping[str, float] | None = None
+    threshold: float = math.nan
+    closing: Callable[[Task, IntArray], dict[str, float]] = lambda task, rows: {}
+    side: Side = "development"
 
     def __len__(self) -> int:
         return len(self.X)
+
+    @property
+    def level(self) -> float:
+        """The threshold, turned so that large is good."""
+        return float(self.objective.targets[0].utility(np.float64(self.threshold)))
 
     def utilities(self) -> FloatArray:
         """[N, k], by target, larger is better."""
@@ -86,14 +100,22 @@ SEVERAL = {"hypervolume": {"acquisition": "hypervolume"}, "parego": {"acquisitio
 CONSTRAINED: dict[str, dict[str, object]] = {"feasible-improvement": {}}
 
 
-def _front(name: str, targets: list[Target], X: FloatArray, values: Mapping[str, FloatArray]) -> Task:
+def _front(
+    name: str, targets: list[Target], X: FloatArray, values: Mapping[str, FloatArray], side: Side = "development"
+) -> Task:
     """A task whose reference lies a tenth of the front's range below the front of the whole table."""
     objective = Objective(targets)
     utilities = np.stack([np.asarray(t.utility(values[t.name])) for t in targets], axis=1)
     low = inferred_reference(utilities)
     signs = [1.0 if t.direction == "maximize" else -1.0 for t in targets]
     reference = {t.name: sign * float(u) for t, sign, u in zip(targets, signs, low, strict=True)}
-    return Task(name, "front", objective, X, values, share_of_volume, SEVERAL, reference=reference)
+    return Task(name, "front", objective, X, values, share_of_volume, SEVERAL, reference=reference, side=side)
+
+
+def _constrained(
+    name: str, objective: Objective, table: tuple[FloatArray, dict[str, FloatArray]], side: Side = "development"
+) -> Task:
+    return Task(name, "constrained", objective, *table, best_that_keeps, CONSTRAINED, side=side)
 
 
 def _encoded(frame: pd.DataFrame, categories: list[str], numbers: list[str]) -> FloatArray:
@@ -105,6 +127,26 @@ def _arylation(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
     frame = pd.read_csv(data / "edboplus_bms_yield_cost" / "experiments_yield_and_cost.csv")
     X = _encoded(frame, ["base", "ligand", "solvent"], ["concentration", "temperature"])
     return X, {"yield": frame["yield"].to_numpy(float), "price": frame["cost"].to_numpy(float)}
+
+
+def _couplings(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Yields of five aryl halides, a to e, under the same 792 conditions; and a price that is invented.
+
+    The price of a row is the sum of those of its halide, additive, base and ligand, each drawn once from a log-normal law.
+    """
+    names = ["halide", "additive", "base", "ligand"]
+    tables = []
+    for letter in "abcde":
+        one = pd.read_csv(data / f"olympus_buchwald_{letter}" / "data.csv", header=None, names=[*names, letter])
+        one["halide"] = [re.search("Cl|Br|I", text)[0] for text in one["halide"]]  # type: ignore[index]
+        tables.append(one.set_index(names))
+    frame = pd.concat(tables, axis=1).dropna().reset_index().sort_values(names, ignore_index=True)
+    generator, price = np.random.default_rng(0), np.zeros(len(frame))
+    for name in names:
+        each = {component: generator.lognormal() for component in sorted(frame[name].unique())}
+        price += frame[name].map(each).to_numpy(float)
+    yields = {f"yield-{letter}": frame[letter].to_numpy(float) for letter in "abcde"}
+    return _encoded(frame, names, []), {**yields, "price": price}
 
 
 def _redoxmers(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -120,9 +162,21 @@ def _feconi(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
     return _encoded(frame, [], ["Co", "Fe", "Ni"]), values
 
 
-def yield_and_price(data: Path) -> Task:
-    """Direct arylation, 1,728 conditions: yield up, price down (EDBO+)."""
-    return _front("yield-and-price", [Target("yield"), Target("price", "minimize")], *_arylation(data))
+def soft_and_bright(data: Path) -> Task:
+    """Fe-Co-Ni library, 921 compositions: Kerr rotation up, coercivity down (NIST)."""
+    return _front("soft-and-bright", [Target("kerr"), Target("coercivity", "minimize")], *_feconi(data))
+
+
+def two_couplings(data: Path) -> Task:
+    """C-N coupling, 792 conditions: the yields of two aryl halides up (Ahneman et al. 2018, by Olympus)."""
+    X, values = _couplings(data)
+    return _front("two-couplings", [Target("yield-b"), Target("yield-d")], X, values)
+
+
+def coupling_and_price(data: Path) -> Task:
+    """C-N coupling: yield up, an invented price down."""
+    X, values = _couplings(data)
+    return _front("coupling-and-price", [Target("yield-c"), Target("price", "minimize")], X, values)
 
 
 def redoxmers(data: Path) -> Task:
@@ -131,53 +185,67 @@ def redoxmers(data: Path) -> Task:
     return _front("redoxmers", [Target(name, "minimize") for name in values], X, values)
 
 
-def soft_and_bright(data: Path) -> Task:
-    """Fe-Co-Ni library, 921 compositions: Kerr rotation up, coercivity down (NIST)."""
-    return _front("soft-and-bright", [Target("kerr"), Target("coercivity", "minimize")], *_feconi(data))
+def soft_magnet(data: Path) -> Task:
+    """Fe-Co-Ni: the greatest Kerr rotation of compositions with a coercivity of at most 1.75 mT."""
+    return _constrained("soft-magnet", Objective("kerr", constraints=["coercivity <= 1.75"]), _feconi(data))
 
 
-def cheap_yield(data: Path) -> Task:
-    """Direct arylation: the greatest yield of conditions that cost at most 0.04."""
-    X, values = _arylation(data)
-    objective = Objective("yield", constraints=["price <= 0.04"])
-    return Task("cheap-yield", "constrained", objective, X, values, best_that_keeps, CONSTRAINED)
+def selective_coupling(data: Path) -> Task:
+    """C-N coupling: the greatest yield of one aryl halide where another is left at 20 % or less."""
+    objective = Objective("yield-e", constraints=["yield-a <= 20"], outcomes={"yield-a": "%"})
+    return _constrained("selective-coupling", objective, _couplings(data))
+
+
+def cheap_coupling(data: Path) -> Task:
+    """C-N coupling: the greatest yield at an invented price that an eighth of the conditions keep."""
+    X, values = _couplings(data)
+    most = float(np.quantile(values["price"], 0.125))
+    return _constrained("cheap-coupling", Objective("yield-c", constraints=[f"price <= {most:.6g}"]), (X, values))
 
 
 def soluble_redoxmer(data: Path) -> Task:
     """Redoxmers: the lowest potential with an absorption within 25 nm of the wanted one and a solvation below −0.8 eV."""
-    X, values = _redoxmers(data)
     objective = Objective("potential", "minimize", constraints=["light <= 25", "solvation <= -0.8"])
-    return Task("soluble-redoxmer", "constrained", objective, X, values, best_that_keeps, CONSTRAINED)
+    return _constrained("soluble-redoxmer", objective, _redoxmers(data))
 
 
-def soft_magnet(data: Path) -> Task:
-    """Fe-Co-Ni: the greatest Kerr rotation of compositions with a coercivity of at most 1.75 mT."""
-    X, values = _feconi(data)
-    objective = Objective("kerr", constraints=["coercivity <= 1.75"])
-    return Task("soft-magnet", "constrained", objective, X, values, best_that_keeps, CONSTRAINED)
+def yield_and_price(data: Path) -> Task:
+    """Direct arylation, 1,728 conditions: yield up, price down (EDBO+). A test pool's yields."""
+    targets = [Target("yield"), Target("price", "minimize")]
+    return _front("yield-and-price", targets, *_arylation(data), side="test")
+
+
+def cheap_yield(data: Path) -> Task:
+    """Direct arylation: the greatest yield of conditions that cost at most 0.04. A test pool's yields."""
+    objective = Objective("yield", constraints=["price <= 0.04"])
+    return _constrained("cheap-yield", objective, _arylation(data), side="test")
 
 
 def toy_front(data: Path) -> Task:
     """An invented table of 60 rows that needs no data."""
     x = np.random.default_rng(0).random((60, 2))
     values = {"a": np.sin(3 * x[:, 0]) + x[:, 1], "b": np.cos(3 * x[:, 0]) - x[:, 1] ** 2}
-    return _front("toy-front", [Target("a"), Target("b")], x, values)
+    return replace(_front("toy-front", [Target("a"), Target("b")], x, values), budget=18)
 
 
 def toy_constrained(data: Path) -> Task:
     """The same with a constraint."""
     front = toy_front(data)
     objective = Objective("a", constraints=["b >= 0.2"])
-    return Task("toy-constrained", "constrained", objective, front.X, front.values, best_that_keeps, CONSTRAINED)
+    return replace(_constrained("toy-constrained", objective, (front.X, dict(front.values))), budget=18)
 
 
 TASKS: dict[str, Callable[[Path], Task]] = {
-    "yield-and-price": yield_and_price,
-    "redoxmers": redoxmers,
     "soft-and-bright": soft_and_bright,
-    "cheap-yield": cheap_yield,
-    "soluble-redoxmer": soluble_redoxmer,
+    "two-couplings": two_couplings,
+    "coupling-and-price": coupling_and_price,
+    "redoxmers": redoxmers,
     "soft-magnet": soft_magnet,
+    "selective-coupling": selective_coupling,
+    "cheap-coupling": cheap_coupling,
+    "soluble-redoxmer": soluble_redoxmer,
+    "yield-and-price": yield_and_price,
+    "cheap-yield": cheap_yield,
 }
 TOYS = {"toy-front": toy_front, "toy-constrained": toy_constrained}
 
