@@ -25,7 +25,7 @@ TIES = 1e-9
 
 
 class Search:
-    """Points of a region that were come upon, with their features and their scores.
+    """Points of a region that were come upon, with their scores. Features are made anew where they are needed: they may be many.
 
     taken: which points [m, slots] must not be proposed; they may be passed through. handicap: of points [m, slots], what is
     taken off their scores [m], whatever counts as observed, such as the logarithm of their costs. Deterministic for a generator.
@@ -42,7 +42,6 @@ class Search:
         self.region, self.generator, self._score, self._taken = region, generator, score, taken
         self._handicap = handicap or (lambda codes: np.zeros(len(codes)))
         self.codes = np.empty((0, len(region.low)), dtype=np.int64)
-        self.features = np.empty((0, len(region.space.encoding.names)))
         self.scores = np.empty(0)
         self.handicaps = np.empty(0)
         self.free = np.empty(0, dtype=bool)
@@ -65,11 +64,14 @@ class Search:
             features, handicaps = self.region.encode(added), self._handicap(added)
             self._places |= {key: len(self.codes) + k for k, key in enumerate(fresh)}
             self.codes = np.concatenate([self.codes, added])
-            self.features = np.concatenate([self.features, features])
             self.handicaps = np.concatenate([self.handicaps, handicaps])
             self.scores = np.concatenate([self.scores, self._score(features, features[:0]) - handicaps])
             self.free = np.concatenate([self.free, ~self._taken(added)])
         return np.array([self._places[key] for key in keys], dtype=np.int64)
+
+    def features(self, places: IntArray | list[int]) -> FloatArray:
+        """Features [k, d] of the points at some places [k]."""
+        return self.region.encode(self.codes[places])
 
     def climb(self, starts: IntArray, steps: int, ahead: FloatArray | None = None) -> IntArray:
         """From places [k], go to the best neighbour for as long as that gains; the places [k] where it ends.
@@ -97,7 +99,7 @@ class Search:
     def _told(self, places: IntArray, ahead: FloatArray | None) -> FloatArray:
         if ahead is None:
             return self.scores[places]
-        return self._score(self.features[places], ahead) - self.handicaps[places]
+        return self._score(self.features(places), ahead) - self.handicaps[places]
 
     def leading(self, k: int, among: BoolArray | None = None) -> IntArray:
         """Places of the best k by the plain scores, of those that are free and `among` [m]."""

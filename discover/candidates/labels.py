@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from discover.candidates.levels import Even
+from discover.candidates.molecules import encoded, kind_problems
 from discover.candidates.parameter import CONTROL, Encoding, Parameter, Slot, Unreadable, one_hot, scaled
 from discover.candidates.spec import read_descriptors
 from discover.errors import InvalidInput, Problem, nearest
@@ -67,18 +68,27 @@ class _Labelled(Parameter):
         kept = values.std(axis=0) > 0
         return tuple(f"{self.name}:{name}" for name, keep in zip(names, kept, strict=True) if keep), values[:, kept]
 
+    @property
+    def further(self) -> Sequence[tuple[Encoding, FloatArray]]:
+        """Encodings besides, with their values [labels, f]."""
+        return ()
+
     @cached_property
     def encodings(self) -> tuple[Encoding, ...]:
-        """One-hot, and beside it the descriptors where there are some."""
+        """One-hot, and beside it the descriptors where there are some, and further ones."""
         names, values = self._described
         described = (scaled("descriptors", names, values),) if names else ()
-        return (one_hot(self.name, self.labels), *described)
+        return (one_hot(self.name, self.labels), *described, *(encoding for encoding, _ in self.further))
+
+    @cached_property
+    def _table(self) -> FloatArray:
+        """The features of every label [labels, f]."""
+        return np.hstack([np.eye(len(self.labels)), self._described[1], *(values for _, values in self.further)])
 
     def encode(self, numbers: FloatArray) -> FloatArray:
         known = ~np.isnan(numbers[:, 0])
         codes = np.where(known, numbers[:, 0], 0.0).astype(np.int64)
-        table = np.hstack([np.eye(len(self.labels)), self._described[1]])
-        return np.where(known[:, None], table[codes], np.nan)
+        return np.where(known[:, None], self._table[codes], np.nan)
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,10 @@ class Categorical(_Labelled):
 class Substance(_Labelled):
     """One of some substances, {name: SMILES}. descriptors: as for a categorical parameter.
 
+    from_smiles: features of the molecules, as alternatives to their names: [molecule, fingerprint], which are RDKit's
+    descriptors and Morgan fingerprints, or other installed kinds. With the policy's `model: evidence` the observations decide
+    between names, descriptors and fingerprints, anew with each batch; a single model takes the descriptors.
+
     Where RDKit is installed (the extra `chemistry`) every SMILES must be one, and no two may be of the same molecule.
     """
 
@@ -125,9 +139,12 @@ class Substance(_Labelled):
     values: Mapping[str, str]
     descriptors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     when: str = ""
+    from_smiles: tuple[str, ...] = ()
     kind: ClassVar[str] = "substance"
 
     def _plain(self) -> None:
+        if isinstance(self.from_smiles, Sequence) and not isinstance(self.from_smiles, str):
+            object.__setattr__(self, "from_smiles", tuple(self.from_smiles))
         if isinstance(self.values, Mapping):
             # JSON objects have no order: codes go by name, so that they are the same in every process
             object.__setattr__(
@@ -142,6 +159,11 @@ class Substance(_Labelled):
         for label, smiles in self.values.items():
             if not isinstance(smiles, str) or not smiles.strip():
                 found.append(Problem("needs a SMILES", row=label, column="values", value=smiles))
+        if not isinstance(self.from_smiles, tuple):
+            hint = "write [molecule, fingerprint]"
+            found.append(Problem("needs a list of kinds", column="from_smiles", value=self.from_smiles, way_out=hint))
+        else:
+            found += kind_problems(self.from_smiles, bool(self.descriptors))
         return found or self._molecule_problems()
 
     def _molecule_problems(self) -> list[Problem]:
@@ -171,6 +193,11 @@ class Substance(_Labelled):
     def table(self) -> Mapping[str, Mapping[str, float]]:
         """The descriptors."""
         return self.descriptors
+
+    @property
+    def further(self) -> Sequence[tuple[Encoding, FloatArray]]:
+        """What is made from the SMILES. Unsupported where that needs RDKit, and it is not installed."""
+        return [encoded(kind, self.name, self.values) for kind in self.from_smiles]
 
     def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         """A name, or the SMILES of one of the substances."""

@@ -99,6 +99,14 @@ class Fingerprint:
         """Float64 [n, BITS]. InvalidInput names rows whose SMILES cannot be read."""
         return fingerprints(_readable(rows[self.column], self.column))
 
+    @classmethod
+    def of(cls, column: str, substances: Mapping[str, str]) -> Encoded:
+        """Of the substances of a column, {name: SMILES}: the bits that any of them has. InvalidInput names what is no molecule."""
+        names, smiles = _listed(column, substances)
+        bits = fingerprints(smiles)
+        used = np.flatnonzero(bits.any(axis=0))
+        return Encoded(column, names, tuple(f"bit {k}" for k in used), _rows(bits[:, used]), cls.kind)
+
 
 @dataclass(frozen=True)
 @typed
@@ -126,6 +134,15 @@ class MoleculeDescriptors:
     def transform(self, rows: pd.DataFrame) -> FloatArray:
         """Float64 [n, d]. InvalidInput names rows whose SMILES cannot be read."""
         return descriptors(_readable(rows[self.column], self.column))
+
+    @classmethod
+    def of(cls, column: str, substances: Mapping[str, str]) -> Encoded:
+        """Of the substances of a column, {name: SMILES}: the descriptors in which they differ, standardised over them, without
+        those that say nearly the same as an earlier one. InvalidInput names what is no molecule.
+        """
+        names, smiles = _listed(column, substances)
+        told, values = _decorrelated(descriptor_names(), descriptors(smiles))
+        return Encoded(column, names, told, _rows(values), cls.kind)
 
 
 @dataclass(frozen=True)
@@ -160,20 +177,16 @@ class Encoded:
 
 
 def encoded(column: str, substances: Mapping[str, str]) -> tuple[Encoded, Encoded]:
-    """The substances of a column, {name: SMILES}, by fingerprints and by descriptors.
+    """The substances of a column, {name: SMILES}, by fingerprints and by descriptors. InvalidInput names what is no molecule."""
+    return Fingerprint.of(column, substances), MoleculeDescriptors.of(column, substances)
 
-    Of the fingerprints the bits that any has; of the descriptors those that differ between the substances, standardised over
-    them, without those that say nearly the same as an earlier one. InvalidInput names what is no molecule.
-    """
+
+def _listed(column: str, substances: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
+    """Names in alphabetical order, and their SMILES. InvalidInput for what is no molecule."""
     if problems := unreadable(column, substances):
         raise InvalidInput("substances", problems)
     names = tuple(sorted(substances))
-    smiles = [substances[name] for name in names]
-    bits = fingerprints(smiles)
-    used = np.flatnonzero(bits.any(axis=0))
-    told, values = _decorrelated(descriptor_names(), descriptors(smiles))
-    printed = Encoded(column, names, tuple(f"bit {k}" for k in used), _rows(bits[:, used]), "fingerprint")
-    return printed, Encoded(column, names, told, _rows(values), "descriptors")
+    return names, [substances[name] for name in names]
 
 
 def unreadable(column: str, substances: Mapping[str, str]) -> list[Problem]:

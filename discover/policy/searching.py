@@ -98,7 +98,7 @@ def _leading(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> 
         space = search.region.space
         numbers = space.numbers(batch)
         among &= rules.fits(batch, search.codes, numbers, space.numbers(search.codes))
-    return search.best(search.leading(400, among), search.features[chosen], 12)
+    return search.best(search.leading(400, among), search.features(chosen), 12)
 
 
 def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> None:
@@ -107,7 +107,7 @@ def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> No
         search.visit(search.region.draw(DRAWN // 8, search.generator))
     best = _leading(search, batch, chosen, rules)[:2]
     if len(best):
-        search.climb(best, FURTHER, search.features[chosen])
+        search.climb(best, FURTHER, search.features(chosen))
 
 
 def _narrowed(region: Region, batch: IntArray) -> Region:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, CandidatePool, Continuous, Objective, SearchSpace
+from discover import Campaign, CandidatePool, Continuous, Objective, SearchSpace, Substance
 from discover.definition import load
 from discover.errors import Conflict, InvalidInput, Unsupported
 from discover.provenance.archive import export_campaign
@@ -17,8 +17,9 @@ from discover.provenance.fork import fork
 from discover.provenance.importing import import_campaign
 from discover.provenance.replay import replay
 from discover.provenance.trace import trace
-from tests.candidates.spaces import arylation, every_kind
+from tests.candidates.spaces import PCY3, PPH3, arylation, every_kind
 
+LIGANDS = {"PMe3": "CP(C)C", "PEt3": "CCP(CC)CC", "PBu3": "CCCCP(CCCC)CCCC", "PPh3": PPH3, "PCy3": PCY3}
 COLUMNS = ["temperature", "base", "ligand", "solvent.water", "solvent.ethanol", "solvent.toluene"]
 
 
@@ -55,6 +56,22 @@ def test_a_campaign_of_plates_asks_tells_and_chooses_the_same_again(url):
         campaign.update_candidates(
             CandidatePool.from_frame(pd.DataFrame({"id": ["a"], "x": [1.0]}), id="id", features=["x"])
         )
+
+
+def test_what_is_made_from_smiles_is_kept_with_the_campaign(url):
+    ligands = Substance("ligand", LIGANDS, from_smiles=["molecule", "fingerprint"])
+    space = SearchSpace([ligands, Continuous("temperature", 20, 120, step=1)])
+    campaign = begun(url, space, policy={"kind": "bayesian", "start": 4, "model": "evidence"})
+    for _ in range(3):
+        batch = campaign.ask(6)
+        campaign.tell(batch.assign(**{"yield": 60 - ((batch["temperature"] - 70) / 12) ** 2}))
+    again = Campaign.open("arylation", store=url)
+    assert again.pool.space == space
+    assert again.features.names == campaign.features.names
+    assert any(name.startswith("ligand:bit ") for name in again.features.names)
+    weights = again.ledger.iterations[-1].learned["targets"]["yield"]["all_weights"]
+    assert {"only-categories", "only-descriptors", "only-fingerprint"} <= weights.keys()
+    assert all(replay(again, k).identical for k in (2, 3))
 
 
 def test_a_key_fixes_the_values_too(url):

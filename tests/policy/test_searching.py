@@ -133,7 +133,7 @@ def test_a_handicap_is_taken_off_whatever_counts_as_observed():
     taken = lambda codes: np.zeros(len(codes), dtype=bool)  # noqa: E731
     search = Search(region, plain, np.random.default_rng(0), taken, lambda codes: codes[:, 1].astype(float))
     places = search.visit(region.draw(50, np.random.default_rng(1)))
-    expected = search.features[places, 0] - search.codes[places, 1]
+    expected = search.features(places)[:, 0] - search.codes[places, 1]
     assert search.scores[places] == pytest.approx(expected)
-    best = search.best(places, search.features[:2], 50)
+    best = search.best(places, search.features([0, 1]), 50)
     assert (np.diff(expected[np.argsort(places)][best]) <= 1e-9).all()
