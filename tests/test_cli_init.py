@@ -57,6 +57,47 @@ def test_questions_are_asked_again_until_they_can_be_read(cli):
     assert definition.policy["batch"] == 12
 
 
+def test_no_answer_is_lost_for_a_mistake_in_another(cli):
+    broken = ["ligand: a=c1ccc, b=CC", "ligand: a=CC, a=CCC", "yield: KOH, NaOH", "solv🧪: a, b"]
+    numbers = ["100 to 20", "20 to 40 step 50", "20 to 40 step 5"]
+    twice = ["base: 1, 2", "temperature: 1, 2", "loading: 1, 1", "loading: 1, 2", ""]
+    answers = [
+        "reason",
+        "yield",
+        *broken,
+        "base: KOH, NaOH",
+        "",
+        *numbers,
+        "none",
+        *twice,
+        "abc",
+        "0",
+        "1000",
+        "8",
+        "n",
+    ]
+    said = cli("init", "reaction", "c.yaml", answers="\n".join([*answers, ""])).output
+    for told in (
+        "reserved",
+        "RDKit cannot read",
+        "named twice",
+        "letters",
+        "lower bound",
+        "width",
+        "stands twice",
+        "384",
+    ):
+        assert told in said, told
+    definition = load("c.yaml")
+    assert [p.name for p in definition.source.space.parameters] == ["base", "temperature", "loading"]
+    assert definition.policy["batch"] == 8
+
+
+def test_answers_that_end_early_write_nothing(cli, tmp_path):
+    cli("init", "reaction", "c.yaml", answers="yield\nbase: KOH, NaOH\n", code=1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten(cli):
     Path("a.yaml").write_text("mine")
     assert "never overwritten" in cli("init", "reaction", "a.yaml", "--yes", code=1).output

@@ -117,3 +117,20 @@ def test_a_workbook_gives_back_what_was_written():
     assert found["empty"].isna().all()
     assert found["yield"].isna().all()
     assert list(found.index) == [2, 3]
+
+
+@pytest.mark.parametrize("change", [("name: base", "name: well"), ("target: yield", "target: well")])
+def test_a_campaign_with_a_column_of_wells_gets_no_plate_and_loses_no_proposal(cli, change):
+    Path("plates.yaml").write_text(SPACE.replace(*change))
+    said = cli("ask", "plates.yaml", "--plate", "24", "--out", "plate.csv", code=1).output
+    assert "a column 'well'" in said
+    assert not Path("plate.csv").exists()
+    assert campaign().proposals.empty
+    cli("ask", "plates.yaml", "-n", "3", "--out", "batch.csv")
+    assert len(pd.read_csv("batch.csv")) == 3
+
+
+@pytest.mark.parametrize("name", ["temperature", "solvent.water", "candidate"])
+def test_a_target_with_the_name_of_a_parameter_is_found_by_validate(cli, name):
+    Path("plates.yaml").write_text(SPACE.replace("target: yield", f"target: {name}"))
+    assert "is a column of the candidates, too" in cli("validate", "plates.yaml", code=1).output

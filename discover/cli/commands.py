@@ -141,6 +141,7 @@ def ask(
     n = plates.check_wishes(n, plate, out, picture, force=force)  # before anything is committed
     fixed = _fixed(fix or [])
     campaign = open_campaign(file, store, create=True, changes="accept" if accept_changes else "refuse")
+    plates.check_columns(campaign, plate)
     with notices():
         batch = campaign.ask(n, key=key, fixed=fixed)
     if campaign.pool.structure:

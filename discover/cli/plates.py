@@ -45,6 +45,15 @@ def check_wishes(n: int | None, plate: int | None, out: Path | None, picture: Pa
     return n if n is not None else plate or 1
 
 
+def check_columns(campaign: Campaign, plate: int | None) -> None:
+    """InvalidInput where a plate's sheet would have two columns of one name: said before anything is committed."""
+    from discover.report.plate import WELL
+
+    if plate is not None and WELL in (campaign.pool.id, *campaign.pool.columns, *campaign.objective.names):
+        hint = f"a plate's sheet has a column {WELL!r} of its own; ask without --plate, or rename it in the campaign"
+        raise InvalidInput("ask", [Problem(f"the campaign has a column {WELL!r}", column="--plate", way_out=hint)])
+
+
 def write_batch(
     campaign: Campaign, batch: pd.DataFrame, out: Path | None, size: int | None, picture: Path | None
 ) -> None:

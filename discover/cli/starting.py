@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from discover.cli.app import command
-from discover.errors import InvalidInput
+from discover.cli.output import for_a_terminal
+from discover.errors import InvalidInput, Problem
 
+T = TypeVar("T")
 TEMPERATURE = "20 to 120 step 5"
 TIME = "1 to 24 step 1"
 
@@ -53,39 +55,36 @@ def init(
 
     Example: discover init reaction arylation.yaml
     """
-    from discover.definition.starting import Reaction, check_names, check_new, named_numbers, numbers, write_reaction
-    from discover.definition.starting import reagents as read_reagents
+    from discover.definition import starting as read
 
-    check_new(file)  # before anything is asked
+    read.check_new(file)  # before anything is asked
     ask = _Asking(yes)
-    target = target or ask.text("What is measured, and is to be large?", "yield")
-    chosen = [read_reagents(text) for text in reagents or ()]
+    target = (
+        read.check_target(target, unit)
+        if target
+        else ask.until("What is measured, and is to be large?", "yield", lambda text: read.check_target(text, unit))
+    )
+    ask.taken.add(target)
+    chosen = [read.reagents(text) for text in reagents or ()]
     if reagents is None:
         chosen = ask.several(
             "A choice of reagents ('base: KOH, K3PO4'; with SMILES 'ligand: PPh3=…, PCy3=…'); empty: no more",
-            read_reagents,
+            read.reagents,
         )
-    for key, given, question, default, in_unit in (
-        (
-            "temperature",
-            temperature,
-            "Temperatures in degC ('20 to 120 step 5', '20, 60' or none)",
-            TEMPERATURE,
-            "degC",
-        ),
-        ("time", time, "Times in h", TIME, "h"),
-    ):
-        found = _maybe(numbers, key, given, in_unit) if given else ask.one(question, default, key, in_unit)
-        chosen += [found] if found else []
-    further = [named_numbers(text) for text in number or ()]
-    if number is None:
-        further = ask.several("A further number ('equivalents: 1 to 3 step 0.1'); empty: no more", named_numbers)
-    chosen += further
-    wells = wells or int(ask.text("Experiments in a batch (wells of a plate)?", "24"))
+    degrees = "Temperatures in degC ('20 to 120 step 5', '20, 60' or none)"
+    chosen += ask.number("temperature", temperature, degrees, TEMPERATURE, "degC")
+    chosen += ask.number("time", time, "Times in h", TIME, "h")
+    chosen += (
+        ask.several("A further number ('equivalents: 1 to 3 step 0.1'); empty: no more", read.named_numbers)
+        if number is None
+        else [read.named_numbers(text) for text in number]
+    )
+    wells = wells or ask.until("Experiments in a batch (wells of a plate)?", "24", read.check_wells)
     if one is None and any(parameter["name"] == "temperature" for parameter in chosen):
         one = ["temperature"] if ask.yes("Do all wells of a plate have one temperature?") else []
-    check_names(chosen, one or [])
-    write_reaction(Reaction(name or file.stem, target, unit, tuple(chosen), tuple(one or ()), wells, budget), file)
+    read.check_names(chosen, one or [])
+    reaction = read.Reaction(name or file.stem, target, unit, tuple(chosen), tuple(one or ()), wells, budget)
+    read.write_reaction(reaction, file)
     typer.echo(f"{file} is written; look at it, and add what cannot be combined under constraints. Then:")
     plate = next(size for size in (24, 96, 384) if wells <= size)
     typer.echo(f"  discover ask {file} --plate {plate} -n {wells} --out plate.xlsx --picture plate.pdf")
@@ -97,38 +96,47 @@ class _Asking:
 
     def __init__(self, silent: bool) -> None:
         self.silent = silent
+        self.taken: set[str] = set()
 
-    def text(self, question: str, default: str) -> str:
-        """An answer, or the default."""
-        return default if self.silent else str(typer.prompt(question, default=default))
+    def until(self, question: str, default: str, read: Callable[[str], T]) -> T:
+        """An answer, asked for until it can be read; or the default."""
+        while True:
+            try:
+                return read(
+                    default if self.silent else str(typer.prompt(question, default=default, show_default=bool(default)))
+                )
+            except InvalidInput as error:
+                if self.silent:
+                    raise
+                typer.echo(for_a_terminal(str(error)), err=True)
 
     def yes(self, question: str) -> bool:
         """Whether it is so; by default it is not."""
         return False if self.silent else typer.confirm(question, default=False)
 
-    def one(self, question: str, default: str, key: str, unit: str) -> dict[str, Any] | None:
-        """Numbers, asked for until they can be read."""
+    def number(self, key: str, given: str | None, question: str, default: str, unit: str) -> list[dict[str, Any]]:
+        """A parameter of numbers, from an option or from an answer; nothing where it is not varied."""
         from discover.definition.starting import numbers
 
-        while True:
-            try:
-                return _maybe(numbers, key, self.text(question, default), unit)
-            except InvalidInput as error:
-                typer.echo(str(error), err=True)
+        def read(text: str) -> list[dict[str, Any]]:
+            return [] if text.strip().lower() == "none" else [self._new(numbers(key, text, unit))]
+
+        return read(given) if given else self.until(question, default, read)
 
     def several(self, question: str, read: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
         """Answers until an empty one; what cannot be read is asked for again."""
+
+        def answer(text: str) -> list[dict[str, Any]]:
+            return [self._new(read(text))] if text.strip() else []
+
         found: list[dict[str, Any]] = []
-        while not self.silent:
-            text = str(typer.prompt(question, default="", show_default=False)).strip()
-            if not text:
-                break
-            try:
-                found.append(read(text))
-            except InvalidInput as error:
-                typer.echo(str(error), err=True)
+        while not self.silent and (more := self.until(question, "", answer)):
+            found += more
         return found
 
-
-def _maybe(read: Callable[[str, str, str], dict[str, Any]], key: str, text: str, unit: str) -> dict[str, Any] | None:
-    return None if text.strip().lower() == "none" else read(key, text, unit)
+    def _new(self, parameter: dict[str, Any]) -> dict[str, Any]:
+        """The parameter. InvalidInput where its name stands already."""
+        if parameter["name"] in self.taken:
+            raise InvalidInput("init", [Problem("is named twice", value=parameter["name"])])
+        self.taken.add(parameter["name"])
+        return parameter

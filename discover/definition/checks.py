@@ -75,9 +75,14 @@ def _said(definition: Definition, paths: Sequence[Path], error: DiscoverError) -
 
 def _targets(definition: Definition) -> Iterator[Problem]:
     several = ("objective", "targets") in definition.lines
+    space = getattr(definition.source, "space", None)
+    taken = () if space is None else (space.id, *space.columns)
     for place, name in enumerate(definition.objective.names):
-        if name in RESERVED | RESERVED_RESULTS or name.startswith(RESERVED_PREFIXES):
-            path: Path = ("objective", "targets", place, "name") if several else ("objective", "target")
+        path: Path = ("objective", "targets", place, "name") if several else ("objective", "target")
+        if name in taken:
+            hint = "choose another name: a frame of results has columns for both"
+            yield _at(definition, path, Problem("is a column of the candidates, too", value=name, way_out=hint))
+        elif name in RESERVED | RESERVED_RESULTS or name.startswith(RESERVED_PREFIXES):
             hint = "tables of results have a column of this name; choose another"
             yield _at(definition, path, Problem("the name is reserved", value=name, way_out=hint))
 

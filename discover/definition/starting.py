@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from discover.errors import InvalidInput, Problem
+from discover.protocols import RESERVED_PREFIXES, RESERVED_RESULTS
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"^({_NUMBER})\s*(?:to|\.\.)\s*({_NUMBER})(?:\s*(?:step|by)\s*({_NUMBER}))?$")
 _NAME = re.compile(r"^[A-Za-z_]\w*$")
+MOST_WELLS = 384
 HOW_NUMBERS = "such as '20 to 120 step 5', or a list: '20, 60, 100'"
 HOW_REAGENTS = "such as 'base: KOH, K3PO4' or, with SMILES, 'ligand: PPh3=c1ccc(cc1)P(c1ccccc1)c1ccccc1, PCy3=...'"
 
@@ -48,11 +50,15 @@ def reagents(text: str) -> dict[str, Any]:
         raise InvalidInput("reagents", [Problem(message, value=text, way_out=HOW_REAGENTS)])
     pairs = [choice.partition("=") for choice in choices]
     if not any(sign for _, sign, _ in pairs):
-        return {"kind": "categorical", "name": name, "values": choices}
+        return _checked({"kind": "categorical", "name": name, "values": choices})
+    labels = [label.strip() for label, _, _ in pairs]
+    if twice := [label for label in dict.fromkeys(labels) if labels.count(label) > 1]:
+        raise InvalidInput("reagents", [Problem(f"named twice: {', '.join(twice)}", value=text)])
     if lacking := [label for label, sign, smiles in pairs if not sign or not smiles.strip()]:
         message = f"no SMILES for {', '.join(lacking)}"
         raise InvalidInput("reagents", [Problem(message, value=text, way_out="give all of them one, or none")])
-    return {"kind": "substance", "name": name, "values": {label.strip(): smiles.strip() for label, _, smiles in pairs}}
+    values = dict(zip(labels, (smiles.strip() for _, _, smiles in pairs), strict=True))
+    return _checked({"kind": "substance", "name": name, "values": values})
 
 
 def numbers(name: str, text: str, unit: str = "") -> dict[str, Any]:
@@ -61,11 +67,19 @@ def numbers(name: str, text: str, unit: str = "") -> dict[str, Any]:
     if found := _RANGE.match(text.strip()):
         low, high, step = (None if part is None else _plain(part) for part in found.groups())
         told = {"low": low, "high": high, **({} if step is None else {"step": step}), **told}
-        return {"kind": "continuous", "name": name, **told}
+        return _checked({"kind": "continuous", "name": name, **told})
     parts = [part.strip() for part in text.split(",")]
     if not _NAME.match(name) or len(parts) < 2 or not all(re.fullmatch(_NUMBER, part) for part in parts):
         raise InvalidInput(name or "numbers", [Problem("cannot be read", value=text, way_out=HOW_NUMBERS)])
-    return {"kind": "discrete", "name": name, "values": [_plain(part) for part in parts], **told}
+    return _checked({"kind": "discrete", "name": name, "values": [_plain(part) for part in parts], **told})
+
+
+def _checked(parameter: dict[str, Any]) -> dict[str, Any]:
+    """The parameter, if it is one. InvalidInput says at once what a campaign file would be refused for."""
+    from discover.candidates.declaring import parameters_of
+
+    parameters_of([parameter])
+    return parameter
 
 
 def named_numbers(text: str) -> dict[str, Any]:
@@ -75,6 +89,25 @@ def named_numbers(text: str) -> dict[str, Any]:
         hint = "such as 'equivalents: 1 to 3 step 0.1' or 'loading [mol%]: 1, 2, 5'"
         raise InvalidInput("numbers", [Problem("cannot be read", value=text, way_out=hint)])
     return numbers(found[1], found[3], (found[2] or "").strip())
+
+
+def check_target(name: str, unit: str) -> str:
+    """The name, if it may be that of a target. InvalidInput."""
+    from discover.candidates.space import ID
+    from discover.objective import Objective
+    from discover.report.plate import WELL
+
+    if name in RESERVED_RESULTS | {ID, WELL} or name.startswith(RESERVED_PREFIXES):
+        hint = "tables of results have a column of this name; choose another"
+        raise InvalidInput("init", [Problem("the name is reserved", column="target", value=name, way_out=hint)])
+    return Objective(name, unit=unit).names[0]
+
+
+def check_wells(text: str) -> int:
+    """How many experiments a batch has. InvalidInput for what is no number of wells of a plate."""
+    if not re.fullmatch(r"\d{1,4}", text.strip()) or not 1 <= int(text) <= MOST_WELLS:
+        raise InvalidInput("wells", [Problem(f"must be a whole number from 1 to {MOST_WELLS}", value=text)])
+    return int(text)
 
 
 def check_new(path: Path) -> None:
@@ -97,7 +130,7 @@ def write_reaction(reaction: Reaction, path: Path) -> None:
         raise InvalidInput("init", [Problem("there is nothing to vary: name reagents, a temperature or a time")])
     with whole_file(path, str(path)) as draft:
         draft.write_text(campaign_text(reaction, path.name), encoding="utf-8")
-        load(draft)
+        load(draft).check()
 
 
 def campaign_text(reaction: Reaction, file: str) -> str:
