@@ -28,6 +28,9 @@ TILE = 256
 SUBSET = 128
 """Observations that variance bounds are made from."""
 
+UNITS = {"matern": 5.0, "rbf": 0.5}
+"""What squared distances are multiplied by in a kernel of their roots, (1 + r + r²/3) exp(-r), and in exp(-r²)."""
+
 AnyArray = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -36,10 +39,9 @@ class Tiler:
     """What raw rows are multiplied with, in one precision; the m observations of the bound stand first among the n.
 
     kernel: of a stationary covariance. columns [k], shift [k], scale [k]: raw features that have a say, and how they become
-    centred ones in units of the length-scales. data: [k, n], minus twice the observations. norms: their squared lengths [n].
-    Other covariances (`covariance`) are told scaled features, bent by `warp` where there is one, and `data` is [n, k].
-    weights: [n]. inverse: [m, m],
-    transposed, of the lower factor of the subset's covariance. mean: the constant one.
+    centred ones in units of the length-scales. data: [k + 2, n], what makes squared distances of them (`_augmented`). Other
+    covariances (`covariance`) are told scaled features, bent by `warp` where there is one, and `data` is [n, k]. weights: [n].
+    inverse: [m, m], transposed, of the lower factor of the subset's covariance. mean: the constant one.
     """
 
     kernel: str | None
@@ -47,7 +49,6 @@ class Tiler:
     shift: FloatArray
     scale: FloatArray
     data: AnyArray
-    norms: AnyArray
     weights: AnyArray
     inverse: AnyArray
     mean: float
@@ -82,7 +83,7 @@ class Tiler:
         stationary = posterior.covariance.stationary
         if stationary is None:
             return cls(
-                None, _columns(raw, scaling), centre, 1.0 / spread, X, np.empty(0), weights, inverse, mean,
+                None, _columns(raw, scaling), centre, 1.0 / spread, X, weights, inverse, mean,
                 posterior.covariance.straight, warp,
             )  # fmt: skip
         lengths = np.asarray(stationary[1])
@@ -93,12 +94,12 @@ class Tiler:
         unit = spread[near] * lengths[near]
         return cls(
             stationary[0], _columns(raw[near], scaling), centre[near] + unit * middle, 1.0 / unit,
-            np.ascontiguousarray(-2.0 * data.T), np.square(data).sum(axis=1), weights, inverse, mean,
+            _augmented(data, UNITS[stationary[0]]), weights, inverse, mean,
         )  # fmt: skip
 
     def single(self) -> Tiler:
         """The same in single precision; raw rows are still shifted and bent in double, for a bend may be steep."""
-        names = ("data", "norms", "weights", "inverse")
+        names = ("data", "weights", "inverse")
         parts: dict[str, Any] = {name: getattr(self, name).astype(np.float32) for name in names}
         return replace(self, **parts)
 
@@ -124,23 +125,29 @@ class Tiler:
 
     def _correlations(self, X: AnyArray) -> AnyArray:
         """Prior correlations [t, n], worked out in place of squared distances, in as few passes as there may be."""
-        squared = X @ self.data
-        squared += self.norms
-        squared += np.einsum("ij,ij->i", X, X)[:, None]
-        np.maximum(squared, 0.0, out=squared)
-        number = squared.dtype.type
+        count, width = X.shape
+        rows = np.empty((count, width + 2), dtype=X.dtype)
+        rows[:, :width], rows[:, width] = X, 1.0
+        np.einsum("ij,ij->i", X, X, out=rows[:, width + 1])
+        squared = rows @ self.data
+        np.abs(squared, out=squared)  # those that rounding has brought below zero
         if self.kernel == "rbf":
-            squared *= number(-0.5)
+            np.negative(squared, out=squared)
             return np.exp(squared, out=squared)
-        squared *= number(5.0)
-        root = np.sqrt(squared, out=squared)
-        shape = root * number(1.0 / 3.0)
-        shape += number(1.0)
-        shape *= root
-        shape += number(1.0)
+        number = squared.dtype.type
+        root = np.sqrt(squared)
+        squared *= number(1.0 / 3.0)
+        squared += root
+        squared += number(1.0)
         np.negative(root, out=root)
-        shape *= np.exp(root, out=root)
-        return shape
+        squared *= np.exp(root, out=root)
+        return squared
+
+
+def _augmented(data: FloatArray, unit: float) -> FloatArray:
+    """[k + 2, n]: what rows (x, 1, |x|²) are multiplied with to become squared distances from data [n, k], times a unit."""
+    norms = np.square(data).sum(axis=1)
+    return np.ascontiguousarray(unit * np.vstack([-2.0 * data.T, norms, np.ones(len(data))]))
 
 
 def _columns(taken: IntArray, scaling: Scaling) -> IntArray | None:

@@ -194,19 +194,16 @@ def _with_model(state: State, y: Tensor, groups: list[IntArray]) -> tuple[Tensor
 
 def _without_model(y: Tensor, groups: list[IntArray]) -> tuple[Tensor, Tensor]:
     """The same for the model that knows only the mean and the spread of the other candidates' values."""
-    mean, variance = torch.zeros_like(y), torch.ones_like(y)
-    total, squares, n = y.sum(), y.square().sum(), len(y)
-    for group in groups:
-        left = n - len(group)
-        if left < 1:
-            continue
-        mine = y[torch.from_numpy(group)]
-        others = (total - mine.sum()) / left
-        spread = (squares - mine.square().sum()) / left - others.square()
-        spread = spread * left / (left - 1) if left > 1 else torch.ones_like(spread)
-        mean[torch.from_numpy(group)] = others
-        variance[torch.from_numpy(group)] = spread.clamp_min(1e-3) * (1.0 + 1.0 / left)
-    return mean, variance
+    sizes = np.array([*(len(group) for group in groups), len(y)])  # the last: what belongs to none of them
+    which = np.full(len(y), len(groups))
+    which[np.concatenate(groups)] = np.repeat(np.arange(len(groups)), sizes[:-1])
+    owner, left = torch.from_numpy(which), torch.from_numpy(len(y) - sizes).double()
+    sums, squares = (torch.zeros_like(left).index_add_(0, owner, part) for part in (y, y.square()))
+    others = (y.sum() - sums) / left
+    spread = ((y.square().sum() - squares) / left - others.square()) * left / (left - 1.0)
+    spread = torch.where(left > 1, spread, 1.0).clamp_min(1e-3) * (1.0 + 1.0 / left)
+    known = left > 0
+    return torch.where(known, others, 0.0)[owner], torch.where(known, spread, 1.0)[owner]
 
 
 def log_density(y: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
