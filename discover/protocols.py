@@ -231,7 +231,7 @@ class View:
     could be tried: the rows are then the points that were proposed or told. cache: a folder for what may be lost at any time,
     and changes nothing but what a choice costs. at: the fidelity and context that predictions are for, by name; where
     nothing is said, what most observations were made under. columns: [N] of the candidates' columns that the policy reads
-    as they stand, by name, as text.
+    as they stand, by name, as text. costs: what experiments were told to have cost, where that is to be learned from.
     """
 
     objective: Objective
@@ -250,6 +250,7 @@ class View:
     cache: Path | None = None
     at: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    costs: Training | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from discover.campaign.fixing import others_than
-from discover.campaign.limiting import limits_of, remaining
+from discover.campaign.limiting import limits_of, remaining, told_costs
 from discover.candidates.ground import Ground
 from discover.candidates.points import Points, Pool
 from discover.errors import DiscoverError
@@ -76,6 +76,7 @@ def view_of(
         limits=Limits() if ground is not None else limits_of(ledger, pool),
         remaining=remaining(ledger),
         ground=ground,
+        costs=told_costs(ledger, pool),
     )
 
 

@@ -13,7 +13,7 @@ from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_o
 from discover.campaign.claims import Claims
 from discover.campaign.creating import begin, check_seed, redefine, source_of
 from discover.campaign.extending import as_pool, columns_of_experiment, extend
-from discover.campaign.limiting import check_limits
+from discover.campaign.limiting import check_costs, check_limits
 from discover.campaign.places import Where
 from discover.campaign.reader import Reader
 from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
@@ -101,8 +101,7 @@ class Campaign(Reader):
         terms = Terms.of(settings)
         check_limits(terms, pool)
         check_named(chosen, pool)
-        if terms.cost is not None and hasattr(chosen, "check_costs"):
-            chosen.check_costs()
+        check_costs(terms, chosen, pool)
         definition = definition_of(
             name, objective, settings, candidates=source or source_of(pool),
             features=pool.spec.to_dict() if features is None else features, experiment=experiment,

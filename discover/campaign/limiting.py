@@ -11,27 +11,32 @@ import numpy as np
 import pandas as pd
 
 from discover.campaign.terms import Terms
-from discover.candidates.points import Pool
-from discover.errors import InvalidInput, Problem, nearest
+from discover.candidates.points import Points, Pool
+from discover.errors import InvalidInput, Problem, Unsupported, nearest
 from discover.limits import Limits
-from discover.protocols import FloatArray, IntArray, Spending
+from discover.protocols import FloatArray, IntArray, Observation, Policy, Spending, Training
 from discover.store.ledger import Ledger
-from discover.store.trials import Trial
+from discover.store.trials import Failure, Trial
 
 _codes: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()
 _costs: WeakKeyDictionary[Pool, dict[str, FloatArray]] = WeakKeyDictionary()
 
 
 def limits_of(ledger: Ledger, pool: Pool) -> Limits:
-    """What holds in the next batch. InvalidInput where the candidates lack a column, or cost what cannot be."""
+    """What holds in the next batch. InvalidInput where the candidates lack a column, or cost what cannot be.
+
+    Where costs are learned, the funds are what was not spent yet: what is pending is for whoever knows the costs to set aside.
+    """
     terms = Terms.of(ledger.definition["policy"])
-    if not terms.columns:
+    if not terms.columns and not terms.learns_costs:
         return Limits()
     check_limits(terms, pool)
     costs = known_costs(terms, pool)
     budget = ledger.definition["budget"].get("cost")
     funds = math.inf
-    if budget is not None and costs is not None:
+    if budget is not None and terms.learns_costs:
+        funds = float(budget) - ledger.cost
+    elif budget is not None and costs is not None:
         funds = float(budget) - spent(ledger, pool, costs) - _reserved(ledger, pool, costs)
     codes = {column: _coded(pool, column) for column in (*terms.most, *terms.same)}
     return Limits(terms.most, terms.same, codes, costs, funds)
@@ -49,15 +54,41 @@ def check_limits(terms: Terms, pool: Pool) -> None:
     known_costs(terms, pool)
 
 
+def check_costs(terms: Terms, policy: Policy, pool: Pool) -> None:
+    """Unsupported where a policy cannot do with costs what the terms ask of it."""
+    able = getattr(policy, "check_costs", None)
+    if terms.learns_costs and isinstance(pool, Points):
+        raise Unsupported("over a search space costs are not learned; take a pool, or leave out cost: learned")
+    if terms.learns_costs and able is None:
+        raise Unsupported(
+            f"{type(policy).__name__} learns no costs; take policy 'bayesian', or leave out cost: learned"
+        )
+    if terms.cost is not None and able is not None:
+        able()
+
+
 def known_costs(terms: Terms, pool: Pool) -> FloatArray | None:
     """What each candidate costs [N], or None where the terms do not say. InvalidInput names those that cost nothing."""
-    if terms.cost is None:
+    if terms.cost is None or terms.learns_costs:
         return None
     held = _costs.setdefault(pool, {})
     key = repr(terms.cost)
     if key not in held:
         held[key] = _worked_out(terms.cost, pool)
     return held[key]
+
+
+def told_costs(ledger: Ledger, pool: Pool) -> Training | None:
+    """What was told of costs, in canonical order; None where nobody asks that costs be learned."""
+    if not Terms.of(ledger.definition["policy"]).learns_costs:
+        return None
+    found: list[Observation | Failure] = [*ledger.observations.values(), *ledger.failures()]
+    known = [(one.candidate_id, one.cost) for one in found if one.cost is not None and one.candidate_id in pool]
+    rows = pool.rows([candidate for candidate, _ in known])
+    values = np.array([cost for _, cost in known], dtype=np.float64)
+    order = np.lexsort((values, rows))
+    unknown = np.full(len(order), np.nan)
+    return Training(rows[order].astype(np.int64), values[order], unknown, np.zeros(len(order), dtype=np.int64))
 
 
 def spending_of(ledger: Ledger, pool: Pool) -> Spending:

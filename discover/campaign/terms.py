@@ -12,6 +12,8 @@ from typing import Any, Literal
 from discover.errors import InvalidInput, Problem
 
 MOST_DAYS = 36_500
+LEARNED = "learned"
+"""What stands under cost where a model of what was told takes the place of a column."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Terms:
     at_most: by column of the candidates, how often one of its values may occur in a batch: {solvent: 2}. different: columns
     in which no two of a batch agree. same: columns in which all of a batch agree, such as the temperature of a plate. cost:
     what each candidate costs: a column, or prices by column, {amount: 12.5} for a price of its unit and {base: {KOH: 1, DBU:
-    3}} for one of each value, which are added up. What candidates cost divides what they promise, and a batch stays within a
-    budget in cost. Limits hold within one batch that is asked for at once; where they leave fewer, the batch says so.
+    3}} for one of each value, which are added up; or `learned`, from what was told with results, see `discover.policy.costs`.
+    What candidates cost divides what they promise, and a batch stays within a budget in cost. Limits hold within one batch
+    that is asked for at once; where they leave fewer, the batch says so.
     """
 
     batch: int = 1
@@ -55,6 +58,11 @@ class Terms:
         return {key: value for key, value in asdict(self).items() if key in policy}
 
     @property
+    def learns_costs(self) -> bool:
+        """Whether costs are learned from results rather than known of the candidates."""
+        return self.cost == LEARNED
+
+    @property
     def most(self) -> dict[str, int]:
         """How often a value of a column may occur in a batch, by column."""
         return {column: int(most) for column, most in (self.at_most or {}).items()} | dict.fromkeys(self.different, 1)
@@ -63,6 +71,7 @@ class Terms:
     def columns(self) -> list[tuple[str, str]]:
         """Columns of the candidates that the terms speak of, each with its option."""
         priced = [self.cost] if isinstance(self.cost, str) else list(self.cost or ())
+        priced = [] if self.learns_costs else priced
         given = {"at_most": list(self.at_most or ()), "different": self.different, "same": self.same, "cost": priced}
         return [(option, str(column)) for option, columns in given.items() for column in columns]
 
@@ -86,7 +95,10 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
         "at_most": (_counts, "must give columns whole numbers of at least 1, such as {solvent: 2}"),
         "different": (_columns, "must be a list of columns"),
         "same": (_columns, "must be a list of columns"),
-        "cost": (_prices, "must be a column, or prices by column, such as {amount: 12.5, base: {KOH: 1, DBU: 3}}"),
+        "cost": (
+            _prices,
+            "must be a column, learned, or prices by column, such as {amount: 12.5, base: {KOH: 1, DBU: 3}}",
+        ),
     }
     return [
         Problem(message, column=key, value=given[key])

@@ -13,6 +13,7 @@ from discover.kinds import typed
 from discover.objective import Objective
 from discover.policy.acquisitions import Acquisition, check_costs, check_objective, option_problems
 from discover.policy.choice import checked_count, free_rows, nothing_left, rows_of, shortage, with_chosen
+from discover.policy.costs import with_learned_costs
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import Batch, FloatArray, Proposal, View
@@ -73,7 +74,7 @@ class Bayesian:
     joint draws as the candidates (qLogNEI). Where observations have stated deviations or limits, and with several targets or
     constraints, it is always the latter.
 
-    per_cost: whether scores are divided by what candidates cost, where the campaign knows that.
+    per_cost: whether scores are divided by what candidates cost, where the campaign knows that or learns it.
 
     feasibility: whether scores are weighed by the probability that an experiment gives a number at all, learned from those
     that failed once there are three of either sort, and used where it predicts failures better than their share (learned;
@@ -136,11 +137,16 @@ class Bayesian:
 
     def propose(self, view: View, n: int, generator: np.random.Generator) -> Batch:
         """At most n different free candidates, deterministic in (view, n, generator)."""
-        from discover.policy.bayesian_batch import propose
-
-        n, view = checked_count(n), self._at(view)
+        n, (view, costs) = checked_count(n), with_learned_costs(self._at(view))
         if view.limits.costs is not None:
             self.check_costs()
+        batch = self._batch(view, n, generator)
+        return replace(batch, learned={**batch.learned, **costs}) if costs else batch
+
+    def _batch(self, view: View, n: int, generator: np.random.Generator) -> Batch:
+        """A batch of a view in which all that can be known of costs and conditions is told."""
+        from discover.policy.bayesian_batch import propose
+
         if not len(free_rows(view)):
             return nothing_left(view, n)
         usable = usable_observations(view)
