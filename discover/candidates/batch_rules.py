@@ -39,11 +39,15 @@ class Different:
     slots: tuple[int, ...]
     most: int
 
+    def full(self, chosen: IntArray) -> bool:
+        """Whether the chosen codes [k, slots] have all the values that they may have."""
+        return len(np.unique(chosen[:, self.slots], axis=0)) >= self.most
+
     def fits(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> BoolArray:
         """Which of the offered codes [m, slots] may join the chosen ones [k, slots]; the same as numbers."""
-        had = np.unique(chosen[:, self.slots], axis=0)
-        if len(had) < self.most:
+        if not self.full(chosen):
             return np.ones(len(offered), dtype=bool)
+        had = np.unique(chosen[:, self.slots], axis=0)
         return np.asarray((offered[:, None, self.slots] == had[None]).all(axis=2).any(axis=1))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from discover.candidates.batch_rules import Different
 from discover.candidates.conditions import Linear
 from discover.candidates.levels import Even
 from discover.candidates.mixture import Mixture
@@ -83,6 +84,20 @@ class Region:
                 continue
             for column in set(parameter.columns) & set(columns):
                 yield "has a value only under a condition", None, column, None, "fix what that depends on as well"
+
+    def agreeing(self, batch: IntArray, columns: Iterable[str] = ()) -> Region:
+        """The part whose points may join a batch [k, slots], about: where it has all the values that it may have, between them.
+
+        columns: of which a batch has one value each, besides what the rules of the space say.
+        """
+        space, low, high = self.space, self.low.copy(), self.high.copy()
+        full = [rule.slots for rule in space.rules.rules if isinstance(rule, Different) and rule.full(batch)]
+        full += [_slots_of(space, column) for column in columns if len(batch)]
+        for slot in (slot for slots in full for slot in slots):
+            had = batch[:, slot]
+            if had.min() >= 0:  # a point without a value may be joined by others without one
+                low[slot], high[slot] = max(low[slot], had.min()), min(high[slot], had.max())
+        return self if (low == self.low).all() and (high == self.high).all() else replace(self, low=low, high=high)
 
     @cached_property
     def free(self) -> tuple[int, ...]:
@@ -296,6 +311,14 @@ class Region:
     def encode(self, codes: IntArray) -> FloatArray:
         """The features [m, d] of points [m, slots]."""
         return self.space.encode(self.space.numbers(codes))
+
+
+def _slots_of(space: SearchSpace, column: str) -> tuple[int, ...]:
+    """The slots that make a column's value."""
+    for slots, parameter in zip(space.places, space.parameters, strict=True):
+        if column in parameter.columns:
+            return slots if len(parameter.columns) == 1 else (slots[parameter.columns.index(column)],)
+    return ()
 
 
 def _distinct(codes: IntArray) -> IntArray:

@@ -15,12 +15,14 @@ from discover.candidates.ground import Ground, SpaceLimits
 from discover.candidates.named import named_columns
 from discover.errors import DiscoverError
 from discover.policy.bayesian import Bayesian, usable_observations
-from discover.policy.choice import checked_count, with_chosen
+from discover.policy.choice import checked_count, rows_of, with_chosen
 from discover.policy.random import Random
 from discover.protocols import Batch, FeatureTable, IntArray, Policy, Proposal, View
 
 SAMPLE = 2_000
 """Points that are drawn for a policy which does not search."""
+PORTIONS = 6
+"""How often points are sought for one batch, at most."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,42 @@ class Offer:
     share: float | None = None
 
 
+@dataclass(frozen=True)
+class _Portion:
+    """What a policy chose of one offer. after: the view with the offered points, in which those that it chose are in the batch."""
+
+    offer: Offer
+    batch: Batch
+    proposals: tuple[Proposal, ...]
+    after: View
+
+
 def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) -> Batch:
-    """At most n different points that keep every constraint, deterministic in (view, n, generator)."""
+    """At most n different points that keep every constraint, deterministic in (view, n, generator).
+
+    Where limits of a batch left too few of the points that were found, further ones are sought that may join it.
+    """
     n = checked_count(n)
+    portions = [_portion(policy, view, n, generator)]
+    while (left := n - sum(len(one.proposals) for one in portions)) and _further(portions):
+        portions.append(_portion(policy, portions[-1].after, left, generator))
+    proposals = portions[0].proposals + tuple(
+        replace(p, probability=None) for one in portions[1:] for p in one.proposals
+    )
+    first, last = portions[0], portions[-1]
+    how = first.offer.how | ({"in portions": [len(one.proposals) for one in portions]} if len(portions) > 1 else {})
+    learned = {**first.batch.learned, "space": how}
+    return Batch(proposals, learned, _shortage(last.batch, last.after, n, proposals, last.offer))
+
+
+def _further(portions: list[_Portion]) -> bool:
+    """Whether it is limits that keep a batch small, and a further search may help: the last one did."""
+    last = portions[-1]
+    return len(portions) < PORTIONS and last.offer.share != 1.0 and last.after.limits.binding and bool(last.proposals)
+
+
+def _portion(policy: Policy, view: View, n: int, generator: np.random.Generator) -> _Portion:
+    """At most n points of one offer."""
     assert view.ground is not None
     offer = _offer(policy, view, n, generator)
     whole, _ = grown(view, offer.codes)
@@ -46,8 +81,7 @@ def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) 
     batch = policy.propose(replace(whole, ground=None, columns=columns), n, generator)
     proposals = tuple(_whole(proposal, whole, offer) for proposal in batch.proposals)
     proposals = _within(proposals, whole)
-    learned = {**batch.learned, "space": offer.how}
-    return Batch(proposals, learned, _shortage(batch, view, n, proposals, offer))
+    return _Portion(offer, batch, proposals, with_chosen(whole, rows_of(whole, proposals)))
 
 
 def explore(
@@ -88,7 +122,7 @@ def grown(view: View, codes: IntArray) -> tuple[View, IntArray]:
 def drawn(view: View, n: int, generator: np.random.Generator) -> Offer:
     """Points drawn evenly, as many as n where there are so many, and what share of all points they are."""
     assert view.ground is not None
-    region = view.ground.region
+    region = view.ground.region.agreeing(view.ground.codes[list(view.limits.chosen)], view.limits.same)
     codes = region.draw(n, generator)
     if region.listing is not None:
         told = {"drawn": len(codes), "of": len(region.listing)}

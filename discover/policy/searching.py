@@ -9,14 +9,12 @@ its first well, the search goes on at that temperature.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from discover.acquisition.space_search import Search
 from discover.candidates.batch_rules import Different
-from discover.candidates.region import Region
 from discover.policy.search_scores import acquired, belief_of, log_costs
 from discover.protocols import BoolArray, IntArray, View
 from discover.surrogate.threads import one_thread
@@ -75,7 +73,7 @@ def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray
     for number in range(n):
         batch = np.concatenate([already, search.codes[chosen]])
         if rules and len(batch):
-            region = _narrowed(region, batch)
+            region = region.agreeing(batch)
             search.within(region)
         if number and number % max(1, n // ROUNDS) == 0:
             _go_on(search, batch, chosen, rules)
@@ -108,19 +106,6 @@ def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> No
     best = _leading(search, batch, chosen, rules)[:2]
     if len(best):
         search.climb(best, FURTHER, search.features(chosen))
-
-
-def _narrowed(region: Region, batch: IntArray) -> Region:
-    """The part of a region that still agrees with a batch where all of it must agree."""
-    low, high = region.low.copy(), region.high.copy()
-    for rule in region.space.rules.rules:
-        if isinstance(rule, Different) and rule.most == 1:
-            for slot in rule.slots:
-                if batch[0, slot] >= 0:
-                    low[slot] = high[slot] = batch[0, slot]
-    if (low == region.low).all() and (high == region.high).all():
-        return region
-    return replace(region, low=low, high=high)
 
 
 def _joinable(search: Search, view: View, chosen: IntArray, offered: IntArray) -> IntArray:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover import Categorical, Continuous, Objective, Ordering, SearchSpace
+from discover import Binary, Categorical, Continuous, Objective, Ordering, SearchSpace
 from discover.candidates.ground import Ground
 from discover.candidates.points import Points
 from discover.policy import in_space
@@ -119,6 +119,42 @@ def test_a_space_that_is_used_up_says_so():
     batch = in_space.propose(Random(), view, 5, np.random.default_rng(0))
     assert len(batch) == 1
     assert batch.shortage
+
+
+@pytest.mark.parametrize("policy", [Random(), SpaceFilling(), Bayesian(start=4)], ids=lambda p: type(p).__name__)
+def test_a_plate_is_filled_where_its_rules_leave_few_points(policy):
+    """About one point of 500 has the plate's temperature and two of its eight bases, and needs nothing that is short."""
+    space = SearchSpace(
+        [
+            Continuous("temperature", 20, 120, step=1),
+            Categorical("base", list("abcdefgh")),
+            Binary("salt"),
+            Continuous("dose", 0.5, 3, step=0.1, when="salt"),
+            Continuous("x", 0, 1, step=0.01),
+        ],
+        batch_constraints=["one temperature", "at most 2 base", "total dose <= 2"],
+    )
+    view = view_of(space, codes := space.region().draw(6, np.random.default_rng(0)), list(range(len(codes))))
+    batch = in_space.propose(policy, view, 48, np.random.default_rng(1))
+    assert len(batch) == 48
+    assert not batch.shortage
+    in_space.check(batch.proposals, view, 48)
+    values = [p.candidate.values for p in batch]
+    assert len({v["temperature"] for v in values}) == 1
+    assert sum(v["dose"] or 0.0 for v in values) <= 2 + 1e-9
+    again = in_space.propose(policy, view, 48, np.random.default_rng(1))
+    assert [p.candidate_id for p in again] == [p.candidate_id for p in batch]
+
+
+def test_a_stock_that_is_used_up_ends_a_batch_and_says_so():
+    space = SearchSpace(
+        [Continuous("dose", 0.5, 3, step=0.01), Continuous("x", 0, 1, step=0.001)],
+        batch_constraints=["total dose <= 5"],
+    )
+    view = view_of(space, space.region().draw(3, np.random.default_rng(0)), [1.0, 2.0, 3.0])
+    batch = in_space.propose(Random(), view, 24, np.random.default_rng(0))
+    assert 1 < len(batch) <= 10
+    assert "total dose <= 5" in batch.shortage
 
 
 def test_the_search_finds_the_best_point_of_a_known_function():
