@@ -139,7 +139,7 @@ class Substance(_Labelled):
     values: Mapping[str, str]
     descriptors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     when: str = ""
-    from_smiles: tuple[str, ...] = ()
+    from_smiles: Sequence[str] = ()
     kind: ClassVar[str] = "substance"
 
     def _plain(self) -> None:
