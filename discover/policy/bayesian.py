@@ -34,11 +34,11 @@ class Bayesian:
 
     A Gaussian process is fitted to each target: kernel; one length-scale for all features, or one for `each`. With model
     `evidence` a few of them that suit the features are fitted (one length-scale, one a feature, one a block; linear and
-    smooth; a sum over features; numbers times categories), and mixed by how well they predict what they have not seen. With
-    `auto` so it is where at most ten numbers, and nothing else, describe a candidate, unless kernel or lengths ask for one
-    model; elsewhere a single model did as well in open tables at half of the cost. Log expected improvement ranks the whole
-    pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch, chosen by sequential greedy qLogEI from
-    `draws` joint draws, in which pending experiments count with all that they may bring. Directions and constraints: see
+    smooth; a sum over features; bent features; numbers times categories), and mixed by how well they predict what they have
+    not seen. With `auto` so it is where at most ten numbers, and nothing else, describe a candidate, unless kernel or lengths
+    ask for one model; elsewhere a single model did as well in open tables at half of the cost. Log expected improvement ranks
+    the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch, chosen by sequential greedy qLogEI
+    from `draws` joint draws, in which pending experiments count with all that they may bring. Directions and constraints: see
     `discover.acquisition.pool.score`.
 
     filling: how the start is spread, see `SpaceFilling`; or `random`. Where a few numbers describe a candidate, `farthest`
