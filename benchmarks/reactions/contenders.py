@@ -1,7 +1,7 @@
 """Who plays: the peers of the efficiency study, each on the encoding that a chemist would give it.
 
 A contender is written `peer@encoding`, as in `ours:molecules=substances@own`; the five of the study have names besides.
-Where a table carries no SMILES, what becomes of molecules is no question: the peer is then played without that setting.
+One that says what becomes of molecules plays tables without SMILES, where that is no question, with its defaults.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from efficiency.pools import Pool
 SETTING = "molecules"
 OURS = "substances"
 KNOWN = {
-    OURS: ("ours: names, descriptors, fingerprints", "ours:molecules=substances@own"),
+    OURS: ("ours: substances, by evidence", "ours:model=evidence,molecules=substances@own"),
     "published": ("ours: published descriptors", "ours@own"),
     "one-hot": ("ours: one-hot", "ours@same"),
     "botorch": ("one-hot Gaussian process (BoTorch)", "botorch@same"),
@@ -35,10 +35,8 @@ class Contender:
 
     def at(self, pool: Pool) -> tuple[Peer, str]:
         """The peer and the encoding that it really plays on a pool."""
-        options = self.peer.options
-        if not any(column.kind == "smiles" for column in pool.columns):
-            options = {key: value for key, value in options.items() if key != SETTING}
-        peer = replace(self.peer, options=options)
+        idle = SETTING in self.peer.options and not any(column.kind == "smiles" for column in pool.columns)
+        peer = replace(self.peer, options={}) if idle else self.peer
         return peer, peer.encoding(pool, self.asked)
 
 

@@ -55,7 +55,7 @@ class TestContenders:
         pool = load("buchwald_a")
         played = {name: (peer.name, encoding) for name in KNOWN for peer, encoding in [contender(name).at(pool)]}
         assert played == {
-            "substances": ("ours:molecules=substances", "own"),
+            "substances": ("ours:model=evidence,molecules=substances", "own"),
             "published": ("ours", "own"),
             "one-hot": ("ours", "same"),
             "botorch": ("botorch", "same"),
@@ -64,8 +64,8 @@ class TestContenders:
         }
 
     def test_settings_of_ours_are_a_contender_too(self) -> None:
-        one = contender("ours:model=evidence,molecules=substances@own")
-        assert one.peer.options == {"model": "evidence", "molecules": "substances"}
+        one = contender("ours:model=single,molecules=substances@own")
+        assert one.peer.options == {"model": "single", "molecules": "substances"}
         with pytest.raises(ValueError, match="peer@same or peer@own"):
             contender("ours:model=evidence")
 
