@@ -119,6 +119,55 @@ def test_a_workbook_gives_back_what_was_written():
     assert list(found.index) == [2, 3]
 
 
+def filled(change, name="filled.xlsx"):
+    """A plate's sheet in which every yield is 50, but for what `change(sheet, column of the yield)` makes of it."""
+    book = openpyxl.load_workbook("plate.xlsx")
+    sheet = book["results"]
+    column = [cell.value for cell in sheet[1]].index("yield") + 1
+    for line in range(2, sheet.max_row + 1):
+        sheet.cell(line, column).value = 50.0
+    change(sheet, column)
+    book.save(name)
+    return name
+
+
+def test_what_a_spreadsheet_shows_as_percentages_is_told_in_percent(cli):
+    cli("ask", "plates.yaml", "-n", "3", "--plate", "24", "--out", "plate.xlsx")
+
+    def percentages(sheet, column):
+        for line, value in ((2, 0.551), (3, 0.07)):
+            sheet.cell(line, column).value = value
+            sheet.cell(line, column).number_format = "0.0%"
+
+    cli("tell", "plates.yaml", filled(percentages))
+    assert sorted(campaign().observations["yield"]) == [7.0, 50.0, 55.1]
+    Path("plates.yaml").write_text(SPACE.replace('unit: "%"', "unit: g").replace("campaign: plates", "campaign: grams"))
+    assert "shows a percentage" in cli("tell", "plates.yaml", "filled.xlsx", code=1).output
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda sheet, column: setattr(sheet.cell(2, column), "value", "=1+1"), "a formula was not saved"),
+        (lambda sheet, column: setattr(sheet.cell(3, column), "value", "#DIV/0!"), "row 3, column 'yield', value '#DIV/0!'"),
+        (lambda sheet, column: sheet.merge_cells(None, 2, column, 3, column), "merged over several rows"),
+        (lambda sheet, column: setattr(sheet.cell(2, 40), "value", 7.0), "beyond the named columns"),
+        (lambda sheet, column: setattr(sheet.cell(2, column), "value", "45 %"), "write the number alone"),
+    ],
+)  # fmt: skip
+def test_what_a_person_sees_and_a_program_does_not_get_is_said(cli, change, told):
+    cli("ask", "plates.yaml", "-n", "3", "--plate", "24", "--out", "plate.xlsx")
+    assert told in cli("tell", "plates.yaml", filled(change), code=1).output
+    assert campaign().observations.empty
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 cut off", b"yield,id\n1,2\n", b"\xd0\xcf\x11\xe0 old"])
+def test_what_is_no_workbook_is_refused(cli, data):
+    cli("ask", "plates.yaml", "-n", "1", "--plate", "24", "--out", "plate.xlsx")
+    Path("odd.xlsx").write_bytes(data)
+    cli("tell", "plates.yaml", "odd.xlsx", code=1)
+
+
 @pytest.mark.parametrize("change", [("name: base", "name: well"), ("target: yield", "target: well")])
 def test_a_campaign_with_a_column_of_wells_gets_no_plate_and_loses_no_proposal(cli, change):
     Path("plates.yaml").write_text(SPACE.replace(*change))

@@ -15,10 +15,10 @@ import pandas as pd
 
 from discover.candidates.reading import describes, read_row
 from discover.candidates.space import SearchSpace
-from discover.errors import Problem, nearest
+from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES, Candidate
-from discover.store.canonical import plain
+from discover.store.canonical import canonical, plain
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
 SIDE = re.compile(r"\s*(?:(?P<below><=?|≤)|(?P<above>>=?|≥))\s*(?P<number>.*)", re.DOTALL)
@@ -238,6 +238,8 @@ def _number_hint(cell: str, column: str) -> str:
         return f"give the limit as the number, and 'below' or 'above' in {column}_bound"
     if "," in cell:
         return "write a decimal point"
+    if cell[:1].isdigit():
+        return "write the number alone"
     return "leave the cell empty if it is not measured yet"
 
 
@@ -257,10 +259,13 @@ def _context(cell: Any, wrong: Any) -> dict[str, Any]:
     if _empty(cell):
         return {}
     try:
-        found = json.loads(cell) if isinstance(cell, str) else plain(cell)
-    except (ValueError, TypeError):
+        read = json.loads(cell) if isinstance(cell, str) else cell
+        found = plain(read) if isinstance(read, Mapping) else None
+        canonical(found)
+    except (ValueError, TypeError, RecursionError, InvalidInput):  # half a character, infinity, a bottomless list
         found = None
-    if not isinstance(found, dict):
-        wrong("context", "not a mapping", 'write it like {"reactor": "A"}')
+    if found is None:
+        wrong("context", "not a mapping that can be kept", 'write it like {"reactor": "A"}')
         return {}
-    return found
+    told: dict[str, Any] = found
+    return told

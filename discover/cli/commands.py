@@ -185,6 +185,7 @@ def tell(
     """
     frame = plates.read_results(results)
     campaign = open_campaign(file, store, create=not dry_run, changes="note")
+    frame = plates.in_units(frame, campaign.objective)
     kept = plates.kept_columns(frame, campaign, extra or ())
     if correct is not None:
         became = campaign.correct(frame, reason=correct, extra=kept, dry_run=dry_run)

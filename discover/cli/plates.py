@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from discover.cli.output import check_new_file, read_csv, write_csv
 from discover.errors import InvalidInput, Problem
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from discover.campaign import Campaign
+    from discover.objective import Objective
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -92,6 +93,33 @@ def read_results(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise InvalidInput(str(path), [Problem(f"cannot be read: {error}")]) from error
     return read_workbook(data)
+
+
+def in_units(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The results with what a workbook shows as percentages in the targets' units: 0.551 that is seen as 55.1 %."""
+    import pandas as pd
+
+    from discover.experiment.sheet_numbers import Percent, Unreadable, number
+
+    problems: list[Problem] = []
+
+    def told(cell: Any, row: object, column: str, unit: str) -> Any:
+        try:
+            return number(cell, unit, frozenset(), "auto")[0] if isinstance(cell, Percent) else cell
+        except Unreadable as error:
+            problems.append(Problem(str(error), row=row, column=column, value=float(cell), way_out=error.way_out))
+            return cell
+
+    units = dict(objective.units)
+    own = {c: unit for name, unit in units.items() for c in (name, f"{name}_std") if c in frame.columns}
+    read = {
+        column: pd.Series([told(cell, row, column, unit) for row, cell in frame[column].items()], frame.index, object)
+        for column, unit in own.items()
+        if frame[column].map(lambda cell: isinstance(cell, Percent)).any()
+    }
+    if problems:
+        raise InvalidInput("results", problems)
+    return frame.assign(**read)
 
 
 def kept_columns(frame: pd.DataFrame, campaign: Campaign, extra: Sequence[str]) -> list[str]:

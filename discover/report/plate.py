@@ -189,15 +189,40 @@ def _put(cell: Any, text: str) -> None:
 
 
 def read_workbook(data: bytes) -> pd.DataFrame:
-    """The first sheet of a workbook as a frame whose index holds the rows' numbers; empty cells are None."""
+    """The first sheet of a workbook as a frame whose index holds the rows' numbers; empty cells are None.
+
+    What a person sees and a program does not get is a problem: errors, formulas without a saved result, merged cells. Numbers
+    shown as percentages are `Percent`.
+    """
+    from discover.experiment.sheet_numbers import Odd
+    from discover.experiment.sheet_reading import NotWhole, Refused, read_grids
+
     try:
-        frame = pd.read_excel(io.BytesIO(data), sheet_name=0, dtype=object, engine="openpyxl", keep_default_na=False)
-    except Exception as error:  # openpyxl lets out whatever a damaged file makes it stumble over
-        problem = Problem(f"cannot be read as .xlsx: {type(error).__name__}: {error}"[:200])
-        raise InvalidInput("results", [problem]) from error
-    frame.columns = [str(column).strip() for column in frame.columns]
-    frame = frame.astype(object).where(frame.notna() & (frame != ""), None)
-    frame.index = pd.Index(range(2, len(frame) + 2), dtype=object)
+        rows = list(read_grids(data, ".xlsx")[0].rows)
+    except (NotWhole, Refused) as error:
+        hint = getattr(error, "way_out", "")
+        raise InvalidInput("results", [Problem(f"cannot be read as .xlsx: {error}", way_out=hint)]) from error
+    if not rows:
+        raise InvalidInput("results", [Problem("the first sheet is empty")])
+    names = ["" if name is None else str(name).strip() for name in rows[0][1]]
+    cells = [[cell for name, cell in zip(names, row, strict=True) if name] for _, row in rows[1:]]
+    problems = [
+        Problem("stands beyond the named columns", row=line, value=cell)
+        for line, row in rows[1:]
+        for name, cell in zip(names, row, strict=True)
+        if not name and cell is not None
+    ]
+    named = [name for name in names if name]
+    problems += [
+        Problem(cell.reason, row=line, column=name, value=cell.value, way_out="write the value itself")
+        for (line, _), row in zip(rows[1:], cells, strict=True)
+        for name, cell in zip(named, row, strict=True)
+        if isinstance(cell, Odd)
+    ]
+    if problems:
+        raise InvalidInput("results", problems)
+    index = pd.Index([line for line, _ in rows[1:]], dtype=object)
+    frame = pd.DataFrame(cells, columns=named, index=index, dtype=object)
     return frame[frame.notna().any(axis=1)]
 
 
