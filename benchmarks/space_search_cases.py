@@ -116,7 +116,7 @@ class Truth:
         effects = {k: generator.normal(size=space.slots[k].levels.count) for k in named}
         shifts = {k: 0.2 * generator.normal(size=space.slots[k].levels.count) for k in named}
         pairs = {
-            (j, k): 0.7 * generator.normal(size=(len(effects[j]), len(effects[k]))) for j, k in combinations(named, 2)
+            (j, k): 0.3 * generator.normal(size=(len(effects[j]), len(effects[k]))) for j, k in combinations(named, 2)
         }
         return cls(effects, pairs, generator.uniform(0.1, 0.9, size=len(space.slots)), shifts)
 

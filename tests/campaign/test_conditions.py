@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from discover.errors import InvalidInput
+
 
 def told(make, at, fidelities):
     campaign = make(policy={"kind": "bayesian", "start": 5, **({"at": at} if at else {})})
@@ -34,3 +36,27 @@ def test_one_fidelity_throughout_is_no_condition(make):
     campaign = told(make, None, ["high"])
     campaign.ask(1)
     assert "conditions" not in campaign.ledger.iterations[-1].learned["targets"]["yield"]
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "reactor A",
+        "[1]",
+        '{"at": 1e999}',
+        '{"name": "\\ud800"}',
+        '{"a":' + "[" * 5000 + "]" * 5000 + "}",
+        {"a": object()},
+    ],
+    ids=["text", "list", "infinite", "half", "deep", "object"],
+)
+def test_a_context_that_cannot_be_kept_is_named_with_its_row(make, context):
+    campaign = make()
+    batch = campaign.ask(2).assign(**{"yield": 1.0}, context=[None, context])
+    before = campaign.ledger.seq
+    with pytest.raises(InvalidInput) as error:
+        campaign.tell(batch)
+    assert [(p.row, p.column) for p in error.value.problems] == [(1, "context")]
+    assert campaign.ledger.seq == before
+    told = campaign.tell(batch, partial=True)
+    assert dict(zip(told["row"], told["became"])) == {0: "measured", 1: "refused"}

@@ -143,7 +143,7 @@ def test_a_sheet_says_how_results_were_found_out(file: Path) -> None:
         csv.writer(out).writerows([header, *rows])
     said = cli("collect", file)
     assert "1 measured, 1 refused" in said
-    assert 'not a mapping (write it like {"reactor": "A"})' in said
+    assert 'not a mapping that can be kept (write it like {"reactor": "A"})' in said
     assert opened(file).view().training["yield"].conditions == ({"reactor": "A", "batch": 3, "fidelity": "screen"},)
 
 
