@@ -16,7 +16,7 @@ MOST = 6
 ADDITIVE = 8
 """Features up to which each has a term of its own; beyond, each block has one."""
 WARPED = 40
-"""Observations from which on features may be bent, where each may have a term of its own."""
+"""Observations from which on features may be bent, where each may have a term of its own; with fewer that paid only mostly."""
 NUMERIC: tuple[BlockKind, ...] = ("numbers", "descriptors", "composition", "structure", "embedding")
 
 
