@@ -87,6 +87,7 @@ def test_a_large_table_is_scaled_by_one_look_as_a_small_one_is(monkeypatch, tmp_
         parts = Scaling.over(table)
         assert parts.kept.tolist() == whole.kept.tolist() == [True, True, True, False]
         np.testing.assert_allclose(parts.spread, whole.spread, rtol=1e-12)
+        np.testing.assert_array_equal(parts.least, whole.least)
         np.testing.assert_allclose(parts.centre / parts.spread, whole.centre / whole.spread, atol=1e-10)
     values[140_000, 2] = np.inf
     with pytest.raises(InvalidInput, match="row 140000, column '2'"):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from discover.acquisition.bounded import Improvement
 from discover.acquisition.sweep import PoolRows, best_rows
 from discover.acquisition.tiles import Tiler
-from discover.protocols import Block
+from discover.protocols import Block, FeatureTable
 from discover.surrogate import fitting
 from discover.surrogate.candidates import ADDITIVE, WARPED, candidates
 from discover.surrogate.evidence import Evidence
@@ -145,6 +145,9 @@ def test_it_is_offered_where_a_few_numbers_have_ends_and_many_observations() -> 
     assert "warped" not in candidates(layout(ADDITIVE + 1), WARPED)
     assert "warped" not in candidates(layout(kind="composition"), WARPED)
     assert "warped" not in candidates(Layout.plain(2), WARPED)  # nothing says where its features end
+    raw = np.random.default_rng(1).random((9, 2))
+    space = FeatureTable(("s", "t"), raw, "made up", scale=(np.full(2, 0.5), np.full(2, 0.3)))
+    assert Layout.of(Scaling.of(space), (), raw).lows == ()
 
 
 def test_the_evidence_weighs_it_and_says_so() -> None:
