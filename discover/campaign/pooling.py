@@ -34,8 +34,8 @@ class Candidates:
     def pool(self) -> Pool:
         """The rows. IntegrityError if they are not those of the hash."""
         snapshot = open_snapshot(self.hash, self._place)
-        snapshot.check()
-        return CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(self.body["spec"]))
+        snapshot.check(self._cache)
+        return CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(self.body["spec"]), cache=self._cache)
 
     @cached_property
     def features(self) -> FeatureTable:

@@ -1,7 +1,7 @@
-"""Frames to canonical Arrow tables, and the hash of their content.
+"""Frames to canonical Arrow tables.
 
-Two frames that say the same have the same canonical table and hash, whatever the order of their rows and columns and
-whichever dtype pandas happened to choose. A column is of one of these kinds:
+Two frames that say the same have the same canonical table and hash (`discover.candidates.hashing`), whatever the order of
+their rows and columns and whichever dtype pandas happened to choose. A column is of one of these kinds:
 
 ==========  ==========================  =====================================================================
 kind        stored as                   made from
@@ -22,8 +22,6 @@ An integer column in which pandas had to spell a missing value as NaN has become
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +37,8 @@ FORMAT = "discover-snapshot/1"
 SHOWN = 20
 """Problems of one sort in one column that are listed before the rest is only counted."""
 
-_LISTS = {"text": "texts", "integer": "integers", "number": "numbers", "flag": "flags", "empty": "texts"}
-_ARROW = {
+LISTS = {"text": "texts", "integer": "integers", "number": "numbers", "flag": "flags", "empty": "texts"}
+ARROW = {
     "text": pa.large_string(),
     "integer": pa.int64(),
     "number": pa.float64(),
@@ -76,29 +74,22 @@ def read_frame(frame: pd.DataFrame, *, id: str, structure: str | None = None) ->
     names = sorted(str(name) for name in frame.columns if name not in (id, structure))
     arrays = {}
     for name in [id, *names, *([structure] if structure else [])]:
-        read = _ids if name == id else _structures if name == structure else _array
+        read = _ids if name == id else _structures if name == structure else column_array
         arrays[name], found = read(frame[name])
         problems += found
     return pa.table(arrays), problems
 
 
-def table_hash(table: pa.Table, *, id: str, structure: str | None = None) -> str:
-    """SHA-256 (64 hex digits) over rows and fields of a canonical table; no file format enters."""
-    names = sorted(table.column_names)
-    kinds = [[name, kind_of(table[name])] for name in names]
-    header = {"format": FORMAT, "id": id, "structure": structure, "rows": table.num_rows, "columns": kinds}
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True, ensure_ascii=False).encode())
-    for name, kind in kinds:
-        for part in _parts(table[name], kind):
-            digest.update(part)
-    return digest.hexdigest()
-
-
 def kind_of(column: pa.ChunkedArray | pa.Array) -> str:
     """The kind of a canonical column."""
-    if _is_list(column.type):
-        return _LISTS[_kind(column.type.value_type)]
-    return "empty" if len(column) == column.null_count else _kind(column.type)
+    if not _is_list(column.type) and len(column) == column.null_count:
+        return "empty"
+    return kind_of_type(column.type)
+
+
+def kind_of_type(type: pa.DataType) -> str:
+    """The kind of a canonical column of some Arrow type that has a value."""
+    return LISTS[_kind(type.value_type)] if _is_list(type) else _kind(type)
 
 
 def column_problems(frame: pd.DataFrame, needed: Sequence[str]) -> list[Problem]:
@@ -137,7 +128,7 @@ def listed(
 
 def _ids(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
     name = str(series.name)
-    array, problems = _array(series)
+    array, problems = column_array(series)
     if problems:
         return array, problems
     kind = kind_of(array)
@@ -151,7 +142,7 @@ def _ids(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
     if kind not in ("text", "empty"):
         hint = "turn the column into text first"
         problems = [Problem(f"ids must be text or integers, these are of kind '{kind}'", column=name, way_out=hint)]
-    if problems:
+    if problems or _plainly_ids(array):
         return array, problems
     ids = pd.Series(array.to_pylist(), dtype=object, index=series.index)
     missing = ids.isna().to_numpy(dtype=bool)
@@ -165,6 +156,15 @@ def _ids(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
         name,
     )
     return array.cast(pa.large_string()), problems + _doubled(ids, name)
+
+
+def _plainly_ids(array: pa.Array) -> bool:
+    """Whether one look tells that ids are all there, printable ASCII without spaces around them, and different; most are."""
+    if array.null_count or not len(array) or not pa.types.is_large_string(array.type):
+        return False
+    trimmed = pc.equal(pc.ascii_trim_whitespace(array), array)
+    looks = (pc.string_is_ascii(array), pc.ascii_is_printable(array), trimmed, pc.greater(pc.binary_length(array), 0))
+    return all(pc.all(look).as_py() for look in looks) and pc.count_distinct(array).as_py() == len(array)
 
 
 def _inexact(array: pa.Array, series: pd.Series) -> list[Problem]:
@@ -216,7 +216,7 @@ def _structures(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
     return pa.array(texts, type=pa.large_string()), problems
 
 
-def _array(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
+def column_array(series: pd.Series) -> tuple[pa.Array, list[Problem]]:
     """A column in its canonical type. Problems name the cells that fit no kind."""
     name = str(series.name)
     try:
@@ -261,7 +261,7 @@ def _normal(array: pa.Array) -> pa.Array:
         return _normal(array.storage)
     if pa.types.is_dictionary(kind_type):
         return _normal(array.dictionary_decode())
-    if pa.types.is_null(kind_type):
+    if pa.types.is_null(kind_type) or (pa.types.is_temporal(kind_type) and len(array) == array.null_count):
         return pa.nulls(len(array), pa.float64())
     if pa.types.is_timestamp(kind_type) or pa.types.is_date(kind_type):
         return pa.array(
@@ -269,7 +269,7 @@ def _normal(array: pa.Array) -> pa.Array:
         )
     if _is_list(kind_type):
         return _normal_list(array)
-    normal = array.cast(_ARROW[_kind(kind_type)])
+    normal = array.cast(ARROW[_kind(kind_type)])
     if pa.types.is_floating(normal.type):
         values = normal.to_numpy(zero_copy_only=False) + 0.0
         return pa.array(values, from_pandas=True)
@@ -279,7 +279,7 @@ def _normal(array: pa.Array) -> pa.Array:
 def _normal_list(array: pa.Array) -> pa.Array:
     if pa.types.is_fixed_size_list(array.type):
         array = array.cast(pa.list_(array.type.value_type))
-    inner = pa.large_string() if pa.types.is_null(array.type.value_type) else _ARROW[_kind(array.type.value_type)]
+    inner = pa.large_string() if pa.types.is_null(array.type.value_type) else ARROW[_kind(array.type.value_type)]
     if len(array) == array.null_count:
         return pa.nulls(len(array), pa.float64())
     lists = array.cast(pa.large_list(inner))
@@ -307,21 +307,3 @@ def _kind(kind: pa.DataType) -> str:
     if types.is_boolean(kind):
         return "flag"
     raise TypeError(f"cells of type {kind}")
-
-
-def _parts(column: pa.ChunkedArray | pa.Array, kind: str) -> list[bytes]:
-    """What of a canonical column enters its hash: which rows have a value, and the values."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    present = np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes()
-    if kind == "empty":
-        return [present]
-    if kind in ("texts", "integers", "numbers", "flags"):
-        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-        return [present, lengths, *_parts(array.flatten(), kind[:-1])]
-    if kind == "text":
-        cells = [cell.encode() for cell in pc.fill_null(array, "").to_pylist()]
-        return [present, np.array([len(cell) for cell in cells], dtype="<i8").tobytes(), b"".join(cells)]
-    if kind == "flag":
-        return [present, np.packbits(pc.fill_null(array, False).to_numpy(zero_copy_only=False)).tobytes()]
-    dtype = "<i8" if kind == "integer" else "<f8"
-    return [present, pc.fill_null(array, 0).to_numpy(zero_copy_only=False).astype(dtype).tobytes()]

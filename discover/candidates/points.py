@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from discover.candidates.frames import unknown_ids
 from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot, unknown_ids
+from discover.candidates.snapshot import Snapshot
 from discover.candidates.space import SearchSpace
 from discover.candidates.spec import PoolSpec
 from discover.errors import InvalidInput, Problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from discover.candidates.canonical import column_problems, kind_of, listed, read_frame, sorted_by_id, table_hash
+from discover.candidates.canonical import column_problems, read_frame, sorted_by_id
+from discover.candidates.cells import cell_problems, reserved_names
+from discover.candidates.frames import places_of, to_frame, unknown_ids
+from discover.candidates.hashing import table_hash
 from discover.candidates.place import Place
-from discover.candidates.snapshot import OWN, Snapshot, to_frame, unknown_ids
+from discover.candidates.rows import StoredRows, mapped_ids
+from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec, read_descriptors
+from discover.candidates.streaming import frozen
 from discover.errors import InvalidInput, Problem
-from discover.protocols import RESERVED, RESERVED_PREFIXES, BoolArray, Candidate, IntArray
+from discover.protocols import BoolArray, Candidate, IntArray
 
 _PART = 131_072
 """Ids that are Python's own at one time."""
@@ -29,21 +33,24 @@ _PART = 131_072
 class CandidatePool:
     """Candidates in ascending order of id, with the roles of their columns.
 
-    Rows live in memory as an Arrow table, but for the structures of a snapshot, which are read when they are needed.
+    Rows live in memory as an Arrow table, but for the structures of a snapshot, which are read when they are needed, and for
+    the rows of a snapshot with more than twenty million cells, which stay on disk (`discover.candidates.rows`).
     `rows`, `frame` and `candidate` count positions from 0 in the order of `ids`.
     """
 
     def __init__(
         self,
         spec: PoolSpec,
-        table: pa.Table,
+        table: pa.Table | StoredRows,
         structure: str | None,
         *,
         texts: pa.Array | None = None,
         snapshot: Snapshot | None = None,
+        cache: Path | None = None,
     ):
-        """Use `from_frame` or `from_snapshot`. table: canonical, without structures; these are `texts` or in `snapshot`."""
-        problems = [*spec.problems(), *_reserved(table.column_names), *_cells(table, spec, structure)]
+        """Use `from_frame`, `from_snapshot` or `from_parquet`. table: canonical, without structures; these are `texts` or in
+        `snapshot`."""
+        problems = [*spec.problems(), *reserved_names(table.column_names), *cell_problems(table, spec, structure)]
         if not table.num_rows:
             problems.append(Problem("a pool needs at least one candidate"))
         if problems:
@@ -53,6 +60,7 @@ class CandidatePool:
         self._structure = structure
         self._texts = texts
         self._snapshot = snapshot
+        self._cache = cache
 
     @classmethod
     def from_frame(
@@ -96,8 +104,8 @@ class CandidatePool:
             wrong = {problem.column for problem in problems}
             problems += [
                 *spec.problems(),
-                *_reserved(df.columns),
-                *_cells(table, spec, structure, df.index, skip=wrong),
+                *reserved_names(df.columns),
+                *cell_problems(table, spec, structure, df.index, skip=wrong),
             ]
         if problems:
             raise InvalidInput("candidate pool", problems)
@@ -107,10 +115,44 @@ class CandidatePool:
         return cls(spec, plain, structure, texts=texts)
 
     @classmethod
-    def from_snapshot(
-        cls, snapshot: Snapshot, spec: PoolSpec, *, keep: BoolArray | None = None, drop: Sequence[str] = ()
+    def from_parquet(
+        cls,
+        path: Path | str,
+        folder: Path | str,
+        *,
+        id: str,
+        features: Sequence[str] = (),
+        categorical: Sequence[str] = (),
+        descriptors: Mapping[str, Any] | None = None,
+        made_from: Mapping[str, str] | None = None,
+        substances: Mapping[str, str | Mapping[str, str]] | None = None,
     ) -> CandidatePool:
-        """The rows of a snapshot where `keep` ([N], in the snapshot's order) is true, without the columns in `drop`."""
+        """A pool from a Parquet file of any size, read part by part; the roles of columns are those of `from_frame`.
+
+        folder: where its rows are kept in canonical form, as a snapshot, and its ids; the same file is not read again while it
+        does not change. InvalidInput collects what is wrong with the file.
+        """
+        spec = PoolSpec(
+            id, tuple(features), tuple(categorical), read_descriptors(descriptors), dict(made_from or {}),
+            dict(substances or {}),
+        )  # fmt: skip
+        snapshot = frozen(Path(path), Place(Path(folder)), id=id, needed=spec.used)
+        return cls.from_snapshot(snapshot, spec, cache=Path(folder))
+
+    @classmethod
+    def from_snapshot(
+        cls,
+        snapshot: Snapshot,
+        spec: PoolSpec,
+        *,
+        keep: BoolArray | None = None,
+        drop: Sequence[str] = (),
+        cache: Path | None = None,
+    ) -> CandidatePool:
+        """The rows of a snapshot where `keep` ([N], in the snapshot's order) is true, without the columns in `drop`.
+
+        cache: a folder in which the ids of a large snapshot wait, mapped into memory.
+        """
         known = set(snapshot.columns)
         missing = [name for name in dict.fromkeys([spec.id, *spec.used, *drop]) if name not in known]
         problems = [Problem("the snapshot has no such column", column=name) for name in missing]
@@ -122,10 +164,13 @@ class CandidatePool:
         if problems:
             raise InvalidInput("candidate pool", problems)
         names = [name for name in snapshot.columns if name != snapshot.structure and name not in drop]
-        table = snapshot.table(names)
-        if keep is not None and not keep.all():
-            table = table.filter(pa.array(keep)).combine_chunks()
         structure = None if snapshot.structure in drop else snapshot.structure
+        all_rows = keep is None or bool(keep.all())
+        if all_rows and (stored := StoredRows.of(snapshot, names)) is not None:
+            return cls(spec, stored, structure, snapshot=snapshot, cache=cache)
+        table = snapshot.table(names)
+        if not all_rows:
+            table = table.filter(pa.array(keep)).combine_chunks()
         return cls(spec, table, structure, snapshot=snapshot)
 
     @property
@@ -136,6 +181,8 @@ class CandidatePool:
     @cached_property
     def ids(self) -> NDArray[np.str_]:
         """[N] ids as text, ascending."""
+        if isinstance(self._table, StoredRows) and self._cache is not None:
+            return mapped_ids(self._table.snapshot, self._cache)
         column = self._table[self.id]
         parts = [column.slice(start, _PART) for start in range(0, len(column), _PART)]
         ids = np.concatenate([np.array(part.to_pylist(), dtype=np.str_) for part in parts])
@@ -162,19 +209,21 @@ class CandidatePool:
         """SHA-256 over the rows and columns; that of the snapshot which `save` writes."""
         if self._snapshot and self._whole():
             return self._snapshot.hash
+        if isinstance(self._table, StoredRows):
+            return self._table.hash
         return table_hash(self._full(), id=self.id, structure=self._structure)
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
     def __contains__(self, candidate: object) -> bool:
-        place = int(np.searchsorted(self.ids, str(candidate)))
-        return place < len(self) and bool(self.ids[place] == str(candidate))
+        wanted = np.array([str(candidate)])
+        return bool((self.ids[places_of(self.ids, wanted)] == wanted)[0])
 
     def rows(self, ids: Sequence[str] | NDArray[np.str_] | pd.Series) -> IntArray:
         """Positions [n] of ids, in their order. UnknownCandidate names those the pool does not hold, and the nearest."""
         wanted = np.array([str(i) for i in ids], dtype=np.str_)
-        places = np.minimum(np.searchsorted(self.ids, wanted), len(self) - 1).astype(np.int64)
+        places = places_of(self.ids, wanted)
         unknown = list(dict.fromkeys(wanted[self.ids[places] != wanted].tolist())) if len(wanted) else []
         if unknown:
             raise unknown_ids("the pool", unknown, self.ids)
@@ -202,10 +251,8 @@ class CandidatePool:
         ]
         if missing:
             raise InvalidInput("candidate pool", missing)
-        table = self._table.select([self.id, *(n for n in names if n != self._structure)])
         places = None if rows is None else np.asarray(rows, dtype=np.int64)
-        if places is not None:
-            table = table.take(pa.array(places))
+        table = self._rows(places, [self.id, *(n for n in names if n != self._structure)])
         if self._structure in names:
             table = table.append_column(self._structure, self._structures(places))
         return to_frame(table.select([self.id, *names]))
@@ -217,7 +264,7 @@ class CandidatePool:
     def candidates(self, rows: IntArray | Sequence[int]) -> list[Candidate]:
         """Whole candidates at some positions, read at once."""
         places = np.asarray(rows, dtype=np.int64)
-        records = self._table.take(pa.array(places)).to_pylist()
+        records = self._rows(places, self._table.column_names).to_pylist()
         if self._structure:
             for record, text in zip(records, self._structures(places).to_pylist(), strict=True):
                 record[self._structure] = text
@@ -229,9 +276,11 @@ class CandidatePool:
 
     def save(self, folder: Place | Path | str) -> Snapshot:
         """The pool as a snapshot in a folder or another place, with the same hash; `from_snapshot(it, pool.spec)` is this pool again."""
+        if isinstance(self._table, StoredRows):
+            return self._table.saved(Place.of(folder))
         provenance: dict[str, Any] = {"kind": "frame"}
         if self._snapshot:
-            provenance = {key: value for key, value in self._snapshot.manifest.items() if key not in OWN}
+            provenance = self._snapshot.origin
             if not self._whole():
                 provenance["parent"] = {"hash": self._snapshot.hash, "rows": len(self._snapshot)}
         return Snapshot.from_table(self._full(), folder, id=self.id, structure=self._structure, provenance=provenance)
@@ -243,9 +292,15 @@ class CandidatePool:
         return len(self) == len(self._snapshot) and columns == len(self._snapshot.columns)
 
     def _full(self) -> pa.Table:
-        if not self._structure:
-            return self._table
-        return self._table.append_column(self._structure, self._structures(None))
+        table = self._rows(None, self._table.column_names)
+        return table.append_column(self._structure, self._structures(None)) if self._structure else table
+
+    def _rows(self, places: IntArray | None, names: Sequence[str]) -> pa.Table:
+        """Rows at some positions, or all, in some columns but the structures; in memory."""
+        table = self._table.select(list(names))
+        if places is not None:
+            return table.take(pa.array(places))
+        return table.table() if isinstance(table, StoredRows) else table
 
     def _structures(self, places: IntArray | None) -> pa.Array:
         """Canonical texts at some positions, or all; from memory or from the snapshot's file."""
@@ -279,83 +334,3 @@ def _version(values: Mapping[str, Any]) -> str:
     """Content hash of one candidate (32 hex digits)."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _reserved(names: Sequence[str] | pd.Index) -> list[Problem]:
-    hint = "rename the column; ask and tell use this name"
-    return [
-        Problem("the name is reserved", column=str(name), way_out=hint)
-        for name in names
-        if name in RESERVED or str(name).startswith(RESERVED_PREFIXES)
-    ]
-
-
-def _cells(
-    table: pa.Table, spec: PoolSpec, structure: str | None, rows: Any = None, skip: Collection[str | None] = ()
-) -> list[Problem]:
-    """Cells that features cannot be made from. rows: labels by position of the table (default: the ids)."""
-    labels = table[spec.id] if rows is None and spec.id in table.column_names else rows
-    problems: list[Problem] = []
-    for name in spec.used:
-        if name == structure or name in skip:
-            continue
-        if name not in table.column_names:
-            problems.append(Problem("no such column", column=name))
-            continue
-        column = table[name]
-        kind = kind_of(column)
-        if name in spec.columns and kind not in ("integer", "number", "flag", "empty"):
-            hint = "make it numeric (pandas.to_numeric), or name it in categorical="
-            problems.append(
-                Problem(
-                    f"a feature must be numeric, this column holds {kind}",
-                    column=name,
-                    value=column[0].as_py(),
-                    way_out=hint,
-                )
-            )
-            continue
-        if name not in spec.columns and kind not in ("text", "integer", "number", "flag", "empty"):
-            problems.append(Problem(f"must be one value a row, this column holds {kind}", column=name))
-            continue
-        if name in spec.smiles:
-            continue
-        missing = np.asarray(
-            column.is_null().to_numpy(zero_copy_only=False)
-            if isinstance(column, pa.Array)
-            else column.is_null().to_numpy()
-        )
-        if kind == "text":
-            missing = missing | np.asarray(
-                pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), False).to_numpy()
-            )
-        hint = "fill the cell or leave the row out"
-        problems += _at(
-            labels, np.flatnonzero(missing), lambda p, c=column: c[p].as_py(), "the cell is empty", name, hint
-        )
-        if name in spec.descriptors and not missing.any():
-            problems += _undescribed(column, spec.descriptors[name], name, labels, "descriptors")
-        if isinstance(known := spec.substances.get(name), Mapping) and not missing.any():
-            problems += _undescribed(column, known, name, labels, "SMILES")
-    return problems
-
-
-def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any, what: str) -> list[Problem]:
-    cells = column.to_pylist()
-    unknown = sorted({str(cell) for cell in cells} - set(known))
-    first = {category: next(i for i, cell in enumerate(cells) if str(cell) == category) for category in unknown}
-    hint = f"described are: {', '.join(sorted(known))}"
-    return [
-        Problem(f"the category has no {what}", row=_label(labels, first[c]), column=name, value=c, way_out=hint)
-        for c in unknown
-    ]
-
-
-def _at(labels: Any, places: np.ndarray, value: Any, message: str, column: str, hint: str) -> list[Problem]:
-    shown = {int(p): _label(labels, int(p)) for p in places[:50]}
-    return listed(shown, places, value, message, column, hint)
-
-
-def _label(labels: Any, place: int) -> Any:
-    label = labels[place]
-    return label.as_py() if isinstance(label, pa.Scalar) else label

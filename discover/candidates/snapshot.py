@@ -7,14 +7,13 @@ The manifest is written last: a snapshot is there when its manifest is.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from discover.candidates.canonical import FORMAT, canonical_table, kind_of, table_hash
+from discover.candidates.canonical import FORMAT, canonical_table, kind_of
 from discover.candidates.difference import Difference, difference
+from discover.candidates.frames import to_frame, unknown_ids
+from discover.candidates.hashing import table_hash
 from discover.candidates.manifest import NEEDED, OWN, checked_provenance, earlier, time_of
-from discover.candidates.place import Place
-from discover.errors import IntegrityError, InvalidInput, Problem, UnknownCandidate, nearest
+from discover.candidates.parquet import file_hash, pick
+from discover.candidates.place import Place, link_or_copy
+from discover.errors import IntegrityError, InvalidInput, Problem, nearest
+from discover.stamps import sound
 
-__all__ = ["OWN", "Difference", "Snapshot", "difference", "stored", "to_frame", "unknown_ids"]
+__all__ = ["OWN", "Difference", "Snapshot", "difference", "stored"]
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _WAY_OUT = "restore it from a backup, or save or pull the same candidates once more"
+_NOTED = 16_000_000
+"""Bytes of a file from which on what was found of it is noted."""
 _GROUP = 1024
 """Rows of a row group: one structure is read without its 4,000 neighbours."""
 
@@ -81,17 +86,48 @@ class Snapshot:
         structure: str | None = None,
     ) -> Snapshot:
         """`write` for a canonical table."""
-        place = Place.of(folder)
-        body = checked_provenance(provenance)
+        kinds = {name: kind_of(table[name]) for name in table.column_names}
+        dictionary = [n for n, kind in kinds.items() if n not in (id, structure) and kind in ("text", "texts")]
+
+        def write(path: Path) -> None:
+            pq.write_table(
+                table,
+                path,
+                compression="zstd",
+                compression_level=12,
+                row_group_size=_GROUP,
+                use_dictionary=dictionary,
+            )
+
         digest = table_hash(table, id=id, structure=structure)
-        columns = {name: kind_of(table[name]) for name in table.column_names}
+        return cls.put(
+            folder, write, hash=digest, kinds=kinds, rows=table.num_rows, id=id, structure=structure,
+            provenance=provenance,
+        )  # fmt: skip
+
+    @classmethod
+    def put(
+        cls,
+        folder: Place | Path | str,
+        write: Callable[[Path], object],
+        *,
+        hash: str,
+        kinds: Mapping[str, str],
+        rows: int,
+        id: str,
+        structure: str | None,
+        provenance: Mapping[str, Any],
+    ) -> Snapshot:
+        """The snapshot of canonical rows with this hash, which `write` puts into a Parquet file where they are not there yet."""
+        place, digest = Place.of(folder), hash
+        body = checked_provenance(provenance)
         own = {
             "format": FORMAT,
             "hash": digest,
-            "rows": table.num_rows,
+            "rows": rows,
             "id": id,
             "structure": structure,
-            "columns": columns,
+            "columns": dict(kinds),
         }
         strange = [
             Problem("the snapshot writes this key itself", column=k, value=v)
@@ -102,18 +138,8 @@ class Snapshot:
             raise InvalidInput("provenance", strange)
         kept = _intact(digest, place)
         if kept is None:
-            dictionary = [
-                name for name, kind in columns.items() if name not in (id, structure) and kind in ("text", "texts")
-            ]
             with place.writing(f"{digest}.parquet") as path:
-                pq.write_table(
-                    table,
-                    path,
-                    compression="zstd",
-                    compression_level=12,
-                    row_group_size=_GROUP,
-                    use_dictionary=dictionary,
-                )
+                write(path)
                 own["parquet"] = _bytes_of(path)
         else:
             own["parquet"] = _bytes_of(kept.path)
@@ -171,6 +197,11 @@ class Snapshot:
         return self.place.where
 
     @property
+    def origin(self) -> dict[str, Any]:
+        """The manifest without what a snapshot writes into it itself."""
+        return {key: value for key, value in self.manifest.items() if key not in OWN}
+
+    @property
     def id(self) -> str:
         """Name of the id column."""
         return str(self.manifest["id"])
@@ -208,6 +239,11 @@ class Snapshot:
         return self.place.copy(name)
 
     @cached_property
+    def metadata(self) -> pq.FileMetaData:
+        """What the Parquet file says of itself: row groups and columns."""
+        return pq.read_metadata(self.path)
+
+    @cached_property
     def ids(self) -> NDArray[np.str_]:
         """[N] ids as text, ascending: row i of the snapshot has ids[i]."""
         ids = np.array(self.table([self.id])[self.id].to_pylist(), dtype=np.str_)
@@ -233,21 +269,26 @@ class Snapshot:
         try:
             if places is None:
                 return pq.read_table(self.path, columns=names).combine_chunks()
-            return self._pick(names, places)
+            return self.rows_at(names, places)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(self.path, error) from error
 
-    def _pick(self, names: list[str], places: NDArray[np.int64]) -> pa.Table:
+    def rows_at(self, columns: Sequence[str], places: NDArray[np.int64]) -> pa.Table:
         """Rows at ascending positions, read from only the row groups that hold them."""
-        with pq.ParquetFile(self.path) as file:
-            sizes = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
-            starts = np.cumsum([0, *sizes])
-            group = np.searchsorted(starts, places, side="right") - 1
-            groups = np.unique(group)
-            read = file.read_row_groups(groups.tolist(), columns=names)
-        before = np.cumsum([0, *(sizes[one] for one in groups)])[:-1]
-        inside = places - starts[group] + before[np.searchsorted(groups, group)]
-        return read.take(pa.array(inside, type=pa.int64())).combine_chunks()
+        with pq.ParquetFile(self.path, metadata=self.metadata) as file:
+            return pick(file, columns, places)
+
+    def copied(self, folder: Place | Path | str) -> Snapshot:
+        """The same snapshot in another place; itself where it is there. On one disk no second copy is made of the rows."""
+        place = Place.of(folder)
+        if place == self.place or (
+            place.local and self.place.local and place.local.resolve() == self.place.local.resolve()
+        ):
+            return self
+        return Snapshot.put(
+            place, partial(link_or_copy, self.path), hash=self.hash, kinds=self.manifest["columns"], rows=len(self),
+            id=self.id, structure=self.structure, provenance=self.origin,
+        )  # fmt: skip
 
     def frame(
         self, columns: Sequence[str] | None = None, ids: Sequence[str] | NDArray[np.str_] | None = None
@@ -259,13 +300,23 @@ class Snapshot:
         """
         return to_frame(self.table(columns, ids))
 
-    def check(self) -> None:
+    def check(self, notes: Path | None = None) -> None:
         """`verify`, but without reading the rows where the file's bytes are those that the manifest knows (some 0.6 s a gigabyte).
 
-        Of a snapshot elsewhere it is the copy on this machine that is checked.
+        notes: a folder of this machine for what was found of a large file, so that the bytes are not read either until the file
+        changes (`discover.stamps`). Of a snapshot elsewhere it is the copy on this machine that is checked.
         """
-        if not self._same_bytes(self.path):
-            self._verify(self.path)
+        known = self.manifest.get("parquet") or {}
+
+        def look() -> bool:
+            if not self._same_bytes(self.path):
+                self._verify(self.path)
+            return True
+
+        if notes is None or known.get("bytes", 0) < _NOTED:
+            look()
+        else:
+            sound(self.path, notes / f"checked-{self.hash}.json", look)
 
     def verify(self) -> None:
         """Recompute the hash from the rows. IntegrityError if the file, its rows or its fields are not what they were.
@@ -276,13 +327,11 @@ class Snapshot:
 
     def _verify(self, path: Path) -> None:
         try:
-            table = pq.read_table(path, columns=list(self.columns))
+            found = file_hash(path, self.manifest["columns"], id=self.id, structure=self.structure)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(path, error) from error
-        missing = set(self.columns) - set(table.column_names)
-        found = "" if missing else table_hash(table.combine_chunks(), id=self.id, structure=self.structure)
         if found != self.hash:
-            told = f"its rows hash to {found[:12]}…" if found else f"columns are missing: {', '.join(sorted(missing))}"
+            told = f"its rows hash to {found[:12]}…" if found else "columns are missing, or of other kinds"
             raise IntegrityError(f"snapshot {self.hash} in {self.place} was changed: {told}; {_WAY_OUT}")
 
     def _same_bytes(self, path: Path) -> bool:
@@ -318,35 +367,6 @@ class Snapshot:
         when = self.manifest.get("retrieved_at")
         tail = "".join(f", {word}" for word in (origin, f"retrieved {when}" if when else "") if word)
         return f"Snapshot({self.hash[:12]}, {len(self):,} rows, {len(self.columns)} columns{tail})"
-
-
-def unknown_ids(where: str, unknown: Sequence[str], ids: NDArray[np.str_]) -> UnknownCandidate:
-    """The error for ids that are not among the ascending `ids`: each with the nearest one, sought nearby in large pools."""
-    told = []
-    for name in unknown[:5]:
-        spot = int(np.searchsorted(ids, name))
-        choices = ids if len(ids) <= 20_000 else ids[max(0, spot - 100) : spot + 100]
-        close = difflib.get_close_matches(name, choices.tolist(), n=1)
-        told.append(f"{name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
-    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-    example = f"; ids look like {str(ids[0])!r}" if len(ids) else ""
-    return UnknownCandidate(f"{where} has no {', '.join(told)}{more}{example}")
-
-
-def to_frame(table: pa.Table) -> pd.DataFrame:
-    """A canonical table as a DataFrame that `canonical_table` turns into the same table again."""
-    series = {}
-    for name in table.column_names:
-        column = table[name]
-        if pa.types.is_large_list(column.type) or pa.types.is_list(column.type):
-            series[name] = pd.Series(column.to_pylist(), dtype=object)
-        elif column.null_count and pa.types.is_integer(column.type):
-            series[name] = pd.Series(column.to_pylist(), dtype="Int64")
-        elif column.null_count and pa.types.is_boolean(column.type):
-            series[name] = pd.Series(column.to_pylist(), dtype="boolean")
-        else:
-            series[name] = column.to_pandas()
-    return pd.DataFrame(series, columns=table.column_names, index=pd.RangeIndex(table.num_rows))
 
 
 def stored(place: Place) -> Iterator[Snapshot]:

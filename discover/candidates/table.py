@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from discover.candidates.canonical import column_problems
@@ -19,6 +20,7 @@ from discover.candidates.place import Place
 from discover.candidates.query import matches
 from discover.candidates.sheet import read_sheet
 from discover.candidates.snapshot import Snapshot, stored
+from discover.candidates.streaming import freeze, is_large
 from discover.errors import InvalidInput, Problem
 from discover.kinds import typed
 from discover.protocols import Progress
@@ -66,6 +68,10 @@ class TableSource:
     def pull(self, fields: Sequence[str] = (), *, refresh: bool = False, progress: Progress | None = None) -> Snapshot:
         """The file's rows that match the query, as they are now. InvalidInput collects what is wrong with the file."""
         path = (self.base or Path()) / self.file
+        if problem := _no_table(path):
+            raise InvalidInput("table", [problem])
+        if self.structure is None and path.suffix.lower() == ".parquet" and is_large(path):
+            return self._streamed(path, fields, progress)
         data, frame = read_table(path, id=self.id)
         needed = [self.id, *([self.structure] if self.structure else []), *fields]
         problems = column_problems(frame, needed)
@@ -75,19 +81,34 @@ class TableSource:
         if not len(kept):
             hint = f"widen the query; it was {self.query}" if self.query else "the table is empty"
             raise InvalidInput(f"table {self.file}", [Problem(f"none of {len(frame)} rows is left", way_out=hint)])
-        provenance = {
-            "kind": "table",
-            "source": path.name,
-            "file_sha256": hashlib.sha256(data).hexdigest(),
-            "file_modified": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(),
-            "query": self.query,
-            "rows_in_file": len(frame),
-        }
+        provenance = self._origin(path, hashlib.sha256(data).hexdigest()) | {"rows_in_file": len(frame)}
         folder = snapshots(self.files, self.place)
         snapshot = Snapshot.write(kept, folder, id=self.id, structure=self.structure, provenance=provenance)
         if progress:
             progress(len(snapshot), len(snapshot))
         return snapshot
+
+    def _streamed(self, path: Path, fields: Sequence[str], progress: Progress | None) -> Snapshot:
+        """The same of a file that is too large for memory."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        fits = (lambda frame: matches(frame, self.query)) if self.query else None
+        origin, folder = self._origin(path, digest), snapshots(self.files, self.place)
+        try:
+            return freeze(path, folder, id=self.id, provenance=origin, needed=fields, fits=fits, progress=progress)
+        except (pa.ArrowException, OSError) as error:
+            if getattr(error, "errno", None):
+                raise  # a disk that is full, and not a file that is damaged
+            raise _unreadable(path, error) from error
+
+    def _origin(self, path: Path, digest: str) -> dict[str, Any]:
+        return {
+            "kind": "table",
+            "source": path.name,
+            "file_sha256": digest,
+            "file_modified": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(),
+            "query": self.query,
+        }
 
 
 def read_table(path: Path, *, id: str) -> tuple[bytes, pd.DataFrame]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 GROUP = "discover.features"
 _CHUNK = 256
 """Rows that are read and transformed at once where structures are among them."""
+_LOOK = 131_072
+"""Rows whose names are looked at together."""
 
 
 class Spec(Protocol):
@@ -111,13 +113,18 @@ class Features:
         spec = pool.spec
         plain = [c for c in spec.categorical if c not in spec.descriptors and c not in spec.substances]
         smiles = {c: told for c, told in spec.substances.items() if isinstance(told, str)}
-        cells = (
-            pool.frame(columns=list(dict.fromkeys([*plain, *smiles, *smiles.values()]))) if plain or smiles else None
-        )
-        if cells is None:
+        if not plain and not smiles:
             return cls.from_spec(spec)
-        molecules = {c: _molecules(cells[c], cells[told]) for c, told in smiles.items()}
-        return cls.from_spec(spec, {name: categories_of(cells[name]) for name in plain}, molecules)
+        categories: dict[str, set[str]] = {name: set() for name in plain}
+        molecules: dict[str, dict[str, str]] = {name: {} for name in smiles}
+        for start in range(0, len(pool), _LOOK):
+            places = np.arange(start, min(start + _LOOK, len(pool)))
+            cells = pool.frame(places, list(dict.fromkeys([*plain, *smiles, *smiles.values()])))
+            for name, known in categories.items():
+                known.update(categories_of(cells[name]))
+            for name, told in smiles.items():
+                _add_molecules(molecules[name], cells[name], cells[told])
+        return cls.from_spec(spec, {name: tuple(sorted(known)) for name, known in categories.items()}, molecules)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,9 +172,8 @@ class Features:
         return np.ascontiguousarray(np.hstack(tables))
 
 
-def _molecules(names: pd.Series, smiles: pd.Series) -> dict[str, str]:
-    """The SMILES of each name. InvalidInput for a name with several."""
-    found: dict[str, str] = {}
+def _add_molecules(found: dict[str, str], names: pd.Series, smiles: pd.Series) -> None:
+    """Add the SMILES of each name. InvalidInput for a name with several."""
     problems = []
     for name, text in zip(names, smiles, strict=True):
         told = "" if text is None or text != text else str(text).strip()
@@ -176,7 +182,6 @@ def _molecules(names: pd.Series, smiles: pd.Series) -> dict[str, str]:
             problems.append(Problem(message, column=str(smiles.name), value=str(name)))
     if problems:
         raise InvalidInput("substances", list({p.value: p for p in problems}.values()))
-    return found
 
 
 def _kind(part: Featurizer) -> BlockKind:

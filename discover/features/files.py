@@ -14,6 +14,7 @@ import numpy as np
 
 from discover.errors import InvalidInput, Problem
 from discover.protocols import FeatureTable, FloatArray
+from discover.stamps import note, sound, stamp_of, told_of
 
 LARGE = 20_000_000
 """Numbers from which on a table is mapped from its file, and never held in memory."""
@@ -48,27 +49,34 @@ def finished(cache: Path | None, key: str, names: tuple[str, ...], values: Float
     else:
         cache.mkdir(parents=True, exist_ok=True)
         _write(path, lambda file: np.save(file, table.values))
-    told = {"hash": table.hash, "names": list(names), "rows": len(table)}
-    _write(path.with_suffix(".json"), lambda file: file.write(json.dumps(told).encode()))
+    note(path.with_suffix(".json"), {"hash": table.hash, "names": list(names), "rows": len(table)}, stamp_of(path))
     return FeatureTable(names, np.load(path, mmap_mode="r"), table.hash) if mapped else table
 
 
 def stored(cache: Path, key: str, names: tuple[str, ...], rows: int) -> FeatureTable | None:
-    """The table of a key; None where there is none, or one that is not what its hash says."""
+    """The table of a key; None where there is none, or one that is not what its hash says.
+
+    A table that is mapped from its file is not read for that while the file has not changed, see `discover.stamps`.
+    """
     path = _path(cache, key)
+    noted = path.with_suffix(".json")
+    large = rows * len(names) > LARGE
     try:
-        told = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        large = rows * len(names) > LARGE
         values = np.load(path, allow_pickle=False, mmap_mode="r" if large else None)
     except (OSError, ValueError, EOFError):
         return None
-    if values.dtype != np.float64 or values.shape != (rows, len(names)):
+    digest = told_of(noted).get("hash")
+    if digest is None or values.dtype != np.float64 or values.shape != (rows, len(names)):
         return None
-    try:
-        table = table_of(names, values)
-    except InvalidInput:
-        return None
-    return table if table.hash == told.get("hash") else None
+
+    def look() -> bool:
+        try:
+            return table_of(names, values).hash == digest
+        except InvalidInput:
+            return False
+
+    whole = sound(path, noted, look) if large else look()
+    return FeatureTable(names, values, digest) if whole else None
 
 
 def table_of(names: tuple[str, ...], values: FloatArray) -> FeatureTable:

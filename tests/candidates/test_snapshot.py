@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.candidates.canonical import canonical_table, table_hash
+from discover.candidates.canonical import canonical_table
+from discover.candidates.hashing import table_hash
 from discover.candidates.snapshot import Snapshot, difference
 from discover.errors import IntegrityError, InvalidInput, UnknownCandidate
 from tests.candidates.strategies import frames, shuffled

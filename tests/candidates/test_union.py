@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.candidates.canonical import canonical_table, table_hash
+from discover.candidates.canonical import canonical_table
+from discover.candidates.frames import to_frame
+from discover.candidates.hashing import table_hash
 from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import to_frame
 from discover.candidates.union import Union, union
 from discover.errors import InvalidInput
 

@@ -1,0 +1,108 @@
+"""Cells that features cannot be made from, and columns whose names are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from discover.candidates.canonical import kind_of, listed
+from discover.candidates.rows import StoredRows
+from discover.candidates.spec import PoolSpec
+from discover.errors import Problem
+from discover.protocols import RESERVED, RESERVED_PREFIXES
+
+NUMERIC = ("integer", "number", "flag", "empty")
+"""Kinds of columns that are features as they stand."""
+
+
+def reserved_names(names: Sequence[str] | pd.Index) -> list[Problem]:
+    """Columns that have a name which `ask` and `tell` use themselves."""
+    hint = "rename the column; ask and tell use this name"
+    return [
+        Problem("the name is reserved", column=str(name), way_out=hint)
+        for name in names
+        if name in RESERVED or str(name).startswith(RESERVED_PREFIXES)
+    ]
+
+
+def cell_problems(
+    table: pa.Table | StoredRows,
+    spec: PoolSpec,
+    structure: str | None,
+    rows: Any = None,
+    skip: Collection[str | None] = (),
+) -> list[Problem]:
+    """Cells that features cannot be made from. rows: labels by position of the table (default: the ids)."""
+    labels = table[spec.id] if rows is None and spec.id in table.column_names else rows
+    problems: list[Problem] = []
+    for name in spec.used:
+        if name == structure or name in skip:
+            continue
+        if name not in table.column_names:
+            problems.append(Problem("no such column", column=name))
+            continue
+        stored = isinstance(table, StoredRows)
+        if stored and name in spec.columns and table.kind(name) in NUMERIC and name in table.full:
+            continue  # the file says so itself: nothing of it need be read
+        column = table[name]
+        kind = kind_of(column)
+        if name in spec.columns and kind not in NUMERIC:
+            hint = "make it numeric (pandas.to_numeric), or name it in categorical="
+            problems.append(
+                Problem(
+                    f"a feature must be numeric, this column holds {kind}",
+                    column=name,
+                    value=column[0].as_py(),
+                    way_out=hint,
+                )
+            )
+            continue
+        if name not in spec.columns and kind not in ("text", "integer", "number", "flag", "empty"):
+            problems.append(Problem(f"must be one value a row, this column holds {kind}", column=name))
+            continue
+        if name in spec.smiles:
+            continue
+        missing = np.asarray(
+            column.is_null().to_numpy(zero_copy_only=False)
+            if isinstance(column, pa.Array)
+            else column.is_null().to_numpy()
+        )
+        if kind == "text":
+            missing = missing | np.asarray(
+                pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), False).to_numpy()
+            )
+        hint = "fill the cell or leave the row out"
+        problems += _at(
+            labels, np.flatnonzero(missing), lambda p, c=column: c[p].as_py(), "the cell is empty", name, hint
+        )
+        if name in spec.descriptors and not missing.any():
+            problems += _undescribed(column, spec.descriptors[name], name, labels, "descriptors")
+        if isinstance(known := spec.substances.get(name), Mapping) and not missing.any():
+            problems += _undescribed(column, known, name, labels, "SMILES")
+    return problems
+
+
+def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any, what: str) -> list[Problem]:
+    told = {str(cell): cell for cell in pc.unique(column).to_pylist()}
+    unknown = sorted(set(told) - set(known))
+    first = {category: pc.index(column, told[category]).as_py() for category in unknown}
+    hint = f"described are: {', '.join(sorted(known))}"
+    return [
+        Problem(f"the category has no {what}", row=_label(labels, first[c]), column=name, value=c, way_out=hint)
+        for c in unknown
+    ]
+
+
+def _at(labels: Any, places: np.ndarray, value: Any, message: str, column: str, hint: str) -> list[Problem]:
+    shown = {int(p): _label(labels, int(p)) for p in places[:50]}
+    return listed(shown, places, value, message, column, hint)
+
+
+def _label(labels: Any, place: int) -> Any:
+    label = labels[place]
+    return label.as_py() if isinstance(label, pa.Scalar) else label
