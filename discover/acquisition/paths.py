@@ -43,9 +43,10 @@ class Paths:
         """Some draws, decided by the generator."""
         assert posterior.found is not None
         assert posterior.state is not None
-        if posterior.covariance.stationary is None:
+        stationary = posterior.covariance.straight.stationary
+        if stationary is None:
             raise Unsupported("functions are drawn from stationary covariances only, by their spectral densities")
-        kernel, lengths = posterior.covariance.stationary
+        kernel, lengths = stationary
         normal = generator.standard_normal((FEATURES, posterior.X.shape[1]))
         if kernel == "matern":
             normal *= np.sqrt(5.0 / generator.chisquare(5.0, size=(FEATURES, 1)))
@@ -54,7 +55,7 @@ class Paths:
         prior = torch.from_numpy(generator.standard_normal((FEATURES, draws)))
         noise = fitting.noise_diagonal(posterior.noise, posterior.found.noise) + posterior.state.jitter
         errors = torch.from_numpy(generator.standard_normal((len(noise), draws))) * noise.sqrt()[:, None]
-        at_data = _features(posterior.X, frequencies, phases) @ prior
+        at_data = _features(posterior.covariance.bent(posterior.X), frequencies, phases) @ prior
         target = posterior.standard.apply(posterior.y) - posterior.state.mean
         update = torch.cholesky_solve(target[:, None] - at_data - errors, posterior.state.factor)
         return cls(posterior, frequencies, phases, prior, update)
@@ -64,7 +65,8 @@ class Paths:
         posterior = self.posterior
         assert posterior.state is not None
         across = posterior.covariance.across(X, posterior.X)
-        values = _features(X, self.frequencies, self.phases) @ self.prior + across @ self.update
+        seen = posterior.covariance.bent(X)
+        values = _features(seen, self.frequencies, self.phases) @ self.prior + across @ self.update
         standard = posterior.standard
         return (standard.shift + standard.scale * (posterior.state.mean + values)).T
 

@@ -53,7 +53,11 @@ def drawn(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Rank
 
 def _draws(case: OneTarget, part: TargetPosterior, count: int, keep: int, generator: np.random.Generator) -> Drawn:
     """Functions drawn from one component: over the whole pool where it has a spectral density, else over leading rows."""
-    if isinstance(part, GaussianPosterior) and part.state is not None and part.covariance.stationary is not None:
+    if (
+        isinstance(part, GaussianPosterior)
+        and part.state is not None
+        and part.covariance.straight.stationary is not None
+    ):
         paths = Paths.drawn(part, count, generator)
         return paths.leaders(
             lambda at: case.scaled(case.free[at]), len(case.free), case.sign, keep, chunk=case.policy.chunk

@@ -52,6 +52,10 @@ class Covariance:
             return None
         return self.form.parts(torch.tensor(self.lengths, dtype=torch.float64))[0]
 
+    def bent(self, A: Tensor) -> Tensor:
+        """Scaled features [m, d] as the kernel sees them."""
+        return A if (warp := self.warp) is None else warp(A)
+
     @property
     def straight(self) -> Covariance:
         """The covariance of features that have been bent; itself where none are."""

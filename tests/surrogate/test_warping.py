@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.acquisition.bounded import Improvement
+from discover.acquisition.paths import Paths
 from discover.acquisition.sweep import PoolRows, best_rows
 from discover.acquisition.tiles import Tiler
 from discover.protocols import Block, FeatureTable
@@ -196,3 +197,13 @@ def test_a_pool_is_searched_by_bounds_under_a_bend(a: float, b: float) -> None:
     means, deviations = held.mean_deviation(pool.scaled(np.arange(len(raw))))
     every = score(means[None], deviations[None], torch.ones(1).double()).numpy()
     assert np.allclose(np.sort(every)[-20:][::-1], found.score, rtol=1e-6, atol=1e-6)
+
+
+def test_drawn_functions_follow_the_belief_under_a_bend() -> None:
+    X, y = bent(25)
+    held, at = FIT.fit(X, y), bent(5, 1)[0]
+    values = torch.cat([Paths.drawn(held, 200, np.random.default_rng(seed))(at) for seed in range(20)])
+    mean, covariance = held.joint(at)
+    largest = float(covariance.diagonal().max())
+    assert torch.allclose(values.mean(dim=0), mean, atol=4.0 * math.sqrt(largest / 4000))
+    assert float((torch.cov(values.T) - covariance).abs().max()) < 0.15 * largest
