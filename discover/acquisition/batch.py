@@ -42,6 +42,7 @@ def greedy_batch(
     log_costs: Tensor | None = None,
     to_keep: bool = False,
     floor: float | None = None,
+    first: Tensor | None = None,
 ) -> list[Pick]:
     """At most n different rows of a short list [m, d], each adding most to what the earlier ones promise.
 
@@ -51,7 +52,8 @@ def greedy_batch(
     NeurIPS 2023. allowed: which rows may join those picked; the batch ends where none may. log_costs: [m], by which the
     values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012). to_keep: nothing seen keeps the constraints, so
     all that counts is that something does: each step is then the log probability that a row does and no earlier one.
-    floor: a utility that is in hand for certain; with it the value is incremental qLogEI.
+    floor: a utility that is in hand for certain; with it the value is incremental qLogEI. first: [m], what decides the first
+    step where it is known without draws, whose errors are as large as the differences between the leading rows.
     """
     values = joint_values(goal, posteriors, torch.cat([shortlist, baseline]), draws, seed)
     kept, softly = goal.feasible(values), goal.log_softly_feasible(values)
@@ -71,7 +73,8 @@ def greedy_batch(
         hopes = torch.logsumexp(gains, dim=0) - math.log(draws)
         if log_costs is not None:
             hopes = hopes - log_costs
-        position = int(torch.where(open_, hopes, -math.inf).argmax())
+        decides = hopes if first is None or picks else first
+        position = int(torch.where(open_, decides, -math.inf).argmax())
         picks.append(Pick(position, float(hopes[position])))
         free[position] = False
         best = torch.maximum(best, _best(utilities[:, [position]], kept[:, [position]], worst))

@@ -30,6 +30,7 @@ from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.threads import one_thread
 from discover.surrogate.transformed import scale_of
+from discover.surrogate.transforms import Affine
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,7 +151,9 @@ def _choose(
     leading = _leading(goal, means) if measured is None else np.empty(0, dtype=np.int64)
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
     features = view.features.values
-    greedy = partial(greedy_batch, to_keep=best is None, floor=measured)
+    known = measured is not None and not len(baseline) and _in_closed_form(goal, held)
+    first = torch.from_numpy(ranking.values) if known else None
+    greedy = partial(greedy_batch, to_keep=best is None, floor=measured, first=first)
     choose = greedy_front if goal.reference and best is not None else greedy
     picks = choose(
         goal,
@@ -164,6 +167,12 @@ def _choose(
         log_costs=log_costs,
     )
     return [(pick.position, pick.value) for pick in picks]
+
+
+def _in_closed_form(goal: Goal, held: Belief) -> bool:
+    """Whether the score of a candidate is what it alone improves on a floor, and not what comes near to that."""
+    plain = all(isinstance(scale_of(posterior), Affine) for posterior in held.posteriors.values())
+    return plain and goal.single is not None and goal.single.direction != "match"
 
 
 def _leading(goal: Goal, means: dict[str, Tensor]) -> IntArray:

@@ -75,17 +75,21 @@ def test_with_a_certain_floor_the_first_pick_is_that_of_the_exact_expected_impro
     assert pending[0].value < picks[0].value
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_batch_begins_with_the_best_score_however_few_its_draws(seed: int) -> None:
     view = view_of(X, range(20))
     policy = Bayesian(model="single", draws=2)
     ranks = [p.rank for p in policy.propose(view, 4, np.random.default_rng(seed)).proposals]
     assert ranks[0] == 1
     assert sorted(ranks) != [1, 2, 3, 4]  # the others are what joint draws say
+
+
+def test_where_scores_are_not_what_the_first_of_a_batch_adds_joint_draws_decide() -> None:
+    view, policy = view_of(X, range(20)), Bayesian(model="single", draws=2)
     waiting = replace(view, pending=np.array([30]), blocked=view.blocked | (np.arange(len(view.ids)) == 30))
     matched = view_of(X, range(20), objective=Objective("strength", "match", value=0.5))
-    for other in (waiting, matched):  # there the score of one candidate is not what the first of a batch adds
-        firsts = [policy.propose(other, 1, np.random.default_rng(k)).proposals[0].rank for k in range(8)]
+    for other in (waiting, matched):
+        firsts = [policy.propose(other, 1, np.random.default_rng(k)).proposals[0].rank for k in range(4)]
         assert set(firsts) != {1}
 
 
