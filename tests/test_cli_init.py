@@ -46,6 +46,24 @@ def test_from_nothing_to_the_first_plate(cli):
     assert len(set(plate["temperature"])) == 1
 
 
+def test_what_the_file_says_of_molecules_can_be_done(cli):
+    cli("init", "reaction", "a.yaml", "--yes", "--reagents", "base: KOH, NaOH")
+    assert "from_smiles" not in Path("a.yaml").read_text()
+    cli("init", "reaction", "b.yaml", "--yes", "--reagents", LIGANDS)
+    text = Path("b.yaml").read_text()
+    option, model = "from_smiles: [molecule, fingerprint]", "model: evidence"
+    assert option in text
+    assert model in text
+    text = text.replace("name: ligand,", f"name: ligand, {option},").replace(
+        "kind: bayesian,", f"kind: bayesian, {model},"
+    )
+    Path("b.yaml").write_text(text)
+    definition = load("b.yaml")
+    assert definition.policy["model"] == "evidence"
+    kinds = [block.kind for block in definition.source.space.encoding.blocks if block.name == "ligand"]
+    assert kinds == ["categories", "descriptors", "fingerprint"]
+
+
 def test_questions_are_asked_again_until_they_can_be_read(cli):
     answers = ["conversion", "base: KOH, NaOH", "KOH", "", "hot", "20 to 100 step 10", "none", "", "12", "y", ""]
     said = cli("init", "reaction", "b.yaml", answers="\n".join(answers)).output

@@ -130,7 +130,8 @@ class Substance(_Labelled):
 
     from_smiles: features of the molecules, as alternatives to their names: [molecule, fingerprint], which are RDKit's
     descriptors and Morgan fingerprints, or other installed kinds. With the policy's `model: evidence` the observations decide
-    between names, descriptors and fingerprints, anew with each batch; a single model takes the descriptors.
+    between names, descriptors and fingerprints, anew with each batch; a single model takes the descriptors, which do not tell
+    mirror images apart.
 
     Where RDKit is installed (the extra `chemistry`) every SMILES must be one, and no two may be of the same molecule.
     """

@@ -16,6 +16,10 @@ _RANGE = re.compile(rf"^({_NUMBER})\s*(?:to|\.\.)\s*({_NUMBER})(?:\s*(?:step|by)
 _NAME = re.compile(r"^[A-Za-z_]\w*$")
 MOST_WELLS = 384
 HOW_NUMBERS = "such as '20 to 120 step 5', or a list: '20, 60, 100'"
+MOLECULES = (
+    "# from_smiles: [molecule, fingerprint] beside a substance's values, and model: evidence under policy, let what is found\n"
+    "# decide between names and what RDKit tells of the molecules"
+)
 HOW_REAGENTS = "such as 'base: KOH, K3PO4' or, with SMILES, 'ligand: PPh3=c1ccc(cc1)P(c1ccccc1)c1ccccc1, PCy3=...'"
 
 
@@ -142,12 +146,14 @@ def campaign_text(reaction: Reaction, file: str) -> str:
         return text.removesuffix("\n").removesuffix("\n...")
 
     rules = [f"one {name}" for name in reaction.one]
+    molecules = any(parameter["kind"] == "substance" for parameter in reaction.parameters)
     lines = [
         "# Conditions of a reaction. The next plate, its sheet and its picture:",
         f"#   discover ask {file} --plate {_plate(reaction.wells)} -n {reaction.wells} --out plate.xlsx --picture plate.pdf",
         f"# Fill in {reaction.target} (or a status: failed, and why), and tell it:",
         f"#   discover tell {file} plate.xlsx",
         "# What cannot be combined goes under constraints, such as: temperature <= 78 if solvent == 'ethanol'",
+        *([MOLECULES] if molecules else []),
         f"campaign: {flow(reaction.name)}",
         "",
         f"objective: {flow({'target': reaction.target, 'direction': 'maximize', 'unit': reaction.unit})}",
