@@ -74,7 +74,7 @@ def cases() -> Mapping[str, Case]:
             "reagents",
             SearchSpace([labels("ligand", 12), labels("base", 5), labels("solvent", 8), labels("additive", 6),
                          Continuous("temperature", 20, 130, step=10, unit="degC")]),
-            50,
+            150,
         ),
         Case(
             "mixtures",
@@ -83,9 +83,9 @@ def cases() -> Mapping[str, Case]:
                  Continuous("temperature", 20, 120, step=2.5, unit="degC"), Discrete("loading", list(range(1, 11)))],
                 constraints=["temperature <= 77.5 if solvent.ethanol > 0.5", "loading >= 3 if solvent.water > 0.7"],
             ),
-            50, plain=False,
+            150, plain=False,
         ),
-        Case("numbers", SearchSpace([Integer(f"x{k}", 0, 9) for k in range(5)]), 50),
+        Case("numbers", SearchSpace([Integer(f"x{k}", 0, 9) for k in range(5)]), 150),
         Case(
             "million", SearchSpace([labels("ligand", 10), labels("base", 10), labels("solvent", 10), warm, *numbers[:2]]),
             200,
