@@ -23,6 +23,10 @@ GAS_CONSTANT = 8.31446261815324
 """J/(mol K)."""
 CLEAR = 0.9
 """The weight from which on an order counts as told apart from the others."""
+RESOLUTION = 1e-9
+"""What a concentration is known to at best, as a share of the largest: rounding says nothing about orders."""
+COURSE = 0.01
+"""The share of the start above which a sample counts as taken in the course of the reaction; two times are needed."""
 UNITS = {0: "{c}/{t}", 1: "1/{t}", 2: "1/({c} {t})"}
 
 
@@ -85,7 +89,7 @@ def rate_constant(time: ArrayLike, concentration: ArrayLike, order: Order | None
     time, concentration: [n], n ≥ 4, at three or more times; noise is taken as normal and equal at all times.
     InvalidInput for numbers that cannot be used, and for a table that does not fall.
     """
-    t, c = np.asarray(time, dtype=np.float64), np.asarray(concentration, dtype=np.float64)
+    t, c = _numbers("a kinetic run", time=time, concentration=concentration)
     problems = list(_problems(t, c))
     if order is not None and order not in ORDERS:
         problems.append(
@@ -98,7 +102,8 @@ def rate_constant(time: ArrayLike, concentration: ArrayLike, order: Order | None
     fits = {each: found for each in ORDERS if (found := _fit(each, t, c)) is not None}
     wanted = [order] if order is not None else list(fits)
     if not any(each in fits for each in wanted):
-        raise InvalidInput("a kinetic run", [Problem("no rate constant fits")])
+        hint = "if it is over before the second sample, take samples earlier"
+        raise InvalidInput("a kinetic run", [Problem("no rate constant fits", way_out=hint)])
     weights = _weights({each: found[2] for each, found in fits.items()}, len(t))
     best = max((each for each in wanted if each in fits), key=lambda each: weights[each])
     parameters, covariance, squares = fits[best]
@@ -127,6 +132,9 @@ def rates(
     have different units. InvalidInput names every run that cannot be reduced.
     """
     absent = [Problem("no such column", column=c) for c in (by, time, concentration) if c not in runs.columns]
+    if not absent:
+        nameless = runs.index[runs[by].isna()]
+        absent = [Problem("says not of which run it is", row=row, column=by) for row in nameless]
     if absent:
         raise InvalidInput("kinetic runs", absent)
     grouped = [(name, rows) for name, rows in runs.groupby(by, sort=False)]
@@ -147,7 +155,7 @@ def arrhenius(kelvin: ArrayLike, k: ArrayLike, std: ArrayLike) -> Arrhenius:
 
     ln k is linear in 1/T; its deviation is std/k. InvalidInput for what cannot be used.
     """
-    T, rate, spread = (np.asarray(a, dtype=np.float64) for a in (kelvin, k, std))
+    T, rate, spread = _numbers("rate constants", kelvin=kelvin, k=k, std=std)
     if not (T.ndim == 1 and T.shape == rate.shape == spread.shape):
         raise InvalidInput("rate constants", [Problem("need one temperature, value and deviation each")])
     problems = [
@@ -192,15 +200,17 @@ def _fit(order: Order, t: FloatArray, c: FloatArray) -> tuple[FloatArray, FloatA
         with warnings.catch_warnings():
             warnings.simplefilter("error", OptimizeWarning)
             parameters, covariance = curve_fit(
-                lambda x, a, k: _curve(order, x, a, k), x, y, p0=[first, 1.0],
+                lambda x, a, k: _curve(order, x, a, k), x, y, p0=[first, 1.0], absolute_sigma=True,
                 bounds=([0.0, -0.5], [np.inf, np.inf]), maxfev=2000, ftol=1e-12, xtol=1e-12, gtol=1e-12,
             )  # fmt: skip
     except (RuntimeError, ValueError, OptimizeWarning):
         return None
-    squares = float(np.square(y - _curve(order, x, *parameters)).sum()) * c.max() ** 2
-    if not np.isfinite(covariance).all():
-        return None
-    return parameters * units, covariance * np.outer(units, units), squares
+    curve = _curve(order, x, *parameters)
+    if len(np.unique(x[curve > COURSE * parameters[0]])) < 2 or not np.isfinite(covariance).all():
+        return None  # any greater constant would fit as well
+    squares = max(float(np.square(y - curve).sum()), len(x) * RESOLUTION**2)
+    covariance = covariance * squares / max(1, len(x) - 2) * np.outer(units, units)
+    return parameters * units, covariance, squares * c.max() ** 2
 
 
 def _rises(t: FloatArray, c: FloatArray) -> bool:
@@ -242,6 +252,19 @@ def _reduced(
     return None
 
 
+def _numbers(what: str, **given: ArrayLike) -> list[FloatArray]:
+    """Arrays of numbers, by name. InvalidInput for what is none."""
+    found, problems = [], []
+    for name, values in given.items():
+        try:
+            found.append(np.asarray(values, dtype=np.float64))
+        except (TypeError, ValueError) as error:
+            problems.append(Problem(f"needs numbers: {error}"[:200], column=name))
+    if problems:
+        raise InvalidInput(what, problems)
+    return found
+
+
 def _problems(t: FloatArray, c: FloatArray) -> Sequence[Problem]:
     if t.ndim != 1 or t.shape != c.shape:
         return [Problem(f"shapes {t.shape} and {c.shape} do not belong together")]
@@ -257,6 +280,8 @@ def _problems(t: FloatArray, c: FloatArray) -> Sequence[Problem]:
         return wrong
     if len(t) < 4 or len(np.unique(t)) < 3:
         return [Problem("a rate needs at least four samples at three times", value=len(t))]
-    if not c.max() > 0:
+    if not 1e-100 < t.max() < 1e100 or not np.abs(c).max() < 1e100:
+        return [Problem("beyond what can be computed with, 1e-100 to 1e100", value=float(t.max()))]
+    if not c.max() > 1e-100:
         return [Problem("there is no concentration above 0", column="concentration")]
     return []

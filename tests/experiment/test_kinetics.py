@@ -110,3 +110,37 @@ def test_runs_are_told_to_a_campaign_as_noisy_observations(tmp_path) -> None:
     runs.loc[runs["proposal_id"] == batch["proposal_id"][1], "concentration"] = 0.0
     with pytest.raises(InvalidInput, match=str(batch["proposal_id"][1])):
         rates(runs)
+
+
+def test_rounding_tells_no_order_and_no_exact_constant() -> None:
+    still = rate_constant(TIMES, np.ones(len(TIMES)))
+    assert not still.clear
+    assert 0 < still.std < 1e-9
+    assert abs(still.k) <= 3 * still.std
+    exact = rate_constant(TIMES, curve(1, 0.05))
+    assert exact.clear
+    assert 0 < exact.std < 1e-9
+
+
+@pytest.mark.parametrize("order", [None, *ORDERS])
+def test_a_reaction_that_is_over_before_the_second_sample_has_no_constant(order: int | None) -> None:
+    with pytest.raises(InvalidInput, match="take samples earlier"):
+        rate_constant(TIMES, [1.0, *[0.0] * 12], order)
+    assert rate_constant(TIMES[:5], [1.0, 0.5, 0.0, 0.0, 0.0], 0).k == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("time", "concentration"),
+    [(["a"] * 8, [1.0] * 8), (["0,5"] * 8, [1.0] * 8), ([object()] * 8, [1.0] * 8), (TIMES * 1e-300, curve(1, 0.1))],
+)
+def test_what_is_no_table_of_numbers_is_refused(time: list[object], concentration: list[float]) -> None:
+    with pytest.raises(InvalidInput):
+        rate_constant(time, concentration)
+    with pytest.raises(InvalidInput):
+        arrhenius(["warm", "hot"], [1.0, 2.0], [0.1, 0.1])
+
+
+def test_a_sample_of_no_run_is_not_passed_over() -> None:
+    frame = pd.DataFrame({"proposal_id": ["a"] * 12 + [None], "time": TIMES, "concentration": curve(1, 0.05)})
+    with pytest.raises(InvalidInput, match="row 12, column 'proposal_id'"):
+        rates(frame)
