@@ -17,6 +17,11 @@ READ = 131_072
 """Rows that are read together."""
 
 
+def opened(path: Path, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    """A file to be read in parts; what was read of it is not kept until the end, as pyarrow's own choice would have it."""
+    return pq.ParquetFile(path, metadata=metadata, pre_buffer=False)
+
+
 def column_parts(file: pq.ParquetFile, name: str) -> Iterator[pa.Array]:
     """One column, part by part."""
     for batch in file.iter_batches(READ, columns=[name]):
@@ -39,7 +44,7 @@ def full_columns(metadata: pq.FileMetaData) -> frozenset[str]:
 
 def file_hash(path: Path, kinds: Mapping[str, str], *, id: str, structure: str | None = None) -> str:
     """The hash of the rows of a file in the columns of `kinds`; "" where a column is not there, or not of its kind."""
-    with pq.ParquetFile(path) as file:
+    with opened(path) as file:
         schema = file.schema_arrow
         for name, kind in kinds.items():
             if name not in schema.names or (kind != "empty" and kind_of_type(schema.field(name).type) != kind):
@@ -50,16 +55,23 @@ def file_hash(path: Path, kinds: Mapping[str, str], *, id: str, structure: str |
 
 
 def pick(file: pq.ParquetFile, names: Sequence[str], places: IntArray) -> pa.Table:
-    """Rows at ascending positions, read from only the row groups that hold them."""
+    """Rows at ascending positions, read from only the row groups that hold them, some groups at a time."""
     metadata = file.metadata
-    sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
-    starts = np.cumsum([0, *sizes])
-    group = np.searchsorted(starts, places, side="right") - 1
+    sizes = np.array([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
+    ends = np.cumsum(sizes)
+    group = np.searchsorted(ends, places, side="right")
     groups = np.unique(group)
-    read = file.read_row_groups(groups.tolist(), columns=list(names)).select(list(names))
-    before = np.cumsum([0, *(sizes[one] for one in groups)])[:-1]
-    inside = places - starts[group] + before[np.searchsorted(groups, group)]
-    return read.take(pa.array(inside, type=pa.int64())).combine_chunks()
+    shares = np.cumsum(sizes[groups]) // READ  # groups whose rows are read together
+    found = [file.schema_arrow.empty_table().select(list(names))]
+    for share in np.unique(shares):
+        some = groups[shares == share]
+        mine = places[(group >= some[0]) & (group <= some[-1])]
+        read = file.read_row_groups(some.tolist(), columns=list(names)).select(list(names))
+        starts, before = ends - sizes, np.cumsum(sizes[some]) - sizes[some]
+        place = np.searchsorted(ends, mine, side="right")
+        inside = mine - starts[place] + before[np.searchsorted(some, place)]
+        found.append(read.take(pa.array(inside, type=pa.int64())))
+    return pa.concat_tables(found).combine_chunks()
 
 
 def write_parts(tables: Iterable[pa.Table], path: Path, schema: pa.Schema, text: Collection[str], group: int) -> None:

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from discover.candidates.parquet import column_parts, file_hash, full_columns
+from discover.candidates.parquet import column_parts, file_hash, full_columns, opened
 from discover.candidates.place import Place
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.streaming import LARGE, without_columns
@@ -109,7 +108,7 @@ def mapped_ids(snapshot: Snapshot, cache: Path) -> NDArray[np.str_]:
 def _write_ids(snapshot: Snapshot, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with pq.ParquetFile(snapshot.path, metadata=snapshot.metadata) as file:
+    with opened(snapshot.path, snapshot.metadata) as file:
         width = max(int(pc.max(pc.utf8_length(part)).as_py()) for part in column_parts(file, snapshot.id))
         ids, start = np.lib.format.open_memmap(fresh, "w+", np.dtype(f"<U{width}"), (len(snapshot),)), 0
         for part in column_parts(file, snapshot.id):

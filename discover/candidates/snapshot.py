@@ -28,7 +28,7 @@ from discover.candidates.difference import Difference, difference
 from discover.candidates.frames import to_frame, unknown_ids
 from discover.candidates.hashing import table_hash
 from discover.candidates.manifest import NEEDED, OWN, checked_provenance, earlier, time_of
-from discover.candidates.parquet import file_hash, pick
+from discover.candidates.parquet import file_hash, opened, pick
 from discover.candidates.place import Place, link_or_copy
 from discover.errors import IntegrityError, InvalidInput, Problem, nearest
 from discover.stamps import sound
@@ -275,7 +275,7 @@ class Snapshot:
 
     def rows_at(self, columns: Sequence[str], places: NDArray[np.int64]) -> pa.Table:
         """Rows at ascending positions, read from only the row groups that hold them."""
-        with pq.ParquetFile(self.path, metadata=self.metadata) as file:
+        with opened(self.path, self.metadata) as file:
             return pick(file, columns, places)
 
     def copied(self, folder: Place | Path | str) -> Snapshot:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from discover.candidates.canonical import ARROW, LISTS, SHOWN, column_array, column_problems, kind_of, read_frame
-from discover.candidates.parquet import READ, file_hash, write_parts
+from discover.candidates.parquet import READ, file_hash, opened, write_parts
 from discover.candidates.place import Place
 from discover.candidates.snapshot import Snapshot
 from discover.errors import IntegrityError, InvalidInput, Problem
@@ -63,7 +63,7 @@ def freeze(
 
     provenance: without `rows_in_file`. progress is called with rows looked at, of both times.
     """
-    with pq.ParquetFile(path) as file:
+    with opened(path) as file:
         look = _Look(id, file.metadata.num_rows)
         problems = column_problems(file.schema_arrow.empty_table().to_pandas(), [id, *needed])
         for start, frame in () if problems else _frames(file, fits):
@@ -117,7 +117,7 @@ def without_columns(snapshot: Snapshot, names: Sequence[str], folder: Place, pro
     """The snapshot of some columns of another one without structures, in another place or the same."""
     kept = [snapshot.id, *sorted(set(names) - {snapshot.id})]
     kinds = {name: snapshot.manifest["columns"][name] for name in kept}
-    with pq.ParquetFile(snapshot.path) as file, _scratch(folder) as scratch:
+    with opened(snapshot.path) as file, _scratch(folder) as scratch:
         parts = (pa.table({n: batch.column(n) for n in kept}) for batch in file.iter_batches(READ, columns=kept))
         return written(parts, kinds, folder, scratch, id=snapshot.id, provenance=provenance)
 
@@ -168,13 +168,13 @@ class _Look:
         """Everything that is wrong, ids that stand twice among it; also finds the order of the rows."""
         if self.found:
             return _merged(self.found)
-        ids, labels = pa.chunked_array(self.ids, pa.large_string()), np.concatenate([*self.labels, np.empty(0, int)])
+        ids = pa.chunked_array(self.ids, pa.large_string())
         if not len(ids):
             return [Problem(f"none of {self.rows_in_file} rows is left", way_out="widen the query, or fill the table")]
         if _ascend(ids):
             return []
         self.order = pc.sort_indices(ids).to_numpy().astype(np.int64)
-        return self._doubled(ids.take(pa.array(self.order)), labels[self.order])
+        return self._doubled(ids.take(pa.array(self.order)), np.concatenate(self.labels)[self.order])
 
     def _doubled(self, ids: pa.ChunkedArray, labels: IntArray) -> list[Problem]:
         """ids, labels: in ascending order of id; of the same id in that of the file."""

@@ -1,0 +1,109 @@
+"""A campaign whose candidates stay on disk lives as one whose candidates are held in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from discover import Campaign
+from discover.candidates import rows, streaming
+from discover.candidates.rows import StoredRows
+from discover.candidates.snapshot import Snapshot
+from discover.definition import load
+from discover.features import files
+
+FILE = """\
+campaign: pool
+objective: {target: y, direction: maximize}
+candidates: {kind: table, file: pool.parquet, id: id, query: {x0: [-2, null]}}
+features: [x0, x1, {categorical: solvent}]
+policy: {kind: bayesian, model: single, start: 6, refit: 0.5, at_most: {solvent: 2}, cost: price}
+experiment: {kind: table, file: pool.parquet, target: y}
+budget: {experiments: 40}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A campaign's file beside a table of which the answers are a column, and the ids do not ascend."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(300, 2)), columns=["x0", "x1"])
+    frame["id"], frame["price"] = [f"c{k:03d}" for k in rng.permutation(300)], 1.0 + rng.random(300)
+    frame["solvent"] = rng.choice(["THF", "DMF", "water"], size=300)
+    frame["y"] = np.sin(frame["x0"]) + frame["x1"] - frame["x1"] ** 2
+    frame.to_parquet(tmp_path / "pool.parquet", index=False)
+    (tmp_path / "pool.yaml").write_text(FILE)
+    return tmp_path / "pool.yaml"
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (rows, streaming, files):
+        monkeypatch.setattr(module, "LARGE", 10)
+    monkeypatch.setattr(streaming, "GROUP", 16)
+    monkeypatch.setattr("discover.candidates.snapshot._NOTED", 0)
+
+
+def lived(path: Path, store: str) -> list[list[str]]:
+    """Three batches of a campaign that is opened anew for each."""
+    batches = []
+    for _ in range(3):
+        definition = load(path)
+        campaign = definition.open(store)
+        runner = definition.runner(campaign.files)
+        assert runner is not None
+        campaign.run(runner, 4, batch=4)
+        batches.append(campaign.observations["id"].tolist()[-4:])
+    assert campaign.best(2)["y"].is_monotonic_decreasing
+    assert campaign.status().measured == 12
+    assert "y" not in campaign.pool.columns
+    return batches
+
+
+def test_the_same_candidates_are_chosen(path: Path, tmp_path: Path, on_disk: None) -> None:
+    disk = lived(path, f"sqlite:///{tmp_path}/disk.db")
+    campaign = Campaign.open("pool", store=f"sqlite:///{tmp_path}/disk.db")
+    assert isinstance(campaign.pool._table, StoredRows)  # type: ignore[union-attr]
+    assert isinstance(campaign.pool.ids, np.memmap)
+    assert isinstance(campaign.features.values, np.memmap)
+    with mock.patch.object(rows, "LARGE", 10**9), mock.patch.object(streaming, "LARGE", 10**9):
+        held = lived(path, f"sqlite:///{tmp_path}/held.db")
+        other = Campaign.open("pool", store=f"sqlite:///{tmp_path}/held.db")
+        assert not isinstance(other.pool._table, StoredRows)  # type: ignore[union-attr]
+    assert disk == held
+    assert campaign.pool.hash == other.pool.hash
+    assert campaign.features.hash == other.features.hash
+
+
+def test_an_open_reads_no_file_whose_hash_was_found_right(
+    path: Path, tmp_path: Path, on_disk: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.stamps.TICK", 0.0)
+    store = f"sqlite:///{tmp_path}/disk.db"
+    first = load(path).open(store)
+    batch, features = first.ask(3)["id"].tolist(), first.features.hash
+    read = AssertionError("read again")
+    with (
+        mock.patch.object(Snapshot, "_same_bytes", side_effect=read),
+        mock.patch.object(files, "table_of", side_effect=read),
+        mock.patch.object(rows, "_sha256", side_effect=read),
+    ):
+        again = Campaign.open("pool", store=store)
+        assert again.pending["id"].tolist() == batch
+        assert again.features.hash == features
+
+
+def test_features_that_were_damaged_are_made_again(path: Path, tmp_path: Path, on_disk: None) -> None:
+    store = f"sqlite:///{tmp_path}/disk.db"
+    campaign = load(path).open(store)
+    [file] = (campaign.files / "features").glob("features-*.npy")
+    whole, digest = file.read_bytes(), campaign.features.hash
+    del campaign
+    file.write_bytes(whole[:-8] + b"\0" * 8)
+    again = Campaign.open("pool", store=store)
+    assert again.features.hash == digest
+    assert file.read_bytes() == whole
