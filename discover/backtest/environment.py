@@ -37,6 +37,8 @@ class CampaignEnvironment(gymnasium.Env[Observed, np.int64]):
         costs: FloatArray | None = None,
     ):
         count = responses.conditions
+        if not count:
+            raise InvalidInput("environment", [Problem("there are no conditions", column="responses")])
         problems = [] if horizon >= 1 else [Problem("must be at least 1", column="horizon", value=horizon)]
         if reward not in ("gain", "outcome"):
             problems.append(Problem("is gain or outcome", column="reward", value=reward))
@@ -64,7 +66,12 @@ class CampaignEnvironment(gymnasium.Env[Observed, np.int64]):
         return self._observation(), {"best": 0.0}
 
     def step(self, action: np.int64 | int) -> tuple[Observed, float, bool, bool, dict[str, Any]]:
-        """Try a condition."""
+        """Try a condition. InvalidInput for what is none: counted from the end it would be another one."""
+        if not self.action_space.contains(action):
+            hint = f"0 to {len(self.values) - 1}"
+            raise InvalidInput(
+                "environment", [Problem("no such condition", column="action", value=action, way_out=hint)]
+            )
         condition = int(action)
         value = float(self.values[condition])
         gain = max(0.0, value - self.best)

@@ -90,6 +90,10 @@ class SimulatedResponses:
     lengths: tuple[float, float] = (0.5, 4.0)
     unlike: float = 0.1
 
+    def __post_init__(self) -> None:
+        if np.ndim(self.features) != 2 or not np.isfinite(self.features).all():
+            raise InvalidInput("simulated responses", [Problem("must be finite numbers [A, d]", column="features")])
+
     @property
     def conditions(self) -> int:
         """A."""

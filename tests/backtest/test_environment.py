@@ -94,3 +94,19 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InvalidInput) as told:
         CampaignEnvironment(SimulatedResponses(np.eye(3)), 0, "yield", np.array([1.0, -1.0, 2.0]))  # type: ignore[arg-type]
     assert {p.column for p in told.value.problems} == {"horizon", "reward", "costs"}
+
+
+@pytest.mark.parametrize("action", [-1, 5, 2.5, "a", None])
+def test_only_conditions_are_tried(action):
+    environment = CampaignEnvironment(SimulatedResponses(np.eye(5)))
+    environment.reset(seed=0)
+    with pytest.raises(InvalidInput, match="no such condition"):
+        environment.step(action)
+    assert environment.step(np.int64(4))
+
+
+def test_conditions_that_are_none_are_refused():
+    with pytest.raises(InvalidInput, match="finite"):
+        SimulatedResponses(np.full((2, 2), np.nan))
+    with pytest.raises(InvalidInput, match="no conditions"):
+        CampaignEnvironment(SimulatedResponses(np.empty((0, 2))))
