@@ -108,7 +108,6 @@ def _hits(name: str, table: Table, direction: Direction = "maximize") -> Task:
     played = {
         "hits": {"acquisition": "hits", "threshold": threshold},
         "hits-ahead": {"acquisition": "hits-ahead", "threshold": threshold},
-        "best": {},
     }
     values = {"y": table[1]}
     return Task(
