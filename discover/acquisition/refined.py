@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from discover.surrogate.gaussian_process import GaussianPosterior
     from discover.surrogate.scaling import Scaling
 
-SIZES = (64, 128, 256, 384)
+SIZES = (64, 128, 256, 384, 512)
 """Sizes of S that are tried."""
 SLIP = 1e-9
 """The share of what c begins with that is allowed for its rounding."""

@@ -50,6 +50,8 @@ CROWDED = 0.1
 """The share of the pool that may pass the sweep in single precision before it is done in double."""
 WIDE = 0.5
 """The share of the pool that may pass the bounds of the last iteration before all of it is swept anew."""
+PROMISING = 2048
+"""Rows that are solved first where something was carried: the better their k-th best, the more is left out."""
 WORTH = 50_000
 """Rows of one epoch from which on a closer look is taken at what moved their means,"""
 SAMPLE = 2048
@@ -155,7 +157,7 @@ class _Search:
         carried = Carried.read(carry, self.parts, self.pool.hash, len(self.pool.blocked)) if carry is not None else None
         rows = free
         if carried is not None:
-            rows = self._refined(carried, self._pruned(free, self._upper(free, *carried.at(free))))
+            rows = self._refined(carried, self._pruned(carried, free))
         if len(rows) > WIDE * len(free):
             rows, carried = free, None
         mean, variance = self._swept([tiler.single() for tiler in self.tilers], rows, whole=rows is free)
@@ -171,11 +173,16 @@ class _Search:
         self._solve(rows, self._upper(rows, mean, nothing, variance, nothing), len(rows))
         return self._best("double")
 
-    def _pruned(self, free: IntArray, upper: FloatArray) -> IntArray:
-        """Of the free rows those whose upper scores are not below the k-th best of the most promising ones, ascending."""
-        first = free[_largest(upper, max(2 * self.k, 512))]
-        self._take(first)
-        return free[upper >= self._worst]
+    def _pruned(self, carried: Carried, free: IntArray) -> IntArray:
+        """Of the free rows those whose upper scores are not below the k-th best of the most promising ones, ascending.
+
+        Promising are those that would score best had nothing moved: upper scores lead to where least is known.
+        """
+        mean, off, variance, wide = carried.stored(free)
+        likely = self._upper(free, mean, 0.0 * off, variance, wide)
+        likely[carried.epoch[free] == UNKNOWN] = -np.inf
+        self._take(free[_largest(likely, max(4 * self.k, PROMISING))])
+        return free[self._upper(free, *carried.at(free)) >= self._worst]
 
     def _refined(self, carried: Carried, rows: IntArray) -> IntArray:
         """Of the rows left by what was carried those that pass a closer look, too; ascending."""
