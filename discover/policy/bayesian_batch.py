@@ -13,28 +13,25 @@ import torch
 from discover.acquisition.batch import greedy_batch
 from discover.acquisition.goal import Goal, moments
 from discover.acquisition.hypervolume import greedy_front
-from discover.acquisition.pool import Scores, incumbent, score
-from discover.acquisition.scales import on_scales
+from discover.acquisition.pool import Scores
 from discover.acquisition.weights import Weights
 from discover.pareto import beaten_by
 from discover.policy import words
 from discover.policy.acquisitions import IMPROVING
 from discover.policy.choice import free_rows
 from discover.policy.failing import log_success, log_success_of, success, with_feasibility
-from discover.policy.incumbents import measured_best
 from discover.policy.limited import allowed_of, known_costs, together
 from discover.policy.other_choice import other_choice
 from discover.policy.pool_search import marginals, scored, swept
 from discover.policy.ranking import Chosen, Ranking, room
-from discover.protocols import Batch, FloatArray, IntArray, Prediction, Proposal, View
+from discover.policy.scoring import Aim, parts_at
+from discover.protocols import Batch, IntArray, Prediction, Proposal, View
 from discover.surrogate.belief import Belief, belief
 from discover.surrogate.threads import one_thread
 from discover.surrogate.transformed import scale_of
 from discover.surrogate.transforms import Affine
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from discover.policy.bayesian import Bayesian
 
 BASELINE = 100
@@ -46,98 +43,57 @@ def propose(policy: Bayesian, view: View, n: int, generator: np.random.Generator
     pool_seed, batch_seed = (int(s) for s in generator.integers(2**31, size=2))
     held = belief(view, policy.surrogate(view), reader=policy.reader())
     held = with_feasibility(held, view, policy)
-    means = _observed_means(held, view)
-    scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
-    scalarised = policy.acquisition == "parego"
-    goal = Goal.of(view.objective, means, scales, generator, scalarised=scalarised, reference=policy.reference_point)
-    counted = policy.incumbent == "measured" and policy.acquisition in IMPROVING
-    measured = measured_best(view, goal, held.readings) if counted else None
-    best = incumbent(goal, means) if measured is None else measured
-    once = partial(_once, policy, held, goal, best, measured, means, (pool_seed, batch_seed), generator)
+    aim = Aim.of(policy, view, held, generator)
+    once = partial(_once, policy, held, aim, (pool_seed, batch_seed), generator)
     parts = together(view, n, once)
     if not parts:
         return Batch(())
-    settings = _settings(policy, held, goal, best, measured, parts[0][0], (pool_seed, batch_seed))
+    settings = _settings(policy, held, aim, parts[0][0], (pool_seed, batch_seed))
     chosen = [(ranking, place, gain) for ranking, places in parts for place, gain in places]
-    proposals = tuple(_proposal(view, goal, *one, settings, k) for k, one in enumerate(chosen))
+    proposals = tuple(_proposal(view, aim.goal, *one, settings, k) for k, one in enumerate(chosen))
     return Batch(success(proposals, held, view), _learned(held, settings))
 
 
 def _once(
     policy: Bayesian,
     held: Belief,
-    goal: Goal,
-    best: float | None,
-    measured: float | None,
-    means: dict[str, Tensor],
+    aim: Aim,
     seeds: tuple[int, int],
     generator: np.random.Generator,
     view: View,
     n: int,
 ) -> tuple[Ranking, Chosen]:
     """The leading candidates of a view, and at most n of them that are chosen together."""
-    if policy.acquisition not in IMPROVING and best is not None:
-        return other_choice(policy, view, held, goal, best, n, generator)
-    ranking = _rank(policy, view, held, goal, best, means, seeds[0], n)
+    if policy.acquisition not in IMPROVING and aim.best is not None:
+        return other_choice(policy, view, held, aim.goal, aim.best, n, generator)
+    ranking = _rank(policy, view, held, aim, seeds[0], n)
     with one_thread():
-        return ranking, _choose(policy, view, held, goal, best, measured, ranking, means, n, seeds[1])
+        return ranking, _choose(policy, view, held, aim, ranking, n, seeds[1])
 
 
-def _observed_means(held: Belief, view: View) -> dict[str, Tensor]:
-    """Posterior means [k] of every target at the observed rows."""
-    return {
-        name: torch.from_numpy(mean) for name, (mean, _) in held.predict(view.features.values[held.observed]).items()
-    }
-
-
-def _rank(
-    policy: Bayesian,
-    view: View,
-    held: Belief,
-    goal: Goal,
-    best: float | None,
-    means: dict[str, Tensor],
-    seed: int,
-    n: int,
-) -> Ranking:
+def _rank(policy: Bayesian, view: View, held: Belief, aim: Aim, seed: int, n: int) -> Ranking:
     """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free, k = free_rows(view), room(policy.shortlist, n)
     costs, log_chance = view.limits.costs if policy.per_cost else None, log_success_of(held, view)
     what = ", weighed by the probability of success" if log_chance is not None else ""
     what += " per cost" if costs is not None else ""
-    if (found := swept(policy, view, held, goal, best, free, k, log_chance, costs)) is not None:
+    if (found := swept(policy, view, held, aim.goal, aim.best, free, k, log_chance, costs)) is not None:
         return replace(found, kind=found.kind + what)
-    values, kind, joint = scored(free, lambda rows: _scores(held, view.features.values[rows], goal, best, seed, means))
+
+    def at(rows: IntArray) -> Scores:
+        return aim.scores(held, seed, partial(parts_at, X=held.scaled(view.features.values[rows])))
+
+    values, kind, joint = scored(free, at)
     values = values + Weights(log_chance, costs).at(free)
     order = np.argsort(-values, kind="stable")
     order = order[view.limits.spread(free[order], k, n)]
-    parts = marginals(held, view.features.values[free[order]])
-    leading = {name: (mean.numpy(), std.numpy()) for name, (mean, std) in ((n, moments(p)) for n, p in parts.items())}
+    told = marginals(held, view.features.values[free[order]])
+    leading = {name: (mean.numpy(), std.numpy()) for name, (mean, std) in ((n, moments(p)) for n, p in told.items())}
     how = {"of": len(free), "bounds": False}
     return Ranking(free[order], values[order], leading, len(free), kind + what, joint, how)
 
 
-def _scores(held: Belief, X: FloatArray, goal: Goal, best: float | None, seed: int, means: dict[str, Tensor]) -> Scores:
-    """Scores at raw features X [m, d], on the scales on which targets are believed in where there are such."""
-    carried = on_scales(goal, best, {name: scale_of(posterior) for name, posterior in held.posteriors.items()})
-    if carried is None:
-        return score(goal, marginals(held, X), best, seed, means)
-    found = score(carried.goal, marginals(held, X, latent=True), carried.best, seed)
-    return replace(found, values=found.values + carried.offset)
-
-
-def _choose(
-    policy: Bayesian,
-    view: View,
-    held: Belief,
-    goal: Goal,
-    best: float | None,
-    measured: float | None,
-    ranking: Ranking,
-    means: dict[str, Tensor],
-    n: int,
-    seed: int,
-) -> Chosen:
+def _choose(policy: Bayesian, view: View, held: Belief, aim: Aim, ranking: Ranking, n: int, seed: int) -> Chosen:
     """Places in the ranking, with their joint gain; the best scores where a joint batch has nothing to add."""
     n = min(n, ranking.count)
     if not ranking.joint:
@@ -148,15 +104,15 @@ def _choose(
     if (log_chance := log_success(held, view, short)) is not None:  # what one success costs
         log_costs = -log_chance if log_costs is None else log_costs - log_chance
     # What was measured counts as it was read; only what is pending is still to be drawn.
-    leading = _leading(goal, means) if measured is None else np.empty(0, dtype=np.int64)
+    leading = _leading(aim) if aim.measured is None else np.empty(0, dtype=np.int64)
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
     features = view.features.values
-    known = measured is not None and not len(baseline) and _in_closed_form(goal, held)
+    known = aim.measured is not None and not len(baseline) and _in_closed_form(aim.goal, held)
     first = torch.from_numpy(ranking.values) if known else None
-    greedy = partial(greedy_batch, to_keep=best is None, floor=measured, first=first)
-    choose = greedy_front if goal.reference and best is not None else greedy
+    greedy = partial(greedy_batch, to_keep=aim.best is None, floor=aim.measured, first=first)
+    choose = greedy_front if aim.goal.reference and aim.best is not None else greedy
     picks = choose(
-        goal,
+        aim.goal,
         held.posteriors,
         held.scaled(features[short]),
         held.scaled(features[baseline]),
@@ -175,8 +131,9 @@ def _in_closed_form(goal: Goal, held: Belief) -> bool:
     return plain and goal.single is not None and goal.single.direction != "match"
 
 
-def _leading(goal: Goal, means: dict[str, Tensor]) -> IntArray:
+def _leading(aim: Aim) -> IntArray:
     """Places of the observed rows that compete: the best that keep the constraints, or those that fewest beat."""
+    goal, means = aim.goal, aim.means
     broken = ~goal.feasible(means).numpy()
     worse = beaten_by(goal.above_reference(means).numpy()) if goal.reference else -goal.utility(means).numpy()
     return np.lexsort((worse, broken))[:BASELINE].astype(np.int64)
@@ -202,23 +159,15 @@ def _proposal(
     )
 
 
-def _settings(
-    policy: Bayesian,
-    held: Belief,
-    goal: Goal,
-    best: float | None,
-    measured: float | None,
-    ranking: Ranking,
-    seeds: tuple[int, int],
-) -> dict[str, Any]:
+def _settings(policy: Bayesian, held: Belief, aim: Aim, ranking: Ranking, seeds: tuple[int, int]) -> dict[str, Any]:
     """What made this batch, the same for all of its proposals; plain JSON."""
     body: dict[str, Any] = {
         "phase": "model",
         "score": ranking.kind,
-        "batch": f"sequential greedy {_method(goal, best, measured)}" if ranking.joint else ranking.batch,
+        "batch": f"sequential greedy {_method(aim)}" if ranking.joint else ranking.batch,
         "sweep": ranking.sweep,
-        "incumbent_utility": best,
-        "incumbent": "believed" if measured is None else "measured",
+        "incumbent_utility": aim.best,
+        "incumbent": "believed" if aim.measured is None else "measured",
         "shortlist": len(ranking.rows),
         "draws": policy.draws,
         "chunk": policy.chunk,
@@ -227,6 +176,7 @@ def _settings(
         "threads": torch.get_num_threads(),
         "versions": words.versions(),
     }
+    goal = aim.goal
     if goal.single is None:
         names = [target.name for target in goal.objective.targets]
         told = goal.reference or goal.weights
@@ -234,12 +184,12 @@ def _settings(
     return body
 
 
-def _method(goal: Goal, best: float | None, measured: float | None) -> str:
-    if best is None:
+def _method(aim: Aim) -> str:
+    if aim.best is None:
         return "probability that one keeps the constraints"
-    if goal.reference:
+    if aim.goal.reference:
         return "qLogNEHVI"
-    return "qLogNEI" if measured is None else "qLogEI"
+    return "qLogNEI" if aim.measured is None else "qLogEI"
 
 
 def _learned(held: Belief, settings: dict[str, Any]) -> dict[str, Any]:

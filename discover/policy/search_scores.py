@@ -8,18 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from discover.acquisition.goal import Goal, Marginals, moments
 from discover.acquisition.marginal import LOGARITHMIC, SIGNED, Marginal
-from discover.acquisition.pool import incumbent
 from discover.acquisition.space_search import Score
 from discover.candidates.points import Points
 from discover.policy.acquisitions import IMPROVING
 from discover.policy.failing import weighed, with_feasibility
-from discover.policy.incumbents import measured_best
 from discover.policy.one_target import OneTarget
-from discover.policy.scoring import parts_after, scores
+from discover.policy.scoring import Aim, parts_after
 from discover.protocols import FloatArray, IntArray, View
 from discover.surrogate.belief import Belief, belief
 
@@ -55,21 +52,14 @@ def acquired(policy: Bayesian, view: View, held: Belief, generator: np.random.Ge
 
 def _plain(policy: Bayesian, view: View, held: Belief, generator: np.random.Generator) -> Score:
     """The acquisition function, as if nothing were under trial."""
-    seen = held.predict(view.features.values[held.observed])
-    means = {name: torch.from_numpy(mean) for name, (mean, _) in seen.items()}
-    scales = {name: posterior.standard.scale for name, posterior in held.posteriors.items()}
-    weighted = policy.acquisition == "parego"
-    goal = Goal.of(view.objective, means, scales, generator, scalarised=weighted, reference=policy.reference_point)
-    best, seed = incumbent(goal, means), int(generator.integers(2**31))
-    if policy.acquisition not in IMPROVING and best is not None:
-        return _Other.of(policy, view, held, goal, best)
-    measured = measured_best(view, goal, held.readings) if policy.incumbent == "measured" else None
-    best = best if measured is None else measured
+    aim, seed = Aim.of(policy, view, held, generator), int(generator.integers(2**31))
+    if policy.acquisition not in IMPROVING and aim.best is not None:
+        return _Other.of(policy, view, held, aim.goal, aim.best)
 
     def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
         X, further = held.scaled(features), held.scaled(ahead)
-        found = scores(held, goal, best, seed, means, partial(parts_after, X=X, further=further)).values
-        return weighed(held, features, found).numpy()
+        found = aim.scores(held, seed, partial(parts_after, X=X, further=further))
+        return weighed(held, features, found.values).numpy()
 
     return told
 

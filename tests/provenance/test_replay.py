@@ -99,16 +99,16 @@ def test_a_history_of_every_kind_is_replayed(store_url, pool):
 
 
 def test_differences_are_told_with_the_reason(campaign, monkeypatch):
-    from discover.policy import bayesian_batch
+    from discover.policy import scoring
     from discover.provenance import replay as module
 
-    real = bayesian_batch.score
+    real = scoring.score
 
     def other(*given):
         found = real(*given)
         return type(found)(found.values + 1e-13, *[getattr(found, f) for f in list(found.__dataclass_fields__)[1:]])
 
-    monkeypatch.setattr(bayesian_batch, "score", other)
+    monkeypatch.setattr(scoring, "score", other)
     monkeypatch.setattr(module, "environment", lambda: {"processor": "another one"})
     found = replay(campaign, 2)
     assert not found.identical
