@@ -9,7 +9,8 @@ under that belief, asked through one function, which counts. Told is by how many
 all points that are free: 0.1 nat is a tenth of the expected improvement. Chance scores as many points as ours did.
 
 Then a batch is chosen: as the policy does in a space, and as it does from the list of all points. Told is what they promise
-together (the expected improvement of the best of them, by joint draws), as a share of the latter, and the seconds from the
+together (the expected improvement of the best of them, by joint draws), as a share of the latter where that promises anything,
+and the seconds from the
 observations to the batch, the fit included. Seconds are of the processor; by_clock says what it took on the machine as it was.
 """
 
@@ -167,7 +168,8 @@ def one_batch(policy: Bayesian, case: Case, seed: int, n: int) -> dict[str, Any]
         return told
     whole, _ = in_space.grown(view, every)
     listed = policy.propose(replace(whole, ground=None), n, np.random.default_rng(seed))
-    return told | {"share": round(_in_space(policy, view, batch) / _in_list(policy, whole, view, listed), 4)}
+    most = _in_list(policy, whole, view, listed)
+    return told | ({"share": round(_in_space(policy, view, batch) / most, 4)} if most > 0 else {})
 
 
 def _in_space(policy: Bayesian, view: View, batch: Batch) -> float:
