@@ -34,7 +34,9 @@ class TableSource:
     """Candidates that stand in a file with one row each.
 
     file: .csv (UTF-8, commas), .parquet or .xlsx (first sheet), relative to the campaign file. id: its column of ids, read as
-    text ("007" stays so); a row of a .csv with more or fewer cells than its header is refused. structure: its column of structures (JSON text), if it has one. query: only rows that match.
+    text ("007" stays so); a row of a .csv with more or fewer cells than its header is refused. structure: its column of
+    structures (JSON text), if it has one. query: only rows that match. A .parquet without structures may hold millions of rows:
+    beyond twenty million cells it is read part by part, and its rows stay on disk.
     """
 
     file: str

@@ -41,7 +41,7 @@ class Meaning:
         self._pools_of = pools
         self._pools: list[CandidatePool] = []
         self._space: list[SearchSpace] = []
-        self._ids: set[str] = set()
+        self._points: set[str] = set()
         self._units: dict[str, str] = {}
         self._versions: dict[tuple[str, str], int] = {}
 
@@ -75,7 +75,7 @@ class Meaning:
                 "error", f"proposed candidate {candidate!r} is not the one of the snapshot", RESTORE, seq, self.name
             )
             for (candidate, _), seq in open_.items()
-            if candidate in self._ids
+            if self._is_listed(candidate)
         ]
 
     def _fold(self, event: Event, found: list[Finding]) -> None:
@@ -125,7 +125,6 @@ class Meaning:
         pool = self._pools_of(told) if told else None
         if pool is not None:
             self._pools.append(pool)
-            self._ids |= set(pool.ids.tolist())
 
     def _proposed(self, event: Event) -> Wrong:
         body, ledger = event.payload, self.ledger
@@ -177,11 +176,15 @@ class Meaning:
             if not whole or not set(space.columns) <= set(values) or space.candidate(values).id != whole["id"]:
                 yield f"candidate {(whole or {}).get('id')!r} is no point of the space, or is called otherwise", LOOK
             else:
-                self._ids.add(whole["id"])
+                self._points.add(whole["id"])
 
     def _known(self, candidate: str) -> Wrong:
-        if (self._pools or self._space) and candidate not in self._ids:
+        if (self._pools or self._space) and not self._is_listed(candidate):
             yield f"there is no candidate {candidate!r} in the snapshot", LOOK
+
+    def _is_listed(self, candidate: str) -> bool:
+        """Whether a candidate is in one of the snapshots, or was seen to be a point of the space."""
+        return candidate in self._points or any(candidate in pool for pool in self._pools)
 
     def _submitted(self, event: Event) -> Wrong:
         body = event.payload

@@ -100,9 +100,8 @@ def snapshot_findings(place: Place, hashes: Sequence[str], campaign: str) -> Ite
 
 def _described(snapshot: Snapshot) -> None:
     """IntegrityError if the manifest tells of other rows or columns than the table has."""
-    table = snapshot.table(snapshot.columns)
-    kinds = {name: kind_of(table[name]) for name in table.column_names}
-    if table.num_rows != snapshot.manifest["rows"] or kinds != dict(snapshot.manifest["columns"]):
+    kinds = {name: kind_of(snapshot.table([name])[name]) for name in snapshot.columns}
+    if snapshot.metadata.num_rows != snapshot.manifest["rows"] or kinds != dict(snapshot.manifest["columns"]):
         told = f"the manifest of snapshot {snapshot.hash} tells of other rows or columns than its table has"
         raise IntegrityError(f"{told}; restore it from a backup")
 
