@@ -54,6 +54,8 @@ def recorded(monkeypatch):
         {"acquisition": "probability-of-improvement"},
         {"acquisition": "top", "top": 3},
         {"acquisition": "hits", "threshold": 60.0},
+        {"acquisition": "upper-confidence"},
+        {"acquisition": "straddle", "threshold": 60.0},
     ],
     ids=str,
 )
@@ -66,6 +68,17 @@ def test_points_are_searched_by_the_score_that_the_policy_chooses_by(recorded, o
     assert score(features, features[:0]) == pytest.approx([p.acquisition for p in batch], abs=1e-6)
     assert batch.learned["targets"]["y"].get("scale") == held.learned["y"].get("scale")
     assert ("scale" in options) == (held.learned["y"].get("scale") == "logarithm")
+
+
+@pytest.mark.parametrize("kind", ["expected-improvement", "top", "uncertainty"])
+def test_constraints_weigh_a_search_as_they_weigh_the_choice(recorded, kind):
+    view = seen(objective=Objective("y", "maximize", constraints=["y <= 80"]))
+    batch = in_space.propose(Bayesian(start=5, acquisition=kind), view, 3, np.random.default_rng(0))
+    chosen = np.array([SPACE.codes_of(p.candidate.values) for p in batch])
+    features = SPACE.encode(SPACE.numbers(chosen))
+    found = recorded[0][0](features, features[:0])
+    expected = np.array([p.acquisition for p in batch])
+    assert found == pytest.approx(np.log(expected) if kind == "uncertainty" else expected, abs=1e-6)
 
 
 def test_observations_are_read_and_asked_about_as_the_policy_says(recorded):
