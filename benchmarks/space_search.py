@@ -30,6 +30,7 @@ import torch
 from space_search_cases import Case, cases, measured
 
 from discover.acquisition.space_search import Score
+from discover.campaign.asking import environment
 from discover.policy import in_space
 from discover.policy.bayesian import Bayesian
 from discover.policy.search_scores import acquired, belief_of
@@ -229,12 +230,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     policy = Bayesian(model=given.model)
-    body: dict[str, Any] = {
-        "model": given.model,
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-        "cases": {},
-    }
+    body: dict[str, Any] = {"model": given.model, "machine": environment(), "cores": os.cpu_count(), "cases": {}}
     for name in given.cases:
         runs = []
         for seed in range(given.seeds):
