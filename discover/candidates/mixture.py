@@ -166,12 +166,22 @@ class Mixture(Parameter):
 
     def listing(self) -> IntArray:
         """Every mixture."""
+        return self._every
+
+    @cached_property
+    def _every(self) -> IntArray:
+        """Component by component, with what is left over for the last one."""
         low, high = self._limits
-        rows: list[list[int]] = [[]]
-        for place in range(len(self.components)):
-            allowed = self._choices(int(low[place]), int(high[place]))
-            rows = [[*row, x] for row in rows for x in allowed if sum(row) + x <= self.parts]
-        found = np.array(rows, dtype=np.int64).reshape(-1, len(self.components))
+        rows, left = np.empty((1, 0), dtype=np.int64), np.array([self.parts])
+        for place in range(len(self.components) - 1):
+            allowed = np.array(self._choices(int(low[place]), int(high[place])), dtype=np.int64)
+            count = np.searchsorted(allowed, left, side="right")
+            which = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+            rows = np.column_stack([np.repeat(rows, count, axis=0), allowed[which]])
+            left = np.repeat(left, count) - allowed[which]
+            fine = (rows > 0).sum(axis=1) <= self._used
+            rows, left = rows[fine], left[fine]
+        found = np.column_stack([rows, left])
         return found[self.valid(found)]
 
     def _choices(self, low: int, high: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -103,7 +104,7 @@ class Region:
     def free(self) -> tuple[int, ...]:
         """Places of the parameters that are not fixed."""
         places = self.space.places
-        return tuple(p for p in range(len(places)) if any(self.low[s] < self.high[s] for s in places[p]))
+        return tuple(p for p in range(len(places)) if self._varies(places[p]))
 
     def inside(self, codes: IntArray) -> BoolArray:
         """Which points [m, slots] lie in the region and keep every constraint."""
@@ -114,24 +115,26 @@ class Region:
     @cached_property
     def listing(self) -> IntArray | None:
         """All points [m, slots], where they are few; None where they are not."""
-        parts, total = [], 1
-        for place, parameter in enumerate(self.space.parameters):
-            slots = list(self.space.places[place])
-            low, high = self.low[slots], self.high[slots]
-            if parameter.endless and (low < high).any():
+        owners = list(zip(self.space.parameters, self.space.places, strict=True))
+        if any(one.endless and self._varies(slots) for one, slots in owners):
+            return None
+        singles = [int(self.high[slots[0]] - self.low[slots[0]]) + 1 for _, slots in owners if len(slots) == 1]
+        most = math.prod(singles)  # before mixtures and orders are gone through, which takes long
+        if most > PRODUCTS or any(len(slots) > 1 and one.count > PRODUCTS for one, slots in owners):
+            return None
+        parts = []
+        for parameter, slots in owners:
+            low, high = self.low[list(slots)], self.high[list(slots)]
+            whole = len(slots) > 1
+            part = parameter.listing() if whole else np.arange(low[0], high[0] + 1, dtype=np.int64)[:, None]
+            parts.append(part[((part >= low) & (part <= high)).all(axis=1)])
+            most *= len(parts[-1]) if whole else 1
+            if most > PRODUCTS:
                 return None
-            if len(slots) == 1:
-                part = np.arange(low[0], high[0] + 1, dtype=np.int64)[:, None] if high[0] - low[0] < PRODUCTS else None
-            else:
-                part = parameter.listing() if parameter.count <= PRODUCTS else None
-            if part is None:
-                return None
-            part = part[((part >= low) & (part <= high)).all(axis=1)]
-            total *= len(part)
-            if total > PRODUCTS:
-                return None
-            parts.append(part)
-        return self._listed(parts, total)
+        return self._listed(parts, most)
+
+    def _varies(self, slots: tuple[int, ...]) -> bool:
+        return any(self.low[slot] < self.high[slot] for slot in slots)
 
     def _listed(self, parts: list[IntArray], total: int) -> IntArray | None:
         every = np.empty((0, len(self.low)), dtype=np.int64)

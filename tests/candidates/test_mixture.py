@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, ks_2samp
 
-from discover import Mixture, Ordering, SearchSpace
+from discover import Continuous, Mixture, Ordering, SearchSpace
 from discover.errors import InvalidInput
 
 
@@ -112,3 +112,33 @@ def test_a_mixture_that_cannot_keep_its_equalities_is_refused_by_proof():
         SearchSpace([fine], constraints=["m.b == 0.7", "m.c + m.d == 0.5"])
     found = SearchSpace([fine], constraints=["m.b == 0.7", "m.c + m.d == 0.1"]).region()
     assert len(found.draw(100, np.random.default_rng(0))) == 21
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"step": 0.05, "at_most": 2},
+        {"step": 0.1, "bounds": {"a": (0.1, 0.5), "b": (0, 0.3)}},
+        {"step": 0.05, "least": 0.2},
+        {"step": 0.1, "bounds": {"c": (0.2, 0.9)}, "at_most": 3, "least": 0.15},
+        {"step": 1},
+    ],
+)
+def test_a_listing_is_every_mixture_once(options):
+    mixture = Mixture("m", list("abcd"), **options)
+    every = np.array(
+        [row for row in itertools.product(range(mixture.parts + 1), repeat=4) if sum(row) == mixture.parts]
+    )
+    listed = list(map(tuple, mixture.listing().tolist()))
+    assert sorted(listed) == sorted(map(tuple, every[mixture.valid(every)].tolist()))
+    assert len(listed) == mixture.count
+
+
+def test_a_mixture_is_not_gone_through_where_the_space_is_large_anyway(monkeypatch):
+    def never(self):
+        raise AssertionError("176,851 mixtures for nothing")
+
+    monkeypatch.setattr(Mixture, "listing", never)
+    space = SearchSpace([Mixture("m", list("abcd"), step=0.01), *(Continuous(x, 0, 1, step=0.01) for x in "xyz")])
+    assert space.region().listing is None
+    assert len(space.region().draw(5, np.random.default_rng(0))) == 5
