@@ -101,7 +101,7 @@ class Campaign(Reader):
         terms = Terms.of(settings)
         check_limits(terms, pool)
         check_named(chosen, pool)
-        check_costs(terms, chosen, pool)
+        check_costs(terms, chosen, space=isinstance(pool, Points))
         definition = definition_of(
             name, objective, settings, candidates=source or source_of(pool),
             features=pool.spec.to_dict() if features is None else features, experiment=experiment,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from discover.campaign.terms import Terms
-from discover.candidates.points import Points, Pool
+from discover.candidates.points import Pool
 from discover.errors import InvalidInput, Problem, Unsupported, nearest
 from discover.limits import Limits
 from discover.protocols import FloatArray, IntArray, Observation, Policy, Spending, Training
@@ -54,10 +54,10 @@ def check_limits(terms: Terms, pool: Pool) -> None:
     known_costs(terms, pool)
 
 
-def check_costs(terms: Terms, policy: Policy, pool: Pool) -> None:
-    """Unsupported where a policy cannot do with costs what the terms ask of it."""
+def check_costs(terms: Terms, policy: Policy, *, space: bool) -> None:
+    """Unsupported where a policy cannot do with costs what the terms ask of it. space: whether candidates are points of one."""
     able = getattr(policy, "check_costs", None)
-    if terms.learns_costs and isinstance(pool, Points):
+    if terms.learns_costs and space:
         raise Unsupported("over a search space costs are not learned; take a pool, or leave out cost: learned")
     if terms.learns_costs and able is None:
         raise Unsupported(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from discover import registry
 from discover.campaign import Campaign, terms
 from discover.campaign.creating import redefine
+from discover.campaign.limiting import check_costs
 from discover.campaign.places import named_place
 from discover.campaign.settings import definition_of, differences, fixed
 from discover.candidates.difference import Difference
@@ -30,6 +31,7 @@ from discover.errors import (
     InvalidInput,
     Problem,
     SourceError,
+    Unsupported,
     nearest,
 )
 from discover.objective import Objective
@@ -337,6 +339,11 @@ def _check_together(checker: Checker, model: CampaignModel, objective: Objective
             policy.check(objective)
         except Exception as error:
             checker.add(str(error), ("policy", "kind"), model.policy.get("kind"))
+    if policy is not None and not terms.problems_of(model.policy):
+        try:
+            check_costs(terms.Terms.of(model.policy), policy, space=model.candidates.get("kind") == "space")
+        except Unsupported as error:
+            checker.add(str(error), ("policy", "cost"), model.policy.get("cost"))
     if experiment is None:
         return
     measured = experiment.targets

@@ -193,6 +193,7 @@ def test_a_campaign_file_names_limits_and_costs(folder):  # noqa: F811
     assert sorted(campaign.ask(2)["solvent"]) == ["x", "y"]
     assert (campaign.budget, campaign.cost_budget) == (6, 2.5)
     assert "a list of columns" in problems(folder, text.replace("cost: a", "same: 4"))[0]
+    assert "Random learns no costs" in problems(folder, text.replace("cost: a", "cost: learned"))[0]
     (folder / "dyes.yaml").write_text(text.replace("at_most: {solvent: 1}", "at_most: {solvant: 1}"))
     with pytest.raises(InvalidInput, match=r"solvant.*did you mean 'solvent'"):
         load(folder / "dyes.yaml").check()
