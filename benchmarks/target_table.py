@@ -1,7 +1,7 @@
 """The runs of `targets.py` as JSON and as tables in Markdown: paired differences with bootstrap bands, and counts.
 
-Only seeds that every policy of a task has played enter. A policy's difference is that of the first of ours, whose name stands
-first, less its own, seed by seed; the band is the 95 % interval of the mean by the bootstrap over seeds. What counts is the share
+A policy enters with the seeds that the first of ours, whose name stands first, has played too. Its difference is that of the
+first of ours less its own, seed by seed; the band is the 95 % interval of the mean by the bootstrap over seeds. What counts is the share
 that was found in the end where things are to be found (hits, the ten best), and elsewhere the area under the curve.
 """
 
@@ -23,6 +23,8 @@ from discover.protocols import FloatArray
 RULES = 2
 """Of the game; runs under other rules are made again."""
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+DECIDING = 5
+"""Paired seeds below which a task counts as undecided, whatever its band."""
 COUNTS = {"hits": "end", "top": "end"}
 """What counts, by kind of task, where it is not the area."""
 KINDS = {
@@ -37,22 +39,21 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Played:
-    """A task's paired runs: by policy, in the order of the seeds that all have played."""
+    """A task's paired runs: by policy, in the order of the seeds that it shares with the first of ours."""
 
     name: str
     kind: str
     side: str
-    seeds: tuple[int, ...]
     runs: dict[str, list[dict[str, Any]]]
 
     @classmethod
     def of(cls, name: str, runs: Sequence[dict[str, Any]]) -> Played:
-        """Of all runs of a task."""
+        """Of all runs of a task. The first of our policies that has played is what the others are compared with."""
         one = task(name)
         by = {p: {r["seed"]: r for r in runs if r["policy"] == p} for p in policies_of(one)}
-        by = {policy: found for policy, found in by.items() if found}
-        seeds = tuple(sorted(set.intersection(*(set(found) for found in by.values()))))
-        return cls(name, one.kind, one.side, seeds, {p: [found[s] for s in seeds] for p, found in by.items()})
+        first = next(iter(found for found in by.values() if found), {})
+        shared = {policy: [found[seed] for seed in sorted(set(found) & set(first))] for policy, found in by.items()}
+        return cls(name, one.kind, one.side, {policy: found for policy, found in shared.items() if found})
 
     @property
     def ours(self) -> str:
@@ -72,7 +73,8 @@ class Played:
     def gaps(self, policy: str) -> FloatArray:
         """What counts, of ours less of a policy: [seeds]."""
         what = COUNTS.get(self.kind, "area")
-        return self.values(self.ours, what) - self.values(policy, what)
+        ours = {run["seed"]: run[what] for run in self.runs[self.ours]}
+        return np.array([ours[run["seed"]] - run[what] for run in self.runs[policy]])
 
     def difference(self, policy: str) -> Interval:
         """Of what counts: ours less a policy, mean and band over seeds."""
@@ -86,11 +88,11 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def played(runs: Sequence[dict[str, Any]]) -> list[Played]:
-    """Tasks with at least one seed that all their policies have played, by kind."""
+    """Tasks that at least two policies have played, by kind."""
     names = dict.fromkeys(run["task"] for run in runs)
     found = [Played.of(name, [run for run in runs if run["task"] == name]) for name in names]
     order = list(KINDS)
-    return sorted((one for one in found if one.seeds), key=lambda one: (order.index(one.kind), one.name))
+    return sorted((one for one in found if len(one.runs) > 1), key=lambda one: (order.index(one.kind), one.name))
 
 
 def body(tasks: Sequence[Played]) -> dict[str, Any]:
@@ -152,21 +154,36 @@ def _summary(tasks: Sequence[Played]) -> list[str]:
     for kind in KINDS:
         gaps = [one.difference(one.peer) for one in tasks if one.kind == kind and one.peer is not None]
         if gaps:
-            signs = [gap.sign for gap in gaps]
+            signs = [gap.sign if gap.n >= DECIDING else 0 for gap in gaps]
             counts = f"{signs.count(1)} | {signs.count(-1)} | {signs.count(0)}"
             lines.append(f"| {kind} | {len(gaps)} | {np.mean([gap.mean for gap in gaps]):+.3f} | {counts} |")
-    return [*lines, "", "Ahead and behind: tasks whose band of the paired difference leaves zero out."]
+    return [
+        *lines,
+        "",
+        f"Ahead and behind: tasks whose band of the paired difference, of {DECIDING} seeds at least, leaves zero out.",
+    ]
 
 
 def _table(tasks: Sequence[Played]) -> list[str]:
     what = COUNTS.get(tasks[0].kind, "area")
     closing = sorted({key for one in tasks for runs in one.runs.values() for run in runs for key in run["closing"]})
-    heads = ["task", "policy", "area", "end", *closing, f"{what}: first − this [95 %]", "better", "worse", "CPU s"]
+    heads = [
+        "task",
+        "policy",
+        "seeds",
+        "area",
+        "end",
+        *closing,
+        f"{what}: first − this [95 %]",
+        "better",
+        "worse",
+        "CPU s",
+    ]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for one in tasks:
         for place, policy in enumerate(one.runs):
-            name = f"{one.name}, {len(one.seeds)} seed{'s' if len(one.seeds) > 1 else ''}" if not place else ""
-            lines.append(f"| {name} | {policy} | {_row(one, policy, closing)} |")
+            name = "" if place else one.name
+            lines.append(f"| {name} | {policy} | {len(one.runs[policy])} | {_row(one, policy, closing)} |")
     return lines
 
 
