@@ -100,6 +100,8 @@ class Parameter(ABC):
             return [Problem("the name is reserved", column="name", value=self.name, way_out="ask and tell use it")]
         if not isinstance(self.when, str):
             return [Problem("must be a condition as text", column="when", value=self.when)]
+        if not isinstance(unit := getattr(self, "unit", ""), str):
+            return [Problem("must be text", column="unit", value=unit, way_out="such as 'degC', or leave it out")]
         return []
 
     @cached_property

@@ -24,6 +24,7 @@ T = Continuous("t", 20, 120, step=1)
         (lambda: Continuous("t", 0, 1, step=1e-17), "more than 15 digits"),
         (lambda: Integer("t", 0, 10**18), "more than 15 digits"),
         (lambda: Continuous("t ", 0, 1), "not a parameter's name"),
+        (lambda: Continuous("t", 0, 1, unit=["degC"]), "must be text"),  # type: ignore[arg-type]
         (lambda: Categorical("c", [True, False]), "not a name"),
         (lambda: Categorical("c", ["a\nb", "x"]), "line break"),
         (lambda: Categorical("c", ["\x00", "x"]), "control character"),

@@ -126,6 +126,18 @@ def test_a_missing_file_and_a_missing_column(folder):
     assert "a, b, solvent" in str(error.value)
 
 
+def test_numbers_are_those_that_people_write():
+    from discover.definition.yaml_lines import read_yaml
+
+    told = {"1e-3": 0.001, "-2.5E+4": -25000.0, ".5": 0.5, "5.": 5.0, "0": 0, "-12": -12, "+3": 3, "1.0e-3": 0.001}
+    told |= {text: text for text in ("12:30", "010", "007", "1_000", "0x10", "1e", "e3", "1.2.3", "1e1000")}
+    for text, value in told.items():
+        found = read_yaml(f"x: [{text}]\n", "x")[0]["x"][0]
+        assert found == value
+        assert type(found) is type(value), text
+    assert read_yaml("x: [.inf, -.inf, .nan]\n", "x")[0]["x"][:2] == [float("inf"), -float("inf")]
+
+
 def test_nobelium_is_an_element_and_not_a_no(folder):
     from discover.definition.yaml_lines import read_yaml
 
