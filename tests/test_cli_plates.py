@@ -183,3 +183,30 @@ def test_a_campaign_with_a_column_of_wells_gets_no_plate_and_loses_no_proposal(c
 def test_a_target_with_the_name_of_a_parameter_is_found_by_validate(cli, name):
     Path("plates.yaml").write_text(SPACE.replace("target: yield", f"target: {name}"))
     assert "is a column of the candidates, too" in cli("validate", "plates.yaml", code=1).output
+
+
+@pytest.mark.parametrize(
+    ("fixed", "value"),
+    [("1.0", "1.0"), ("1", "1"), ("8.50", "8.50"), ("true", "true"), ("no", "no"), ("=KOH", "=KOH"), ("[x", "[x")],
+)
+def test_what_is_fixed_is_the_label_that_was_written(cli, fixed, value):
+    labels = "name: base, values: ['1.0', '1', '8.50', 'true', 'no', '=KOH', '[x']"
+    Path("plates.yaml").write_text(SPACE.replace('name: base, values: ["=KOH", K3PO4, Cs2CO3]', labels))
+    cli("ask", "plates.yaml", "-n", "2", "--fix", f"base={fixed}", "--fix", "temperature=45", "--out", "batch.csv")
+    batch = campaign().pending
+    assert set(batch["base"]) == {value}
+    assert set(batch["temperature"]) == {45.0}
+
+
+def test_values_of_a_table_are_fixed_as_its_columns_have_them(cli):
+    frame = pd.DataFrame(
+        {"id": [f"r{k}" for k in range(8)], "lot": ["1.0", "1"] * 4, "wet": [True, False] * 4, "x": range(8)}
+    )
+    frame.to_csv("t.csv", index=False)
+    text = (
+        "campaign: t\nobjective: {target: yield, direction: maximize}\ncandidates: {kind: table, file: t.csv, id: id}\n"
+    )
+    Path("t.yaml").write_text(text + "features: [x]\npolicy: {kind: random}\n")
+    cli("ask", "t.yaml", "-n", "1", "--fix", "x=3.0", "--fix", "wet=False", "--out", "batch.csv")
+    assert pd.read_csv("batch.csv")["id"].tolist() == ["r3"]
+    cli("ask", "t.yaml", "--fix", "x=seven", code=1)

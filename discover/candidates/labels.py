@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from discover.candidates.levels import Even
+from discover.candidates.levels import Even, exact
 from discover.candidates.molecules import encoded, kind_problems
 from discover.candidates.parameter import CONTROL, Encoding, Parameter, Slot, Unreadable, one_hot, scaled
 from discover.candidates.spec import read_descriptors
@@ -49,10 +49,13 @@ class _Labelled(Parameter):
 
     def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         cell = cells.get(self.name)
-        text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
-        if text not in self.labels:
+        text = str(cell).strip()
+        if text in self.labels:
+            return {self.name: text}
+        same = [label for label in self.labels if _same(label, cell)]
+        if len(same) != 1:
             raise Unreadable("is not one of the choices", self.name, cell, nearest(text, self.labels)[:300])
-        return {self.name: text}
+        return {self.name: same[0]}
 
     def numbers_of(self, values: Mapping[str, Any]) -> Sequence[float]:
         return [float(self.labels.index(values[self.name]))]
@@ -212,6 +215,16 @@ class Substance(_Labelled):
 
     def __hash__(self) -> int:
         return hash((self.name, tuple(self.values.items())))
+
+
+def _same(label: str, cell: Any) -> bool:
+    """Whether a cell is what a spreadsheet makes of a label: 8.5 of '8.50', TRUE of 'true'."""
+    if isinstance(cell, bool | np.bool_):
+        return label.casefold() == str(cell).casefold()
+    try:
+        return exact(label) == exact(cell)
+    except ValueError:
+        return False
 
 
 def canonical_smiles(text: str) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from discover import __version__, threads
 from discover.cli import plates
 from discover.cli.app import Accept, AsJson, Dask, File, Store, app, command, open_campaign, runner
+from discover.cli.fixing import as_candidates_have, read_fixed
 from discover.cli.output import (
     notices,
     print_json,
@@ -139,11 +140,11 @@ def ask(
     A plate: discover ask campaign.yaml --plate 96 --out plate.xlsx --picture plate.pdf
     """
     n = plates.check_wishes(n, plate, out, picture, force=force)  # before anything is committed
-    fixed = _fixed(fix or [])
+    fixed = read_fixed(fix or [])
     campaign = open_campaign(file, store, create=True, changes="accept" if accept_changes else "refuse")
     plates.check_columns(campaign, plate)
     with notices():
-        batch = campaign.ask(n, key=key, fixed=fixed)
+        batch = campaign.ask(n, key=key, fixed=as_candidates_have(fixed, campaign.pool))
     if campaign.pool.structure:
         batch = batch.drop(columns=campaign.pool.structure)
     if out is None and picture is None:
@@ -328,20 +329,6 @@ def backtest(
     if out is not None:
         study.save(out)
     print_json(study.to_dict()) if json_ else typer.echo(repr(study))
-
-
-def _fixed(given: list[str]) -> dict[str, Any]:
-    """column=value to values: numbers and true or false as in YAML, everything else as text."""
-    import yaml
-
-    found: dict[str, Any] = {}
-    for text in given:
-        column, sign, value = text.partition("=")
-        if not sign or not column.strip() or not value.strip():
-            raise typer.BadParameter(f"{text!r} is not column=value, such as base=KOH", param_hint="--fix")
-        read = yaml.safe_load(value)
-        found[column.strip()] = read if isinstance(read, (int, float, bool)) else value.strip()
-    return found
 
 
 def _set_aside(url: str, name: str) -> None:

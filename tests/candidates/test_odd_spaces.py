@@ -81,6 +81,20 @@ def test_the_rounding_of_floats_is_no_other_setting():
     assert len(space.region({"m.b": 1 - 0.7}).listing) == 1
 
 
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [("1.0", "1.0"), (1, "1"), (1.0, "1.0"), (8.5, "8.50"), ("8.5", "8.50"), ("7.0", "7"), (7, "7"), (True, "true"), ("x", "x")],
+)  # fmt: skip
+def test_a_label_is_known_by_what_a_spreadsheet_makes_of_it(cell, label):
+    assert Categorical("c", ["1.0", "1", "01", "8.50", "7", "true", "x"]).read({"c": cell}) == {"c": label}
+
+
+@pytest.mark.parametrize("cell", ["1.00", "TRUE", "X", 8.51, False, "nan", float("inf")])
+def test_a_label_that_could_be_several_or_none_is_refused(cell):
+    with pytest.raises(Unreadable, match="not one of the choices"):
+        Categorical("c", ["1.0", "1", "01", "8.50", "7", "true", "x"]).read({"c": cell})
+
+
 def test_percentages_for_fractions_are_recognised():
     with pytest.raises(Unreadable) as error:
         Mixture("m", ["a", "b"], step=0.1).read({"m.a": 70, "m.b": 30})
