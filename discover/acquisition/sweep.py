@@ -206,8 +206,9 @@ class _Search:
         found: tuple[float, int | None] = (WORTHWHILE, None)
         for size in (s for s in refined.SIZES if s < n):
             upper = self._closer(carried, moved, size, some)
-            if upper is not None:
-                found = min(found, (cost(size, n, d) + float((upper >= self._worst).mean()), size), key=lambda f: f[0])
+            left = 1.0 if upper is None else float((upper >= self._worst).mean())
+            if left < WIDE:  # or else all are swept anew, whatever the look has cost
+                found = min(found, (cost(size, n, d) + left, size), key=lambda f: f[0])
         return found[1]
 
     def _closer(self, carried: Carried, moved: list[Shift], size: int, rows: IntArray) -> FloatArray | None:
