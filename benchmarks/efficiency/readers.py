@@ -37,13 +37,28 @@ def _pool(
             *remarks,
             f"{len(whole)} measurements of {len(rows)} candidates: the truth is their mean, one is told",
         )
-    columns = tuple(
-        Column(n, kind, tuple(rows[n].tolist()), (described or {}).get(n, {})) for n, kind in inputs.items()
-    )
+    described, constant = _telling(described or {})
+    if constant:
+        remarks = (*remarks, f"descriptors of {', '.join(constant)} left out: all categories have the same")
+    columns = tuple(Column(n, kind, tuple(rows[n].tolist()), described.get(n, {})) for n, kind in inputs.items())
     names, table = common(rows) if common else _common(rows, inputs)
+    varies = table.max(axis=0) > table.min(axis=0)
+    if not varies.all():
+        remarks = (*remarks, f"{int((~varies).sum())} numbers that are the same for all rows left out")
+        names, table = [name for name, kept in zip(names, varies, strict=True) if kept], table[:, varies]
     ids = tuple(f"{one.name}-{row:05d}" for row in range(len(rows)))
     truth = np.array([float(np.mean(group)) for group in values])
     return Pool(one, ids, columns, target, direction, truth, tuple(values), tuple(names), table, remarks)
+
+
+def _telling(described: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Descriptors by column and category, without those of columns in which all categories have the same; these columns."""
+    alike = [
+        column
+        for column, categories in described.items()
+        if categories and all(told == next(iter(categories.values())) for told in categories.values())
+    ]
+    return {column: told for column, told in described.items() if column not in alike}, alike
 
 
 def _common(rows: pd.DataFrame, inputs: dict[str, Kind]) -> tuple[list[str], FloatArray]:
