@@ -57,8 +57,9 @@ class Bayesian:
     to be uncertain, or to take most variance from a `reference` of so many candidates, or of a share of them
     (integrated-variance). To learn a level: to be in doubt on which side of `threshold` it lies (straddle). To find all hits,
     which reach the threshold or lie in the objective's band: to be one (hits), or the number of hits that are expected
-    with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). All of these need one
-    target; a batch is chosen as if the earlier of it had been observed at their means. Constraints weigh them by the
+    with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). The latter looks
+    around first and takes the likely hits last; in open tables it found as many in the end as hits, and most of them later, so
+    take it only where nothing but the end counts. All of these need one target; a batch is chosen as if the earlier of it had been observed at their means. Constraints weigh them by the
     probability that they are kept; only hits-ahead takes none.
 
     scale, outliers, noise: how observations are read. On the scale that they were told on, or (evidence) on the one of that,
