@@ -82,8 +82,9 @@ class Features:
 
         categories: {column: all categories of the pool}, for the categorical columns without descriptors. molecules:
         {column: {category: SMILES}} for those whose SMILES stand in another column. A column of substances is encoded in three
-        ways, between which the evidence may decide: by its descriptors, its names and its fingerprints. UnknownKind for a kind
-        that is not installed, with the nearest one.
+        ways, between which the evidence may decide: by its descriptors, its names and its fingerprints. Where descriptors are
+        the same for two categories the names stand beside them. UnknownKind for a kind that is not installed, with the
+        nearest one.
         """
         told = {c: s for c, s in spec.substances.items() if not isinstance(s, str)} | dict(molecules or {})
         known = {c: sorted(told[c]) for c in told} | dict(categories or {})
@@ -96,9 +97,7 @@ class Features:
         parts: list[Featurizer] = [Numeric(tuple(spec.columns))] if spec.columns else []
         for name in spec.categorical:
             one_hot: list[Featurizer] = [OneHot(name, tuple(known[name]))] if name in known else []
-            described: list[Featurizer] = (
-                [Described.of(name, spec.descriptors[name])] if name in spec.descriptors else []
-            )
+            described = _described(name, spec.descriptors.get(name), named=bool(one_hot))
             if name in told:
                 printed, worked_out = encoded(name, told[name])
                 parts += [*(described or [worked_out]), *one_hot, printed]
@@ -182,6 +181,19 @@ def _add_molecules(found: dict[str, str], names: pd.Series, smiles: pd.Series) -
             problems.append(Problem(message, column=str(smiles.name), value=str(name)))
     if problems:
         raise InvalidInput("substances", list({p.value: p for p in problems}.values()))
+
+
+def _described(column: str, table: Mapping[str, Mapping[str, float]] | None, *, named: bool) -> list[Featurizer]:
+    """A column by its descriptors, if it has any; and by its names, where these do not tell all categories apart.
+
+    named: its names are features anyhow.
+    """
+    if table is None:
+        return []
+    described = Described.of(column, table)
+    if named or len(set(described.values)) == len(described.categories):
+        return [described]
+    return [described, OneHot(column, described.categories)]
 
 
 def _kind(part: Featurizer) -> BlockKind:

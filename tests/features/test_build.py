@@ -96,6 +96,17 @@ def test_categories_are_those_of_the_whole_pool() -> None:
         features.transform(row.drop(columns=["stirred"]))
 
 
+def test_names_stand_beside_descriptors_that_do_not_tell_all_categories_apart() -> None:
+    twins = {"L1": {"bite": 90.0}, "L2": {"bite": 90.0}, "L3": {"bite": 100.0}}
+    spec = PoolSpec("run", (), ("ligand",), descriptors={"ligand": twins})
+    features = Features.from_spec(spec)
+    assert features.names == ("ligand:bite", "ligand=L1", "ligand=L2", "ligand=L3")
+    table = features.transform(pd.DataFrame({"ligand": ["L1", "L2", "L3"]}))
+    assert len(np.unique(table, axis=0)) == 3
+    apart = PoolSpec("run", (), ("ligand",), descriptors={"ligand": {**twins, "L2": {"bite": 95.0}}})
+    assert Features.from_spec(apart).names == ("ligand:bite",)
+
+
 def test_a_specification_alone_needs_the_categories() -> None:
     spec = PoolSpec("run", ("temperature",), ("solvent",))
     with pytest.raises(InvalidInput, match="its categories are not known"):
