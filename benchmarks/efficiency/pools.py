@@ -7,6 +7,7 @@ What is done to a table before it is a pool, and said in `remarks`:
 - rows without a target or an input are dropped;
 - rows with the same inputs are one candidate. Its truth, which is all that measures see, is their mean; what an experiment
   tells is one of them, drawn by the seed, the same for every peer;
+- numbers that are the same for all rows are left out, and descriptors of a column in which all categories have the same;
 - bulk modulus: 5 of 6,307 values above 500 GPa are dropped (diamond, the stiffest known, has 443);
 - dielectric: 27 of 4,764 refractive indices above 10 are dropped, as outliers;
 - perovskites by CHGNet: 9 of 320 whose minimum lies at the edge of the calculated range are dropped.
