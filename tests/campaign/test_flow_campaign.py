@@ -25,7 +25,8 @@ def test_it_runs_to_a_front_with_a_volume(tmp_path):
     for _, point in told.iterrows():  # nothing that was told beats the front, and it beats or holds all of that
         better = (front["yield"] >= point["yield"]) & (front["e_factor"] <= point["e_factor"])
         worse = (front["yield"] < point["yield"]) & (front["e_factor"] > point["e_factor"])
-        assert better.any() and not worse.any()
+        assert better.any()
+        assert not worse.any()
     assert 0.0 < sizes[0] < sizes[1] < sizes[2]
     assert front.attrs["reference"] == {"yield": 40.0, "e_factor": 6.0}
     assert "hypervolume" in render(campaign, experiment=experiment)
