@@ -92,6 +92,13 @@ def _text(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def _counts(pool: Pool, ledger: Ledger) -> tuple[int, int]:
+    """How many candidates there are, and how many of them are still to be had."""
+    if isinstance(pool, Points):
+        return pool.counts(ledger.blocked())
+    return len(pool), len(pool) - sum(1 for candidate in ledger.blocked() if candidate in pool)
+
+
 def status_of(
     name: str,
     ledger: Ledger,
@@ -104,8 +111,7 @@ def status_of(
     """Count what the ledger says. workers: who has which proposals in hand. cost: what was spent."""
     in_hand = [trial.proposal_id for trial in ledger.pending() if trial.proposal_id in workers]
     objective = Objective.from_dict(ledger.definition["objective"])
-    total = pool.space.count if isinstance(pool, Points) else len(pool)
-    blocked = sum(1 for candidate in ledger.blocked() if candidate in pool)
+    total, available = _counts(pool, ledger)
     verdicts = [i.verdict for i in ledger.iterations if i.verdict]
     counts = observations["status"].value_counts()
     lead = [pool.id, *objective.names]
@@ -113,7 +119,7 @@ def status_of(
         campaign=name,
         objective=repr(objective)[len("Objective(") : -1],
         candidates=total - len(ledger.former),
-        available=total - blocked,
+        available=available,
         experiments=ledger.started,
         budget=ledger.definition["budget"].get("experiments"),
         cost=cost,

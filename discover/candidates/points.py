@@ -78,6 +78,18 @@ class Points:
     def __len__(self) -> int:
         return len(self._candidates)
 
+    def counts(self, blocked: Iterable[str]) -> tuple[int, int]:
+        """How many points there are, and how many besides some that are known: exactly where they can be listed, and otherwise
+        as if every combination of settings were one."""
+        listing = self.space.whole.listing
+        names = [name for name in blocked if name in self]
+        if listing is None:
+            return self.space.count, self.space.count - len(names)
+        codes = (self.space.codes_of(one.values) for one in self.candidates(self.rows(names)))
+        settable = [row for row in codes if row is not None]
+        fine = self.space.feasible(np.array(settable, dtype=np.int64).reshape(-1, listing.shape[1]))
+        return len(listing), len(listing) - int(fine.sum())
+
     def __contains__(self, candidate: object) -> bool:
         return str(candidate) in self._places
 

@@ -140,7 +140,7 @@ class SearchSpace:
 
     def _check_possible(self) -> None:
         """InvalidInput where no point keeps the constraints, with what is known of why."""
-        region = Region.of(self)
+        region = self.whole
         generator = np.random.default_rng(0)
         if region.listing is not None:
             if not len(region.listing):
@@ -179,7 +179,12 @@ class SearchSpace:
 
     def region(self, fixed: Mapping[str, Any] | None = None) -> Region:
         """The space, or the part of it where some columns have given values."""
-        return Region.of(self, fixed)
+        return Region.of(self, fixed) if fixed else self.whole
+
+    @cached_property
+    def whole(self) -> Region:
+        """All of the space."""
+        return Region.of(self)
 
     def settled(self, codes: IntArray, fresh: IntArray | None = None) -> IntArray:
         """Points [m, slots] in their one form: a parameter whose condition does not hold has no value (-1).

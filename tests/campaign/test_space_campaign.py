@@ -195,3 +195,13 @@ def test_a_space_campaign_ends_when_its_points_do(url):
     observed = campaign.run(lambda values: values["x"] ** 2, 10)
     assert len(observed) == 3
     assert campaign.best(1)["x"].iloc[0] == 2.0
+
+
+def test_the_status_of_a_small_space_counts_its_points(url):
+    space = SearchSpace([Continuous("x", 0, 9, step=1)], constraints=["x <= 4"])
+    campaign = begun(url, space, policy="random")
+    campaign.ask(2)
+    campaign.tell(pd.DataFrame({"x": [2.5, 8.0], "yield": [1.0, 2.0]}))  # beside the grid, and against the constraint
+    assert (campaign.status().candidates, campaign.status().available) == (5, 3)
+    campaign.ask(3)
+    assert (campaign.status().candidates, campaign.status().available) == (5, 0)
