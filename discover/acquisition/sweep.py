@@ -17,6 +17,7 @@ Exact scores that differ by less than `TIE` count as equal, and the smaller row 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from discover import threads
 from discover.acquisition import refined
 from discover.acquisition.carried import UNKNOWN, Carried
 from discover.acquisition.refined import Shift, cost, shifts
@@ -34,6 +36,7 @@ from discover.acquisition.weights import NOTHING, Weights
 from discover.protocols import BoolArray, FloatArray, IntArray
 from discover.surrogate.gaussian_process import GaussianPosterior
 from discover.surrogate.scaling import Scaling
+from discover.surrogate.threads import one_thread
 from discover.surrogate.weighted import Weighted, moments
 
 if TYPE_CHECKING:
@@ -149,7 +152,8 @@ class _Search:
     @cached_property
     def tilers(self) -> list[Tiler]:
         """Of each component, in double precision."""
-        return [Tiler.of(part, self.pool.scaling, subset=self.subset) for part in self.parts]
+        with one_thread():
+            return [Tiler.of(part, self.pool.scaling, subset=self.subset) for part in self.parts]
 
     def run(self, carry: Path | None) -> Best:
         """Through what was carried, or through the whole pool in single precision, or in double."""
@@ -243,12 +247,17 @@ class _Search:
     def _upper(self, rows: IntArray, mean: AnyArray, off: AnyArray, variance: AnyArray, wide: AnyArray) -> FloatArray:
         """Upper bounds [m] of the scores of rows: standardised means [K, m] within `off`, variances [K, m] at most so much and
         `wide`."""
-        count = mean.shape[1]
+        count, shares = mean.shape[1], self._shares
         found = np.empty(count)
-        for start in range(0, count, PART):
+
+        def put(start: int) -> None:
             part = slice(start, min(start + PART, count))
             told = (a[:, part] if a.shape[1] == count else a for a in (mean, off, variance, wide))
-            found[part] = self.score.upper(*self._in_unit(*told), self._shares).numpy() + self.weights.above(rows[part])
+            found[part] = self.score.upper(*self._in_unit(*told), shares).numpy() + self.weights.above(rows[part])
+
+        many = threads.count()
+        with one_thread(), ThreadPoolExecutor(many) as pool:  # each part on one: they are many small steps
+            list(pool.map(put, range(0, count, PART)))
         return found
 
     def _in_unit(
