@@ -21,6 +21,7 @@ import json
 import os
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class Carried:
         try:
             with _path(folder, key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 told = {name: arrays[name] for name in _FIELDS}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):
             return None
         kinds = [(told[name].shape, told[name].dtype) for name in ("mean", "variance", "epoch")]
         wide = ((len(parts), rows), np.dtype(np.float32))
@@ -129,7 +130,8 @@ class Carried:
                 if other != path:
                     other.unlink(missing_ok=True)
         except OSError:
-            fresh.unlink(missing_ok=True)
+            with suppress(OSError):  # of a folder that is none, or of a disk that nobody may write to
+                fresh.unlink()
 
 
 _FIELDS = ("mean", "variance", "epoch", "off", "wide", "seen", "since")

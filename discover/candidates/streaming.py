@@ -82,15 +82,35 @@ def freeze(
 def frozen(path: Path, folder: Place, *, id: str, needed: Sequence[str]) -> Snapshot:
     """`freeze`, or the snapshot that was made of the same file before, if the file has not changed since."""
     assert folder.local is not None
+    if not path.is_file():
+        raise InvalidInput("table", [Problem("no such file", value=str(path))])
     told = hashlib.sha256(json.dumps([str(path.resolve()), id]).encode()).hexdigest()[:32]
     noted = folder.local / f"frozen-{told}.json"
     if unchanged(path, noted):
         with suppress(IntegrityError):
             return Snapshot.open(str(told_of(noted).get("snapshot")), folder)
     stamp = stamp_of(path)
-    snapshot = freeze(path, folder, id=id, needed=needed, provenance={"kind": "table", "source": path.name})
+    with reading(path):
+        snapshot = freeze(path, folder, id=id, needed=needed, provenance={"kind": "table", "source": path.name})
     note(noted, {"snapshot": snapshot.hash}, stamp)
     return snapshot
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """InvalidInput where a file turns out to be damaged. Other errors, such as a full disk, stay what they are."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):
+            raise
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> InvalidInput:
+    """What is said of a file that cannot be read."""
+    told = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InvalidInput("table", [Problem(f"cannot be read: {told}", value=path.name)])
 
 
 def written(

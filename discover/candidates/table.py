@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from discover.candidates.canonical import column_problems
@@ -20,7 +19,7 @@ from discover.candidates.place import Place
 from discover.candidates.query import matches
 from discover.candidates.sheet import read_sheet
 from discover.candidates.snapshot import Snapshot, stored
-from discover.candidates.streaming import freeze, is_large
+from discover.candidates.streaming import freeze, is_large, reading, unreadable
 from discover.errors import InvalidInput, Problem
 from discover.kinds import typed
 from discover.protocols import Progress
@@ -96,12 +95,8 @@ class TableSource:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         fits = (lambda frame: matches(frame, self.query)) if self.query else None
         origin, folder = self._origin(path, digest), snapshots(self.files, self.place)
-        try:
+        with reading(path):
             return freeze(path, folder, id=self.id, provenance=origin, needed=fields, fits=fits, progress=progress)
-        except (pa.ArrowException, OSError) as error:
-            if getattr(error, "errno", None):
-                raise  # a disk that is full, and not a file that is damaged
-            raise _unreadable(path, error) from error
 
     def _origin(self, path: Path, digest: str) -> dict[str, Any]:
         return {
@@ -123,7 +118,7 @@ def read_table(path: Path, *, id: str) -> tuple[bytes, pd.DataFrame]:
     try:
         return path.read_bytes(), _frame(path, id)
     except (ValueError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def newest_of(place: Place, same: Mapping[str, Any], *, by: str) -> Snapshot | None:
@@ -161,11 +156,6 @@ def _no_table(path: Path) -> Problem | None:
     return None
 
 
-def _unreadable(path: Path, error: Exception) -> InvalidInput:
-    told = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InvalidInput("table", [Problem(f"cannot be read: {told}", value=path.name)])
-
-
 def _header(path: Path) -> tuple[str, ...]:
     try:
         if path.suffix.lower() == ".parquet":
@@ -173,7 +163,7 @@ def _header(path: Path) -> tuple[str, ...]:
         if path.suffix.lower() == ".xlsx":
             return tuple(map(str, pd.read_excel(path, nrows=0).columns))
     except (ValueError, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     return tuple(read_sheet(path).header)
 
 

@@ -178,8 +178,22 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path):
     first = best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path)
     [path] = tmp_path.glob("*.npz")
     whole = path.read_bytes()
-    for damaged in (whole[:-200], b"", whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:]):
+    entry = whole.index(
+        b"PK\x01\x02"
+    )  # of the archive's list: flags from byte 8 on, how it is compressed from byte 10 on
+    flipped = [whole[:k] + bytes([whole[k] ^ 1]) + whole[k + 1 :] for k in (3000, entry + 8, entry + 10)]
+    for damaged in (whole[:-200], b"", *flipped):
         path.write_bytes(damaged)
         assert Carried.read(tmp_path, (held,), pool.hash, len(pool.values)) is None
         assert best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path).rows.tolist() == first.rows.tolist()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_that_is_none_is_done_without(tmp_path):
+    rng = np.random.default_rng(5)
+    pool, held = start(rng)
+    first = best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path / "sweeps")
+    (tmp_path / "file").write_text("in the way")
+    found = best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path / "file")
+    assert found.rows.tolist() == first.rows.tolist()
+    assert (tmp_path / "file").read_text() == "in the way"

@@ -212,6 +212,24 @@ def test_cells_that_no_feature_can_be_made_from_are_found_on_disk_too(tmp_path: 
     }
 
 
+@pytest.mark.parametrize("damage", ["missing", "folder", "empty", "cut", "text", "garbled"])
+def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "pool.parquet"
+    pd.DataFrame({"id": [f"c{i}" for i in range(50)], "x": np.arange(50.0)}).to_parquet(path)
+    whole = path.read_bytes()
+    garbled = whole[:10] + bytes(200) + whole[210:]
+    bodies = {"empty": b"", "cut": whole[:200], "text": b"id,x\na,1\n", "garbled": garbled}
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    elif damage in bodies:
+        path.write_bytes(bodies[damage])
+    with pytest.raises(InvalidInput, match=r"no such file|cannot be read") as caught:
+        CandidatePool.from_parquet(path, tmp_path / "kept", id="id", features=["x"])
+    assert "pool.parquet" in str(caught.value)
+    assert not list((tmp_path / "kept").rglob("*.parquet"))
+
+
 @pytest.mark.usefixtures("_everything_is_large")
 def test_a_file_is_read_again_only_if_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("discover.stamps.TICK", 0.0)
