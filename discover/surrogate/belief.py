@@ -199,9 +199,9 @@ def _beside(reading: Reading, training: Training) -> Told | None:
 
 def _worth(posterior: GaussianPosterior, rows: IntArray, model: GaussianProcess, measured: BoolArray) -> LeaveOneOut:
     """Leave-one-out diagnostics; of some candidates alone where all of them would take longer than the fit."""
-    if 0 < posterior.fitted < len(posterior.y):  # hyperparameters that were kept: none are fitted for this either
-        return leave_one_out(posterior, rows, None, measured)
     large = isinstance(posterior, LocalPosterior)
+    if 0 < posterior.fitted < len(posterior.y) and not large:  # none are fitted for this either
+        return leave_one_out(posterior, rows, None, measured)
     if not large and (posterior.found is None or posterior.covariance.stationary is None or len(rows) <= MANY):
         return leave_one_out(posterior, rows, model, measured)
     seen = TOLD if large else model.rows

@@ -178,9 +178,7 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path):
     first = best_rows(held, pool, 5, Improvement(1.0), carry=tmp_path)
     [path] = tmp_path.glob("*.npz")
     whole = path.read_bytes()
-    entry = whole.index(
-        b"PK\x01\x02"
-    )  # of the archive's list: flags from byte 8 on, how it is compressed from byte 10 on
+    entry = whole.index(b"PK\x01\x02")  # in the archive's list: flags at byte 8, the way of compression at byte 10
     flipped = [whole[:k] + bytes([whole[k] ^ 1]) + whole[k + 1 :] for k in (3000, entry + 8, entry + 10)]
     for damaged in (whole[:-200], b"", *flipped):
         path.write_bytes(damaged)

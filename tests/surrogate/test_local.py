@@ -224,6 +224,16 @@ def test_a_campaign_of_many_observations_is_believed_by_neighbours(model: Gaussi
     assert not any(part.state for part in found.components)
 
 
+@pytest.mark.parametrize("model", [GaussianProcess(exact=100, keep=0.5), Evidence(exact=100, keep=0.5)])
+def test_what_it_is_worth_is_told_under_kept_hyperparameters_too(model: GaussianProcess | Evidence) -> None:
+    first = belief(view_of(features_of(260), list(range(200))), model)
+    memory = json.loads(json.dumps({"surrogate": {"strength": first.posteriors["strength"].memory()}}))
+    held = belief(replace(view_of(features_of(260), list(range(220))), memory=memory), model)
+    assert 0 < held.posteriors["strength"].components[0].fitted < 220
+    assert held.diagnostics["strength"].rank_correlation > 0.9
+    assert held.diagnostics["strength"].verdict == first.diagnostics["strength"].verdict
+
+
 def test_hyperparameters_are_kept_while_observations_have_hardly_grown() -> None:
     X, y = data(320)
     model = GaussianProcess(exact=100, keep=0.1)
