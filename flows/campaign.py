@@ -11,7 +11,7 @@ from prefect import flow  # noqa: E402
 from discover.campaign.iterating import wait_for_vacancy  # noqa: E402
 from discover.report import report  # noqa: E402
 from discover.report.terminal import table_text  # noqa: E402
-from flows import spread, steps  # noqa: E402
+from flows import interrupts, spread, steps  # noqa: E402
 from flows.iterate import once  # noqa: E402
 
 
@@ -33,6 +33,7 @@ def campaign(
         done = 0
         while (iterations is None or done < iterations) and once(opened, experiment, budget, where, wait=True):
             done += 1
+            interrupts.check()
             if experiment is None:
                 break  # someone else finds out: the next run collects what was told
             if opened.by_workers:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from flows import environment
+from flows import environment, interrupts
 from flows.temporary_server import temporary_server
 
 
@@ -26,7 +26,7 @@ def run(
         os.environ["DISCOVER_DASK"] = dask  # the flow reads it when it is imported
     where = os.environ.get("PREFECT_API_URL")
     say(f"starting Prefect ({where})" if where else "starting Prefect with a temporary server, about 20 seconds")
-    with temporary_server():
+    with interrupts.heard(), temporary_server():
         from flows.campaign import campaign
         from flows.spread import address, slots_of
 
