@@ -1,8 +1,8 @@
 """Ctrl-C that is heard.
 
 While an event loop runs in the main thread it takes SIGINT over: it cancels what it is at, and where that swallows its being
-cancelled, or is being cancelled anyhow, nobody hears of the interrupt. Prefect runs many short loops, and now and then an
-interrupt was lost and the campaign went on to its end. A handler of one's own is left in place by event loops.
+cancelled, or is being cancelled anyhow, nobody hears of the interrupt. Prefect runs many short
+loops, and a campaign would go on to its end. A handler of one's own is left in place by event loops.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ _noted = threading.Event()
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt wherever the main thread is, and is kept for `check`, should somebody swallow that."""
-    if threading.current_thread() is not threading.main_thread():
+    """Ctrl-C raises KeyboardInterrupt wherever the main thread is, and is kept for `check`, should somebody swallow that.
+
+    Where whoever started this process has it ignore interrupts, as a shell does with what it runs behind a script, it does.
+    """
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, _note)

@@ -120,10 +120,21 @@ def test_a_campaign_that_is_being_run_is_skipped_and_says_by_whom(prefect_server
     assert (state.name, state.message) == ("Completed", "3 experiments, 3 measured, 0 pending")
 
 
+def _hears():
+    """In the child: interrupts are heard, even where these tests run behind a script that has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(file, environment):
     command = [sys.executable, "-m", "discover.cli", "run", file]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_hears,
     )
 
 
