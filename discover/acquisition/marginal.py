@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -31,6 +31,14 @@ SIGNED = ("upper-confidence", "straddle")
 """Scores that have no natural zero: they cannot be divided by a cost."""
 MAXIMA = 32
 """Values of the pool's maximum that max-value entropy is averaged over."""
+
+
+def kind_of(name: str) -> Kind:
+    """The score of that name. ValueError where a candidate's own moments do not tell the score."""
+    kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+    if name in kinds:
+        return kinds[name]
+    raise ValueError(f"{name!r} is no score of a candidate's own moments")
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from discover.campaign.settings import (
     refuse,
     resolve_policy,
 )
-from discover.campaign.telling import tell_frame
 from discover.campaign.terms import Terms
+from discover.campaign.told_frame import tell_frame
 from discover.candidates.difference import Difference
 from discover.candidates.named import check_named
 from discover.candidates.points import Points

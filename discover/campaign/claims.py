@@ -13,7 +13,7 @@ from discover.campaign.recording import Attempt, keep_beside
 from discover.campaign.rows import Row, read
 from discover.campaign.settings import refuse
 from discover.campaign.tables import batch_frame
-from discover.campaign.telling import tell_frame
+from discover.campaign.told_frame import tell_frame
 from discover.errors import InvalidInput, LeaseLost, Problem, nearest
 from discover.protocols import Observation
 from discover.store.claims import Heartbeat, proposal_of, release, renew, taken_over

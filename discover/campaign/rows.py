@@ -17,7 +17,8 @@ from discover.candidates.reading import describes, read_row
 from discover.candidates.space import SearchSpace
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import RESERVED, RESERVED_PREFIXES, STATUSES, Candidate
+from discover.protocols import STATUSES, Candidate
+from discover.reserved import RESERVED, RESERVED_PREFIXES
 from discover.store.canonical import canonical, plain
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)

@@ -14,7 +14,8 @@ from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import RESERVED_PREFIXES, RESERVED_RESULTS, Policy
+from discover.protocols import Policy
+from discover.reserved import RESERVED_PREFIXES, RESERVED_RESULTS
 from discover.store.canonical import digest, plain
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")

@@ -14,7 +14,7 @@ from discover.candidates.canonical import kind_of, listed
 from discover.candidates.rows import StoredRows
 from discover.candidates.spec import PoolSpec
 from discover.errors import Problem
-from discover.protocols import RESERVED, RESERVED_PREFIXES
+from discover.reserved import RESERVED, RESERVED_PREFIXES
 
 NUMERIC = ("integer", "number", "flag", "empty")
 """Kinds of columns that are features as they stand."""

@@ -19,7 +19,8 @@ import numpy as np
 
 from discover.candidates.levels import Even, Levels, between, exact
 from discover.errors import InvalidInput, Problem
-from discover.protocols import RESERVED, RESERVED_PREFIXES, BlockKind, BoolArray, FloatArray, IntArray
+from discover.protocols import BlockKind, BoolArray, FloatArray, IntArray
+from discover.reserved import RESERVED, RESERVED_PREFIXES
 
 NAME = re.compile(r"[^\W\d]([\w -]*[\w-])?", re.UNICODE)
 """What a parameter may be called: letters, digits, underscores, spaces and hyphens. A dot divides it from its parts."""

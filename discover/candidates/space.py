@@ -20,7 +20,8 @@ from discover.candidates.parameter import Parameter, Slot, Unreadable, missing
 from discover.candidates.region import EFFORT, Region
 from discover.candidates.space_encoding import SpaceEncoding
 from discover.errors import InvalidInput, Problem
-from discover.protocols import RESERVED_RESULTS, BoolArray, Candidate, FloatArray, IntArray
+from discover.protocols import BoolArray, Candidate, FloatArray, IntArray
+from discover.reserved import RESERVED_RESULTS
 
 ID = "candidate"
 """The column of ids where no other name is given."""

@@ -13,7 +13,7 @@ from discover.definition.descriptors import read_descriptors
 from discover.definition.yaml_lines import Path, line_of
 from discover.errors import DiscoverError, IntegrityError, InvalidDefinition, InvalidInput, Problem, StoreError, nearest
 from discover.experiment.table import TableLookup
-from discover.protocols import RESERVED, RESERVED_PREFIXES, RESERVED_RESULTS
+from discover.reserved import RESERVED, RESERVED_PREFIXES, RESERVED_RESULTS
 from discover.store.database import path_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from discover.errors import InvalidInput, Problem
-from discover.protocols import RESERVED_PREFIXES, RESERVED_RESULTS
+from discover.reserved import RESERVED_PREFIXES, RESERVED_RESULTS
 
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"^({_NUMBER})\s*(?:to|\.\.)\s*({_NUMBER})(?:\s*(?:step|by)\s*({_NUMBER}))?$")

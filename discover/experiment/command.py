@@ -18,7 +18,8 @@ from discover.experiment.folders import last_change, now_in, read_json, safe_nam
 from discover.experiment.poscar import poscar
 from discover.experiment.processes import Ended, finished, is_alive, last_words, launch, run_short
 from discover.kinds import typed
-from discover.protocols import RESERVED, Handle, Proposal, Result
+from discover.protocols import Handle, Proposal, Result
+from discover.reserved import RESERVED
 
 OWN = ("key", "id", "proposal_id", "folder")
 """Placeholders that mean something else than a column."""

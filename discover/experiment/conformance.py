@@ -25,17 +25,8 @@ from typing import Any
 import numpy as np
 
 from discover.errors import ExperimentFailed
-from discover.protocols import (
-    RESERVED,
-    STATUSES,
-    Candidate,
-    Experiment,
-    Handle,
-    OutsideExperiment,
-    Proposal,
-    Result,
-    Value,
-)
+from discover.protocols import STATUSES, Candidate, Experiment, Handle, OutsideExperiment, Proposal, Result, Value
+from discover.reserved import RESERVED
 
 
 def check_experiment(experiment: Any, proposals: Sequence[Proposal], *, files: Path) -> list[Result]:

@@ -17,7 +17,8 @@ from discover.experiment.inbox import DONE, Inbox, Sheet
 from discover.experiment.sheet_numbers import Decimal
 from discover.experiment.sheet_writing import as_csv, as_workbook, blank_sheet
 from discover.kinds import typed
-from discover.protocols import RESERVED, Handle, Proposal, Result
+from discover.protocols import Handle, Proposal, Result
+from discover.reserved import RESERVED
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from discover.acquisition.bounded import Bounded, Confidence, Improvement, Straddle, Uncertainty
 from discover.acquisition.feasibility import weighed
 from discover.acquisition.goal import Goal
-from discover.acquisition.marginal import SIGNED, Marginal, greedy, maxima, per_cost
+from discover.acquisition.marginal import SIGNED, Marginal, greedy, kind_of, maxima, per_cost
 from discover.acquisition.weights import Weights
 from discover.policy.ahead_choice import AHEAD, ahead
 from discover.policy.drawn_choice import drawn
@@ -110,7 +110,7 @@ def _score(case: OneTarget) -> Marginal:
     low, high = case.hits
     tops = maxima(case.mean, case.deviation, case.chance).clamp_min(case.best) if kind == "max-value-entropy" else None
     best = case.top(policy.top) if kind == "top" else case.best
-    return Marginal(kind, best, policy.beta, low, high, tops)  # type: ignore[arg-type]
+    return Marginal(kind_of(kind), best, policy.beta, low, high, tops)
 
 
 def _together(case: OneTarget, ranking: Ranking, score: Marginal, floor: float, n: int) -> Chosen:

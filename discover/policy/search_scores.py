@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from discover.acquisition.goal import Goal, Marginals, moments
-from discover.acquisition.marginal import LOGARITHMIC, SIGNED, Marginal
+from discover.acquisition.marginal import LOGARITHMIC, SIGNED, Marginal, kind_of
 from discover.acquisition.space_search import Score
 from discover.candidates.points import Points
 from discover.policy.acquisitions import IMPROVING
@@ -80,7 +80,7 @@ class _Other:
         kind = INSTEAD.get(policy.acquisition, policy.acquisition)
         low, high = case.hits
         least = case.top(policy.top) if kind == "top" else case.best
-        return cls(held, goal, case, Marginal(kind, least, policy.beta, low, high))  # type: ignore[arg-type]
+        return cls(held, goal, case, Marginal(kind_of(kind), least, policy.beta, low, high))
 
     def __call__(self, features: FloatArray, ahead: FloatArray) -> FloatArray:
         """Features [m, d], and [j, d] of points that count as observed, to scores [m]."""

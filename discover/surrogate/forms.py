@@ -72,8 +72,22 @@ class Form(Protocol):
         ...
 
 
+class Unshared:
+    """A form without sums, so that there is nothing to have shares of."""
+
+    @property
+    def shares(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """None."""
+        return ()
+
+
 @dataclass(frozen=True)
-class Radial:
+class Radial(Unshared):
     """A stationary kernel of the distance in some features; features of one group share a length-scale.
 
     columns: positions among the d features. groups: for each of them which length it has. weights: fixed factors on the
@@ -113,16 +127,6 @@ class Radial:
     def dimensions(self) -> tuple[int, ...]:
         """For each length-scale the number of features, which the prior grows with."""
         return (self.dimension or len(self.columns),) * (max(self.groups) + 1)
-
-    @property
-    def shares(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def sums(self) -> tuple[int, ...]:
-        """None."""
-        return ()
 
     def scaling(self, lengths: Tensor) -> Tensor:
         """What each of the columns is multiplied with."""
@@ -197,22 +201,12 @@ class _Anew:
         return worth.new_zeros(self.count).index_add_(0, self.groups, -2.0 * columns), worth.new_empty(0)
 
 
-class _Plain:
+class _Plain(Unshared):
     """A form that nothing is fitted of."""
 
     @property
     def dimensions(self) -> tuple[int, ...]:
         """No length-scales."""
-        return ()
-
-    @property
-    def shares(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def sums(self) -> tuple[int, ...]:
-        """None."""
         return ()
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from discover.surrogate.fitting import EXPONENT
-from discover.surrogate.forms import Prepared, Radial
+from discover.surrogate.forms import Prepared, Radial, Unshared
 from discover.surrogate.kernels import correlation, slope, squared_distances
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Warp:
 
 
 @dataclass(frozen=True)
-class Warped:
+class Warped(Unshared):
     """A Matérn kernel of bent features, with a length-scale for each. lows: [d], least scaled features over the pool.
 
     Its numbers are d length-scales, then d exponents a, then d exponents b.
@@ -80,16 +80,6 @@ class Warped:
     def dimensions(self) -> tuple[int, ...]:
         """Those of the kernel, and EXPONENT for each exponent."""
         return self.kernel.dimensions + (EXPONENT,) * (2 * len(self.lows))
-
-    @property
-    def shares(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def sums(self) -> tuple[int, ...]:
-        """None."""
-        return ()
 
     def parts(self, numbers: Tensor) -> tuple[Warp, Tensor]:
         """The bend and the length-scales [d] among the numbers [3 d]."""
