@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@# a package that pip was killed over has no RECORD, and pip could never replace it
 	@for info in $(VENV)/lib/python*/site-packages/*.dist-info; do \
 		if test -d "$$info" && ! test -f "$$info/RECORD"; then echo "removing the half-installed $$info"; rm -rf "$$info"; fi; done
-	@echo "installing some 210 packages, about 530 MB to download with a CPU build of PyTorch (several GB with CUDA: see TORCH_INDEX in the README)"
+	@echo "installing some 230 packages, about 620 MB to download with a CPU build of PyTorch (several GB with CUDA: see TORCH_INDEX in the README)"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/python -m pip check
