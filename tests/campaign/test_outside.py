@@ -1,15 +1,10 @@
-"""Experiments that somebody else makes: nothing is handed over twice, nothing that came in is lost."""
+"""Experiments that somebody else makes: handed over, collected, retried, refused, and settled by a person."""
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,57 +16,7 @@ from discover.campaign.collecting import collect, dispatch, outside, propose_mor
 from discover.campaign.outside import NotHandedOver
 from discover.errors import DiscoverError, ExperimentFailed, IllegalTransition, Unsupported
 from discover.protocols import Handle, Proposal, Result, Value
-from discover.store.life import State
-from tests.campaign.cut_off import BOUNDARIES, UNCLEAR, batch_queue
-from tests.experiment.test_command import queue
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Outside:
-    """An outside system in memory, which can be told to misbehave."""
-
-    together: bool = False
-    knows: bool = True
-    has: dict[str, Proposal] = field(default_factory=dict)
-    asked: list[list[str]] = field(default_factory=list)
-    results: dict[str, Result] = field(default_factory=dict)
-    trouble: list[Exception] = field(default_factory=list)
-
-    requires = ()
-    deterministic = True
-
-    @property
-    def targets(self) -> Mapping[str, str]:
-        return {"energy": "eV"}
-
-    def located(self, base: Path, files: Path) -> Outside:
-        return self
-
-    def describe(self) -> Mapping[str, Any]:
-        return {"method": "in memory"}
-
-    def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Handle]:
-        self.asked.append(list(work))
-        if self.trouble:
-            raise self.trouble.pop(0)
-        assert not set(work) & set(self.has), "handed over twice"
-        self.has.update(work)
-        return {key: {"job": key} for key in work}
-
-    def find(self, keys: Sequence[str]) -> Mapping[str, Handle] | None:
-        return {key: {"job": key} for key in keys if key in self.has} if self.knows else None
-
-    def collect(self, handles: Mapping[str, Handle]) -> Mapping[str, Result]:
-        return {key: result for key, result in self.results.items() if key in handles}
-
-    def finish(self, *keys: str) -> None:
-        """Let these jobs end: energy is the candidate's x."""
-        for key in keys:
-            candidate = self.has[key].candidate
-            assert candidate is not None
-            self.results[key] = Result("measured", {"energy": Value(candidate.values["x"])}, raw={"file": key})
+from tests.campaign.outside_system import Outside, states
 
 
 @pytest.fixture
@@ -84,10 +29,6 @@ def make(store_url: str) -> Callable[..., Campaign]:
         return Campaign.create("c", objective=Objective("energy", "minimize", unit="eV"), candidates=pool, store=store_url, **options)  # fmt: skip
 
     return make
-
-
-def states(campaign: Campaign) -> Counter[str]:
-    return Counter(trial.state.value for trial in campaign.ledger.trials.values())
 
 
 def test_handed_over_collected_and_told_once(make: Callable[..., Campaign]) -> None:
@@ -342,97 +283,3 @@ def test_experiments_of_other_kinds_are_refused(make: Callable[..., Campaign]) -
     assert campaign.dispatch(there) == 1
     there.finish(*there.has)
     assert campaign.collect(there).results == 1
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    folder = tmp_path / "queue"
-    folder.mkdir()
-    return folder
-
-
-def killed(url: str, base: Path, place: Path, boundary: str, lookup: bool) -> None:
-    command = [sys.executable, "-m", "tests.campaign.cut_off", url, str(base), str(place), boundary, str(lookup)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
-
-
-def jobs(place: Path) -> Counter[str]:
-    import json
-
-    lines = (place / "queue.log").read_text().splitlines() if (place / "queue.log").exists() else []
-    return Counter(json.loads(line)["key"] for line in lines)
-
-
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_killed_while_handing_over(boundary: str, sqlite_url: str, tmp_path: Path, place: Path) -> None:
-    check_killed(boundary, True, sqlite_url, tmp_path, place)
-
-
-@pytest.mark.parametrize("boundary", ["after its event", *UNCLEAR])
-def test_killed_while_handing_over_to_who_cannot_be_asked(
-    boundary: str, sqlite_url: str, tmp_path: Path, place: Path
-) -> None:
-    check_killed(boundary, False, sqlite_url, tmp_path, place)
-
-
-@pytest.mark.parametrize("boundary", ["after its event", "before the note"])
-def test_killed_while_handing_over_on_postgresql(boundary: str, postgres_url: str, tmp_path: Path, place: Path) -> None:
-    check_killed(boundary, True, postgres_url, tmp_path, place)
-
-
-def check_killed(boundary: str, lookup: bool, url: str, tmp_path: Path, place: Path) -> None:
-    campaign = begun(url)
-    ids = list(campaign.pending["proposal_id"])
-    killed(url, tmp_path, place, boundary, lookup)
-    (place / "delay").unlink(missing_ok=True)
-    there = batch_queue(place, lookup, timeout=20.0).located(tmp_path, campaign.files)
-    unclear = boundary in UNCLEAR and not lookup
-    for _ in range(2):
-        with campaign.held():  # the killed process's lease is taken over at once
-            dispatch(campaign, there)
-    if unclear:
-        assert states(campaign) == {"submitted": 2, "unknown, ask a person": 1}
-        unknown = next(t.proposal_id for t in campaign.ledger.pending() if t.state is State.UNKNOWN)
-        assert set(jobs(place).values()) == {1}
-        campaign.settle(unknown, submitted=f"{unknown}.1" in jobs(place), reason="looked into the queue")
-        dispatch(campaign, there)
-    assert states(campaign) == {"submitted": 3}
-    assert jobs(place) == {f"{pid}.1": 1 for pid in ids}
-    queue(place, "work")
-    assert collect(campaign, there).results == 3
-    assert states(campaign) == {"measured": 3}
-    assert campaign.spending.experiments == 3
-
-
-@pytest.mark.parametrize("boundary", ["before a result's event", "after a result's event"])
-def test_killed_while_collecting(boundary: str, sqlite_url: str, tmp_path: Path, place: Path) -> None:
-    check_collecting(boundary, sqlite_url, tmp_path, place)
-
-
-def test_killed_inside_a_results_transaction(store_url: str, tmp_path: Path, place: Path) -> None:
-    check_collecting("inside a result's transaction", store_url, tmp_path, place)
-
-
-def begun(url: str) -> Campaign:
-    frame = pd.DataFrame({"sample": [f"s{i}" for i in range(8)], "x": np.arange(8.0)})
-    pool = CandidatePool.from_frame(frame, id="sample", features=["x"])
-    objective = Objective("energy", "minimize", unit="eV")
-    campaign = Campaign.create("c", objective=objective, candidates=pool, policy="random", store=url)
-    campaign.ask(3)
-    return campaign
-
-
-def check_collecting(boundary: str, url: str, tmp_path: Path, place: Path) -> None:
-    campaign = begun(url)
-    there = batch_queue(place).located(tmp_path, campaign.files)
-    dispatch(campaign, there)
-    queue(place, "work")
-    killed(url, tmp_path, place, boundary, True)
-    known = len(campaign.ledger.observations)
-    assert known == (2 if boundary.startswith("after") else 1)
-    with campaign.held():
-        assert collect(campaign, there).results == 3 - known
-    assert collect(campaign, there).results == 0
-    assert sorted(campaign.observations["energy"]) == sorted(-x for x in campaign.best(3)["x"])
-    assert len(campaign.observations) == 3

@@ -1,14 +1,16 @@
-"""Structures to calculate: those of the shipped snapshot, and a metal made by hand."""
+"""Structures to calculate, those of the shipped snapshot and a metal made by hand; and a laboratory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.structures import structure_text
+from discover.experiment.laboratory import Laboratory
 from discover.protocols import Candidate, Proposal
 
 SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
@@ -43,3 +45,14 @@ def shipped() -> Callable[[str, str, int], Proposal]:
         return proposal(name, formula=formula, structure=text)
 
     return find
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Any:
+    """Makes a laboratory whose folders lie in a folder of its own."""
+
+    def make(**options: Any) -> Laboratory:
+        settings: dict[str, Any] = {"outbox": "out", "inbox": "in", "targets": {"yield": "%"}, "quiet": 0.0, **options}
+        return Laboratory(**settings).located(tmp_path, tmp_path / "files")
+
+    return make

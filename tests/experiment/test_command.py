@@ -1,3 +1,5 @@
+"""Commands that hand jobs over to a queue: once each, found again by key, and collected when they have ended."""
+
 from __future__ import annotations
 
 import json
@@ -6,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,9 @@ from discover import registry
 from discover.errors import DiscoverError, ExperimentFailed, InvalidInput
 from discover.experiment.command import Command
 from discover.experiment.conformance import check_outside
-from discover.experiment.processes import is_alive
-from discover.protocols import OutsideExperiment, Result, Value
+from discover.protocols import OutsideExperiment, Value
 from tests.experiment.conftest import fcc, proposal
-
-QUEUE = str(Path(__file__).with_name("fake_queue.py"))
-PYTHON = [sys.executable, "-I", "-S"]
-
-
-def queue(directory: Path, *verb: str) -> str:
-    return subprocess.run([*PYTHON, QUEUE, verb[0], str(directory), *verb[1:]], check=True, capture_output=True, text=True).stdout  # fmt: skip
+from tests.experiment.queue_calls import PYTHON, QUEUE, queue, until
 
 
 @pytest.fixture
@@ -49,36 +44,6 @@ def batch(place: Path, tmp_path: Path) -> Callable[..., Command]:
         return Command(**settings).located(tmp_path, tmp_path / "files")
 
     return make
-
-
-def local(tmp_path: Path, code: str, **options: Any) -> Command:
-    settings: dict[str, Any] = {"targets": {"energy": "eV"}, "patience": 0.0, "local": True, **options}
-    script = (PREAMBLE + code).replace("{", "{{").replace("}", "}}")
-    return Command([*PYTHON, "-c", script, "{folder}"], **settings).located(tmp_path, tmp_path / "files")
-
-
-PREAMBLE = """
-import json, os, sys, time
-folder = sys.argv[1]
-def say(**body):
-    with open(folder + "/draft", "w") as file: json.dump(body, file)
-    os.rename(folder + "/draft", folder + "/result.json")
-"""
-
-
-def until(done: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What `done` returns as soon as that is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := done():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("nothing happened in time")
-
-
-def result_of(command: Command, handles: Mapping[str, Any]) -> Result:
-    found: Mapping[str, Result] = until(lambda: command.collect(handles))
-    return next(iter(found.values()))
 
 
 def test_a_job_is_handed_over_found_and_collected(batch: Callable[..., Command], place: Path) -> None:
@@ -106,12 +71,6 @@ def test_it_keeps_the_contract(batch: Callable[..., Command], place: Path, tmp_p
     proposals = [proposal("a", x=1.0), proposal("../x -rf\n'\"", x=2.0)]
     found = check_outside(batch(), proposals, files=tmp_path / "f", base=tmp_path, work=lambda: queue(place, "work"))
     assert [result.values["energy"].value for result in found] == [-1.0, -2.0]
-
-
-def test_a_local_job_keeps_the_contract(tmp_path: Path) -> None:
-    command = local(tmp_path, "say(values={'energy': 1})")
-    found = check_outside(command, [proposal("a", x=1.0)], files=tmp_path / "f", base=tmp_path)
-    assert found[0].values == {"energy": Value(1.0)}
 
 
 def test_a_queue_that_refuses_has_nothing(batch: Callable[..., Command], place: Path, monkeypatch: Any) -> None:
@@ -282,107 +241,6 @@ def test_the_structure_is_written_for_the_job(batch: Callable[..., Command]) -> 
         assert found.volume == pytest.approx(3.6**3 / 4)
     with pytest.raises(ExperimentFailed, match="not a crystal structure"):
         command.submit({"c-2.1": proposal("b", cell="no")})
-
-
-def test_a_local_job_goes_on_without_us(tmp_path: Path) -> None:
-    """It is started by a process that ends at once; another one finds and collects it."""
-    command = local(tmp_path, "time.sleep(0.7); say(values={'energy': 3}, std={'energy': 0.1})")
-    code = """
-import json, sys
-from pathlib import Path
-from discover.experiment.command import Command
-from tests.experiment.conftest import proposal
-base, *program = sys.argv[1:]
-command = Command(program, {"energy": "eV"}, local=True).located(Path(base), Path(base) / "files")
-print(json.dumps(dict(command.submit({"c-1.1": proposal("a", x=1)}))))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), *command.program], capture_output=True, check=True
-    )
-    handles = json.loads(done.stdout)
-    assert command.find(["c-1.1"]) == handles
-    assert result_of(command, handles).values == {"energy": Value(3.0, 0.1)}
-
-
-def test_a_local_job_that_is_asked_for_twice_runs_once(tmp_path: Path) -> None:
-    command = local(tmp_path, "open(folder + '/runs', 'a').write('x'); time.sleep(0.5); say(values={'energy': 1})")
-    work = {"c-1.1": proposal("a", x=1)}
-    handles = command.submit(work)
-    assert command.submit(work) == handles
-    assert result_of(command, handles).status == "measured"
-    assert command.submit(work) == handles
-    time.sleep(0.2)
-    assert (command.jobs / "c-1.1" / "runs").read_text() == "x"
-
-
-def test_local_jobs_wait_for_each_other(tmp_path: Path) -> None:
-    code = """
-import fcntl
-with open(folder + "/../alone", "a") as file:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where two run at once
-    time.sleep(0.15)
-say(values={"energy": 1})
-"""
-    command = local(tmp_path, code)
-    handles = command.submit({f"c-{n}.1": proposal("a", x=1) for n in range(4)})
-    found = until(lambda: len(r := command.collect(handles)) == 4 and r)
-    assert {result.status for result in found.values()} == {"measured"}, found
-
-
-@pytest.mark.parametrize(
-    ("code", "said", "again"),
-    [
-        ("sys.exit('no licence')", r"ended with code 1 and left no result: no licence", True),
-        ("time.sleep(60)", r"ended after 0\.5 s, the longest that a job may take", True),
-        ("os.kill(os.getpid(), 9)", r"ended with code -9", True),
-        ("say(values={'energy': 'high'})", r"result\.json cannot be used: energy is 'high', not a number", True),
-        ("say(status='infeasible', reason='no such phase')", r"no such phase", False),
-    ],
-)
-def test_how_a_local_job_fails(code: str, said: str, again: bool, tmp_path: Path) -> None:
-    import re
-
-    command = local(tmp_path, code, job_timeout=0.5)
-    result = result_of(command, command.submit({"c-1.1": proposal("a", x=1)}))
-    assert re.search(said, result.reason)
-    assert result.retryable is again
-    assert not result.values
-
-
-def test_a_local_job_that_cannot_be_started_or_is_killed(tmp_path: Path) -> None:
-    absent = Command(["./no-such-program"], {"energy": "eV"}, local=True).located(tmp_path, tmp_path / "files")
-    result = result_of(absent, absent.submit({"c-1.1": proposal("a", x=1)}))
-    assert "cannot be started" in result.reason
-    command = local(tmp_path, "time.sleep(60)")
-    handles = command.submit({"c-2.1": proposal("a", x=1)})
-    folder = command.jobs / "c-2.1"
-    until((folder / "running.json").exists)
-    processes = [json.loads((folder / name).read_text()) for name in ("started.json", "running.json")]
-    for process in processes:  # the launcher first: while the program lives, the job does
-        assert is_alive(process)
-        assert command.collect(handles) == {}
-        os.kill(process["pid"], signal.SIGKILL)
-        until(lambda process=process: not is_alive(process))
-    result = command.collect(handles)["c-2.1"]
-    assert (result.status, result.retryable) == ("failed", True)
-    assert "its process is gone" in result.reason
-    for name in ("boot", "start"):
-        assert not is_alive({**processes[0], name: "other"})
-    assert is_alive({**processes[0], "host": "another machine"})
-
-
-def test_secrets_are_passed_on_and_kept_nowhere(tmp_path: Path, monkeypatch: Any) -> None:
-    secret = "7f3a9c-very-secret"
-    monkeypatch.setenv("SOME_API_KEY", secret)
-    code = "k = os.environ['SOME_API_KEY']; assert len(k) == 18; sys.exit('failed with ' + k)"
-    command = local(tmp_path, code)
-    result = result_of(command, command.submit({"c-1.1": proposal("a", x=1)}))
-    assert "failed with ***" in result.reason
-    (command.jobs / "c-1.1" / "error.txt").unlink()  # the program's own words, in its own folder
-    assert secret not in json.dumps(dict(command.describe()))
-    texts = [path.read_bytes() for path in command.jobs.rglob("*") if path.is_file()]
-    assert len(texts) >= 4
-    assert not any(secret.encode() in text for text in texts)
 
 
 def test_the_method_names_the_files_that_are_run(tmp_path: Path) -> None:

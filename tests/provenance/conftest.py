@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from discover import Campaign, CandidatePool, Objective
 from discover.cli import app
+from discover.provenance.archive import export_campaign
 
 
 def frame(n: int = 40) -> pd.DataFrame:
@@ -84,3 +85,18 @@ def command_line(*words: str) -> subprocess.CompletedProcess:
     """What a command of discover says, and how it ends."""
     done = CliRunner().invoke(app, list(words))
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory, pool) -> Path:
+    """The archive of a campaign in which everything has happened."""
+    folder = tmp_path_factory.mktemp("archive")
+    campaign = rich(f"sqlite:///{folder / 'a.db'}", pool)
+    export_campaign(campaign, folder / "c.zip")
+    return folder / "c.zip"
+
+
+@pytest.fixture
+def other(tmp_path) -> str:
+    """Where there is no store yet."""
+    return f"sqlite:///{tmp_path / 'other.db'}"
