@@ -18,7 +18,7 @@ from discover.provenance.importing import import_campaign
 from discover.provenance.rows import stored_rows
 from discover.store.log import EventLog
 from tests.provenance.conftest import make_pool, rich
-from tests.provenance.test_audit import by_hand
+from tests.provenance.audits import by_hand
 
 
 @pytest.fixture
