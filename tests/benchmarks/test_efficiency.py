@@ -18,6 +18,8 @@ from efficiency.catalogue import FAMILIES, POOLS, entry
 from efficiency.measures import Scene, no_hit
 from efficiency.talk import Conversation
 
+from tests.shared_data import needs_data
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -79,7 +81,7 @@ class TestPools:
         with pytest.raises(pools.Missing, match=r"autoam: .*AutoAM"):
             pools.load("autoam", tmp_path)
 
-    @pytest.mark.skipif(not pools.DATA.exists(), reason="the shared data are not beside the repository")
+    @needs_data
     @pytest.mark.parametrize(
         ("name", "rows", "numbers", "best"),
         [("autoam", 100, 4, 0.936549), ("crossed_barrel", 600, 4, 46.7114), ("agnp", 164, 5, 0.148361), ("buchwald_a", 792, 32, 55.5659)],

@@ -13,10 +13,11 @@ import targets
 from botorch_by_hand import DefaultModel
 from scipy.stats import norm
 from target_policies import PEERS, policies_of
-from target_tasks import DATA, TASKS, TOYS, task
+from target_tasks import TASKS, TOYS, task
+
+from tests.shared_data import needs_data
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/targets.py"
-needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared data are not beside the repository")
 
 
 def test_every_policy_plays_each_toy_and_a_second_call_plays_nothing(
