@@ -143,9 +143,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("all is played")
 
 
-def found(which: str, names: Sequence[str] = ()) -> list[Pool]:
-    """The pools of a set, or those named of it; what is missing is skipped and said. SystemExit for a name of another set."""
-    members = [one.name for one in split.members(which)]
+def found(which: str, names: Sequence[str] = (), members: Sequence[str] | None = None) -> list[Pool]:
+    """The pools of a set, or those named of it; what is missing is skipped and said. SystemExit for a name of another set.
+
+    members: all names of the set, where it is another study's.
+    """
+    if members is None:
+        members = [one.name for one in split.members(which)]
     if others := sorted(set(names) - set(members)):
         sys.exit(f"not in the set {which!r}: {', '.join(others)}; it holds {', '.join(members)}")
     pools = []

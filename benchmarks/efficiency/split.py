@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,17 @@ def members(which: str) -> tuple[Entry, ...]:
     return tuple(entry(name) for name in json.loads(FILE.read_text())[which])
 
 
-def main() -> None:
-    """Print, or write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write split.json; refused where it is there and differs")
+def main(document: Callable[[], dict[str, Any]] = document, file: Path = FILE, about: str | None = __doc__) -> None:
+    """Print, or write. document, file, about: what the file holds, where, and the help, of another study's split."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--write", action="store_true", help=f"write {file.name}; refused where it is there and differs"
+    )
     text = json.dumps(document(), indent=1) + "\n"
     if parser.parse_args().write:
-        if FILE.exists() and FILE.read_text() != text:
-            sys.exit("split.json is there and differs: a split is drawn once")
-        FILE.write_text(text)
+        if file.exists() and file.read_text() != text:
+            sys.exit(f"{file.name} is there and differs: a split is drawn once")
+        file.write_text(text)
     print(text, end="")
 
 

@@ -22,8 +22,8 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from efficiency import runs
-from efficiency.pools import Missing, Pool, load
-from efficiency.run import TEST_WARNING, Study
+from efficiency.pools import Pool
+from efficiency.run import TEST_WARNING, Study, found
 
 from reactions import split
 from reactions.contenders import KNOWN, Contender, contender
@@ -42,26 +42,13 @@ def order(
                 yield seed, pool, one
 
 
-def found(which: str, names: Sequence[str] = ()) -> list[Pool]:
-    """The tables of a set, or those named of it; what is missing is skipped and said. SystemExit for one of another set."""
-    members = split.members(which)
-    if others := sorted(set(names) - set(members)):
-        sys.exit(f"not in the set {which!r}: {', '.join(others)}; it holds {', '.join(members)}")
-    pools = []
-    for name in names or members:
-        try:
-            pools.append(load(name))
-        except Missing as error:
-            print(f"skipped: {error}", file=sys.stderr)
-    return pools
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Play until all is played or the hours are spent."""
     options = _parser().parse_args(arguments)
     if options.set == "test":
         print(TEST_WARNING, file=sys.stderr)
-    pools, chosen = found(options.set, options.pools), [contender(text) for text in options.contenders]
+    pools = found(options.set, options.pools, split.members(options.set))
+    chosen = [contender(text) for text in options.contenders]
     until = time.monotonic() + 3600.0 * options.hours
     study = Study(options)
     with ExitStack() as stack:

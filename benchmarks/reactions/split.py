@@ -9,7 +9,6 @@ rest is the test. Nothing but names enters.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -61,17 +60,5 @@ def members(which: str) -> list[str]:
     return [entry(name).name for name in json.loads(FILE.read_text())[which]]
 
 
-def main() -> None:
-    """Print, or write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write split.json; refused where it is there and differs")
-    text = json.dumps(document(), indent=1) + "\n"
-    if parser.parse_args().write:
-        if FILE.exists() and FILE.read_text() != text:
-            sys.exit("split.json is there and differs: a split is drawn once")
-        FILE.write_text(text)
-    print(text, end="")
-
-
 if __name__ == "__main__":
-    main()
+    efficiency.main(document, FILE, __doc__)

@@ -21,11 +21,12 @@ if __package__ in (None, ""):
 
 from efficiency.gather import Block
 from efficiency.picture import curves
-from efficiency.run import TEST_WARNING
+from efficiency.run import TEST_WARNING, found
 
+from reactions import split
 from reactions.contenders import OURS, contender
 from reactions.gather import gather
-from reactions.play import add_common, found
+from reactions.play import add_common
 from reactions.words import markdown
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -38,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> Path:
         print(TEST_WARNING, file=sys.stderr)
     chosen = [contender(text) for text in options.contenders]
     wanted = dict(text.split("=", 1) for text in options.versions)
-    block = gather(options.runs, found(options.set, options.pools), chosen, options.reference, wanted)
+    pools = found(options.set, options.pools, split.members(options.set))
+    block = gather(options.runs, pools, chosen, options.reference, wanted)
     if not block.scenes:
         sys.exit(f"no seed that all contenders have played, under {options.runs}: play.py makes runs")
     options.out.mkdir(parents=True, exist_ok=True)

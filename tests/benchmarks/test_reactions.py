@@ -13,9 +13,12 @@ from efficiency import split as efficiency
 from efficiency.catalogue import entry
 from efficiency.comparing import ratio_of_means
 from efficiency.measures import Scene
-from efficiency.pools import DATA, load
-from reactions import play, split
+from efficiency.pools import load
+from efficiency.run import found
+from reactions import split
 from reactions.contenders import KNOWN, contender
+
+from tests.shared_data import needs_data
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks" / "reactions"
 
@@ -38,7 +41,7 @@ class TestSplit:
 
     def test_a_table_of_the_other_set_is_refused(self) -> None:
         with pytest.raises(SystemExit, match="not in the set 'development': hplc"):
-            play.found("development", ["hplc"])
+            found("development", ["hplc"], split.members("development"))
 
 
 class TestContenders:
@@ -50,7 +53,7 @@ class TestContenders:
         peer, encoding = contender("optuna").at(load("toy_hill"))
         assert encoding == "same"
 
-    @pytest.mark.skipif(not DATA.exists(), reason="the shared data are not beside the repository")
+    @needs_data
     def test_where_there_are_molecules_all_play_on_their_own_encoding(self) -> None:
         pool = load("buchwald_a")
         played = {name: (peer.name, encoding) for name in KNOWN for peer, encoding in [contender(name).at(pool)]}
@@ -71,7 +74,7 @@ class TestContenders:
 
 
 class TestTables:
-    @pytest.mark.skipif(not DATA.exists(), reason="the shared data are not beside the repository")
+    @needs_data
     @pytest.mark.parametrize(
         ("name", "rows", "numbers", "best"),
         [
