@@ -28,6 +28,8 @@ from discover.candidates.named import named_columns
 from discover.candidates.pool import CandidatePool
 from discover.features.build import feature_table
 from discover.objective import Objective
+from discover.policy.arm_belief import Prior
+from discover.policy.arm_rules import Rule
 from discover.policy.bandit import Bandit
 from discover.policy.contextual import Contextual
 from discover.policy.random import Random
@@ -72,8 +74,14 @@ TABLES = {
     "maldi-amine": Table("bandit_maldi_amine/maldi-amine.csv", MALDI, "", ("condition",), ("substrate_id",)),
     "maldi-bromide": Table("bandit_maldi_bromide/maldi-bromide.csv", MALDI, "", ("condition",), ("substrate_id",)),
 }
-RULES = ("ucb1", "ucb1-tuned", "bayes-ucb", "thompson", "successive-elimination", "epsilon-greedy", "exp3")
-POLICIES = ("random", *RULES, "thompson-beta", "contextual")
+RULES: tuple[Rule, ...] = (
+    "ucb1", "ucb1-tuned", "bayes-ucb", "thompson", "successive-elimination", "epsilon-greedy", "exp3",
+)  # fmt: skip
+BANDITS: dict[str, tuple[Rule, Prior]] = {
+    **{rule: (rule, "gaussian") for rule in RULES},
+    "thompson-beta": ("thompson", "beta"),
+}
+POLICIES = ("random", *BANDITS, "contextual")
 
 
 @dataclass(frozen=True)
@@ -99,13 +107,13 @@ class Game:
 
     def policy(self, name: str) -> Any:
         """A policy by its name."""
-        columns = {"arms": self.table.arms, "scope": self.table.scope}
+        arms, scope = self.table.arms, self.table.scope
         if name == "random":
             return Random()
         if name == "contextual":
-            return Contextual(**columns, start=16, cells=800, draws=512)
-        rule, _, prior = name.partition("-beta")
-        return Bandit(**columns, rule=rule, prior="beta" if prior or name.endswith("-beta") else "gaussian")  # type: ignore[arg-type]
+            return Contextual(arms, scope, start=16, cells=800, draws=512)
+        rule, prior = BANDITS[name]
+        return Bandit(arms, scope, rule=rule, prior=prior)
 
     def run(self, name: str, seed: int) -> dict[str, Any]:
         """One campaign, and what was thought of arms on the way."""
@@ -150,15 +158,16 @@ def main() -> None:
             for policy in given.policies:
                 if time.monotonic() < end and (policy != "contextual" or seed % SLOW == 0):
                     runs.setdefault((table, policy), []).append(game.run(policy, seed))
+    tables = {t: {p: summary(r) for (table, p), r in runs.items() if table == t} for t in given.tables}
     body = {
         "looks": LOOKS,
         "plate": PLATE,
         "arms": {name: len(game.means) for name, game in games.items()},
-        "tables": {t: {p: summary(r) for (table, p), r in runs.items() if table == t} for t in given.tables},
+        "tables": tables,
     }
     given.out.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    for table, told in body["tables"].items():  # type: ignore[attr-defined]
-        print(f"{table}: {body['arms'][table]} arms; best arm named after {LOOKS} experiments")  # type: ignore[index]
+    for table, told in tables.items():
+        print(f"{table}: {len(games[table].means)} arms; best arm named after {LOOKS} experiments")
         for policy, one in told.items():
             print(
                 f"  {policy:24s} {one['best_named']}  among three {one['among_three']}  short {one['short']}  ({one['seeds']} seeds)"

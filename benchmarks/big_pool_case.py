@@ -86,8 +86,7 @@ def main() -> None:
         from discover.candidates import rows, streaming
         from discover.features import files
 
-        for module in (rows, streaming, files):
-            module.LARGE = int(cells)  # type: ignore[attr-defined]
+        rows.LARGE = streaming.LARGE = files.LARGE = int(cells)
     before = load()
     found: dict[str, Any] = {}
     with Peak() as peak:

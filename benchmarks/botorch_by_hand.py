@@ -8,6 +8,7 @@ earlier had been observed at their means.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -164,15 +165,27 @@ def _acquisition(task: Task, model: Any, baseline: Any) -> Any:
     objective = task.objective
     signs = torch.tensor([-1.0 if t.direction == "minimize" else 1.0 for t in objective.targets], dtype=torch.float64)
     k, limits = len(signs), _limits(task)
+
+    def turned(Y: Any, X: Any = None) -> Any:
+        return Y[..., :k] * signs
+
+    def first(Y: Any, X: Any = None) -> Any:
+        return Y[..., 0] * signs[0]
+
     if k > 1:
         assert task.reference is not None
         low = [float(s) * task.reference[t.name] for s, t in zip(signs, objective.targets, strict=True)]
-        turned = GenericMCMultiOutputObjective(lambda Y, X=None: Y[..., :k] * signs)
         return qLogNoisyExpectedHypervolumeImprovement(
-            model, low, baseline, objective=turned, constraints=limits or None, prune_baseline=True
+            model,
+            low,
+            baseline,
+            objective=GenericMCMultiOutputObjective(turned),
+            constraints=limits or None,
+            prune_baseline=True,
         )
-    first = GenericMCObjective(lambda Y, X=None: Y[..., 0] * signs[0])
-    return qLogNoisyExpectedImprovement(model, baseline, objective=first, constraints=limits or None)
+    return qLogNoisyExpectedImprovement(
+        model, baseline, objective=GenericMCObjective(first), constraints=limits or None
+    )
 
 
 def _limits(task: Task) -> list[Callable[[Any], Any]]:
@@ -181,7 +194,12 @@ def _limits(task: Task) -> list[Callable[[Any], Any]]:
     for c in task.objective.constraints:
         place = task.objective.names.index(c.target)
         if np.isfinite(c.high):
-            found.append(lambda Y, p=place, e=c.high: Y[..., p] - e)  # type: ignore[misc]
+            found.append(functools.partial(_beyond, place=place, end=c.high, sign=1.0))
         if np.isfinite(c.low):
-            found.append(lambda Y, p=place, e=c.low: e - Y[..., p])  # type: ignore[misc]
+            found.append(functools.partial(_beyond, place=place, end=c.low, sign=-1.0))
     return found
+
+
+def _beyond(Y: Any, place: int, end: float, sign: float) -> Any:
+    """How far an outcome is above an end (sign 1) or below it (sign -1)."""
+    return sign * (Y[..., place] - end)

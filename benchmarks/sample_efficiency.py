@@ -20,6 +20,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from discover.candidates.pool import CandidatePool
 
 # One thread each: the runs are many and small, and the numbers do not depend on the machine's number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     """Run the benchmark; returns the path of the JSON."""
     options = _parser().parse_args(arguments)
     from discover.backtest.study import named_policies, run_study
+    from discover.candidates.pool import CandidatePool
     from discover.definition import load
     from discover.report import read_answers
     from discover.report.study_plot import study_curves
@@ -43,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> Path:
         answers = read_answers(definition.answers) if definition.answers else definition.runner(files)
         if answers is None:
             sys.exit(f"{options.campaign} names no experiment")
+        if not isinstance(pool, CandidatePool):
+            sys.exit(f"{options.campaign} chooses from a space, which has no table of all answers")
         if options.rows:
             pool = _first(pool, options.rows)
         begun = time.perf_counter()
@@ -78,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _first(pool, rows: int):  # type: ignore[no-untyped-def]
+def _first(pool: CandidatePool, rows: int) -> CandidatePool:
     """The pool's first rows, evenly taken over its ids."""
     import numpy as np
 

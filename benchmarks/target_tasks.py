@@ -138,7 +138,7 @@ def _couplings(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
     tables = []
     for letter in "abcde":
         one = pd.read_csv(data / f"olympus_buchwald_{letter}" / "data.csv", header=None, names=[*names, letter])
-        one["halide"] = [re.search("Cl|Br|I", text)[0] for text in one["halide"]]  # type: ignore[index]
+        one["halide"] = [_halogen(text) for text in one["halide"]]
         tables.append(one.set_index(names))
     frame = pd.concat(tables, axis=1).dropna().reset_index().sort_values(names, ignore_index=True)
     generator, price = np.random.default_rng(0), np.zeros(len(frame))
@@ -147,6 +147,14 @@ def _couplings(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
         price += frame[name].map(each).to_numpy(float)
     yields = {f"yield-{letter}": frame[letter].to_numpy(float) for letter in "abcde"}
     return _encoded(frame, names, []), {**yields, "price": price}
+
+
+def _halogen(halide: str) -> str:
+    """Which one an aryl halide has, from its SMILES. ValueError for none."""
+    found = re.search("Cl|Br|I", halide)
+    if found is None:
+        raise ValueError(f"{halide!r} is no aryl halide: it has neither Cl nor Br nor I")
+    return found[0]
 
 
 def _redoxmers(data: Path) -> tuple[FloatArray, dict[str, FloatArray]]:
