@@ -5,8 +5,9 @@
 
 Every policy starts from nothing and takes plates of eight up to 96 experiments. After 24, 48, 72 and 96 of them it names the arm
 that it holds for the best (random by the beliefs of a gaussian bandit about the same data). Told are how often that arm
-is the one with the best mean over the whole table, how often it is among the best three, and by how much its true mean falls
-short, as a share of the range of arms. Policies go round over seeds until the time is over; counts are stated.
+is the one with the best mean over the whole table, how often it is among the best three, by how much its true mean falls
+short, as a share of the range of arms, and what share of the arms has its true mean within 1.645 deviations of what the policy
+believes (90 % of a normal distribution). Policies go round over seeds until the time is over; counts are stated.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from discover.policy.random import Random
 DATA = Path(os.environ.get("DISCOVER_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 OUT = Path(__file__).resolve().parent / "results" / "bandits.json"
 BUDGET, PLATE, LOOKS = 96, 8, (24, 48, 72, 96)
+WITHIN = 1.645
+"""Deviations to either side that hold 90 % of a normal distribution."""
 SLOW = 10
 """The contextual bandit, whose model is fitted anew for each plate, plays one seed of so many."""
 
@@ -127,16 +130,18 @@ class Game:
         looks = []
         for count in LOOKS:
             view = view_of(self.known, trace.rows[:count], 0, {})
-            leading = judge.standing(view, np.random.default_rng(seed)).leading
+            standing = judge.standing(view, np.random.default_rng(seed))
+            leading, believed = standing.leading, np.array([standing.in_unit(worth) for worth in standing.worth])
+            held = np.abs(believed - self.means) <= WITHIN * standing.deviation * standing.scale + 1e-9
             short = float(self.means[order[0]] - self.means[leading]) / span
-            looks.append([bool(leading == order[0]), bool(leading in order[:3]), short])
+            looks.append([bool(leading == order[0]), bool(leading in order[:3]), short, float(held.mean())])
         return {"looks": looks, "seconds": round(seconds, 2), "tried": len(trace.rows)}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over the seeds of one policy on one table."""
     looks = np.array([run["looks"] for run in runs], dtype=np.float64)
-    names = ("best_named", "among_three", "short")
+    names = ("best_named", "among_three", "short", "held")
     told = {name: looks[:, :, k].mean(axis=0).round(3).tolist() for k, name in enumerate(names)}
     return {"seeds": len(runs), **told, "seconds": round(float(np.mean([run["seconds"] for run in runs])), 2)}
 
@@ -170,7 +175,7 @@ def main() -> None:
         print(f"{table}: {len(games[table].means)} arms; best arm named after {LOOKS} experiments")
         for policy, one in told.items():
             print(
-                f"  {policy:24s} {one['best_named']}  among three {one['among_three']}  short {one['short']}  ({one['seeds']} seeds)"
+                f"  {policy:24s} {one['best_named']}  among three {one['among_three']}  short {one['short']}  held {one['held']}  ({one['seeds']} seeds)"
             )
 
 

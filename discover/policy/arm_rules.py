@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from discover.policy.arm_belief import ArmBelief, believe
+from discover.policy.arm_worth import ArmBelief
 from discover.policy.arms import Goal, Tally
 from discover.protocols import BoolArray, FloatArray
 
@@ -109,18 +109,7 @@ def _bound(rule: Rule, turn: Turn, generator: np.random.Generator) -> FloatArray
     if rule == "ucb1-tuned":
         variance = np.nan_to_num(turn.tally.variances, nan=0.25) + np.sqrt(2.0 * np.log(total) / n)
         return worth + np.sqrt(np.log(total) / n * np.minimum(0.25, variance))
-    extra = turn.extra.sum()
-    belief = turn.belief
-    if extra:
-        belief = believe(_with_means(turn.tally, turn.extra, belief.mean), belief.prior, belief.goal)
-    return belief.quantile(1.0 - 1.0 / total, generator)
-
-
-def _with_means(tally: Tally, extra: FloatArray, mean: FloatArray) -> Tally:
-    """The tally as if what is under way had given what is expected of it."""
-    more = np.repeat(np.arange(len(extra)), extra.astype(np.int64))
-    rows = np.concatenate([tally.rows, np.full(len(more), -1, dtype=np.int64)])
-    return Tally(rows, np.concatenate([tally.arm, more]), np.concatenate([tally.rewards, mean[more]]), tally.sizes)
+    return turn.belief.expecting(turn.extra).quantile(1.0 - 1.0 / total, generator)
 
 
 def shares_best(drawn: FloatArray, among: BoolArray) -> FloatArray:

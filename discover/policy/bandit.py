@@ -11,9 +11,10 @@ import numpy as np
 from discover.errors import InvalidInput, Problem, nearest
 from discover.kinds import typed
 from discover.objective import Objective
-from discover.policy.arm_belief import ArmBelief, Prior, believe
+from discover.policy.arm_belief import Prior, believe
 from discover.policy.arm_rules import CHANCES, Rule, Turn, chances, remaining, shares_best
 from discover.policy.arm_standing import Standing
+from discover.policy.arm_worth import ArmBelief
 from discover.policy.arms import Arms, Goal, Reward, Tally, check_objective, option_problems
 from discover.policy.choice import beginners, checked_count, free_rows, shortage, with_chosen
 from discover.protocols import Batch, BoolArray, FloatArray, IntArray, Prediction, Proposal, View
@@ -36,7 +37,8 @@ class Bandit:
     the arm a free candidate is drawn evenly; each proposal states the probability of both. confidence: with which
     successive elimination rules out an arm.
 
-    prior: beta (a reward between 0 and 1 is that share of a success) or gaussian (deviations estimated from all arms).
+    prior: beta (a reward between 0 and 1 is that share of a success) or gaussian (rewards vary about their arm's mean and arms
+    about a common one; how much is learned from all arms, and averaged over while it is uncertain).
     range: the outcomes between which a reward goes from 0 to 1; without it 0 to 100 where the unit is %, and otherwise
     what was observed so far.
 
@@ -215,9 +217,9 @@ class _Case:
         if self.policy.objective == "fraction-above" or target.direction == "match" or not len(self.tally.rows):
             return {}
         width = self.reward.high - self.reward.low
-        turned = self.reward.low + float(self.belief.mean[arm]) * width
-        std = float(np.hypot(self.belief.deviation[arm], self.belief.spread)) * width
-        return {target.name: Prediction(-turned if target.direction == "minimize" else turned, std)}
+        mean, deviation = (float(part[arm]) for part in self.belief.single)
+        turned = self.reward.low + mean * width
+        return {target.name: Prediction(-turned if target.direction == "minimize" else turned, deviation * width)}
 
     def standing(self) -> Standing:
         """Where the arms stand."""

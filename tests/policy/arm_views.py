@@ -1,4 +1,4 @@
-"""Views on a table of conditions by substrates, for the tests of policies over arms."""
+"""Views on a table of conditions by substrates, and tallies of rewards, for the tests of policies over arms."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ import numpy as np
 
 from discover.limits import Limits
 from discover.objective import Objective
+from discover.policy.arms import Tally
 from discover.protocols import FeatureTable, Training, View
 
 YIELD = Objective("yield", "maximize", unit="%")
+
+
+def tally_of(rewards: Sequence[Sequence[float]], size: int = 20) -> Tally:
+    """Rewards of each arm, which have a scope of one size."""
+    arm = np.array([a for a, told in enumerate(rewards) for _ in told], dtype=np.int64)
+    values = np.array([r for told in rewards for r in told], dtype=np.float64)
+    return Tally(np.arange(len(arm)), arm, values, np.full(len(rewards), size, dtype=np.int64))
 
 
 def table_of(arms: int = 4, scope: int = 6, seed: int = 0) -> np.ndarray:

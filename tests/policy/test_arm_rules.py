@@ -1,4 +1,4 @@
-"""Rules and beliefs of bandits against textbooks, numerical integration and simulation."""
+"""Rules of bandits against textbooks, numerical integration and simulation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ from scipy import integrate, stats
 from discover.policy.arm_belief import believe
 from discover.policy.arm_rules import Turn, bounds, chances
 from discover.policy.arms import Tally
-
-
-def tally_of(rewards: list[list[float]], size: int = 20) -> Tally:
-    arm = np.array([a for a, told in enumerate(rewards) for _ in told], dtype=np.int64)
-    values = np.array([r for told in rewards for r in told], dtype=np.float64)
-    return Tally(np.arange(len(arm)), arm, values, np.full(len(rewards), size, dtype=np.int64))
+from tests.policy.arm_views import tally_of
 
 
 def turn_of(
@@ -78,40 +73,6 @@ def test_epsilon_greedy_and_exp3_are_distributions_of_the_textbook() -> None:
     wanted = [(1 - gamma) * w / sum(weights) + gamma / 4 for w in weights]
     odds = chances("exp3", turn_of(tally_of(SEEN), past=past, epsilon=gamma), np.random.default_rng(0))
     np.testing.assert_allclose(odds, wanted)
-
-
-def test_gaussian_beliefs_are_normal_posteriors() -> None:
-    """One arm's posterior is prior times likelihood, integrated on a grid."""
-    belief = believe(tally_of(SEEN), "gaussian", "mean")
-    grid = np.linspace(-1, 2, 20001)
-    n = np.array([len(told) for told in SEEN])
-    means = np.array([np.mean(told) for told in SEEN])
-    precision = 1 / belief.second**2 - n / belief.spread**2
-    between = 1 / np.sqrt(precision)
-    assert between == pytest.approx(between[0])
-    centre = (belief.first / belief.second**2 - n * means / belief.spread**2) / precision
-    assert centre == pytest.approx(centre[0])
-    for arm, told in enumerate(SEEN):
-        density = stats.norm.pdf(grid, centre[0], between[0])
-        for r in told:
-            density = density * stats.norm.pdf(r, grid, belief.spread)
-        density /= density.sum()
-        mean = float((grid * density).sum())
-        assert belief.mean[arm] == pytest.approx(mean, abs=1e-6)
-        assert belief.deviation[arm] == pytest.approx(float(np.sqrt(((grid - mean) ** 2 * density).sum())), abs=1e-6)
-
-
-def test_the_least_of_what_is_unseen_is_that_of_as_many_draws() -> None:
-    tally = tally_of([[0.5, 0.6], [0.9, 0.95, 0.8]], size=7)
-    belief = believe(tally, "gaussian", "minimum")
-    generator = np.random.default_rng(1)
-    quick = belief.draws(20000, generator)
-    for arm in range(2):
-        left = 7 - len([[0.5, 0.6], [0.9, 0.95, 0.8]][arm])
-        means = belief.first[arm] + belief.second[arm] * generator.standard_normal((20000, 1))
-        slow = np.clip(means + belief.spread * generator.standard_normal((20000, left)), 0, 1).min(axis=1)
-        slow = np.minimum(slow, tally.least[arm])
-        assert stats.ks_2samp(quick[:, arm], slow).statistic < 0.02
 
 
 @pytest.mark.parametrize("size", [8, 40])
