@@ -15,6 +15,7 @@ from discover.candidates.levels import Even, exact
 from discover.candidates.molecules import encoded, kind_problems
 from discover.candidates.parameter import CONTROL, Encoding, Parameter, Slot, Unreadable, one_hot, scaled
 from discover.candidates.spec import read_descriptors
+from discover.descriptors import decorrelated
 from discover.errors import InvalidInput, Problem, nearest
 from discover.protocols import FloatArray, IntArray
 
@@ -62,14 +63,12 @@ class _Labelled(Parameter):
 
     @cached_property
     def _described(self) -> tuple[tuple[str, ...], FloatArray]:
-        """Names [f] and values [labels, f] of the descriptors that tell labels apart."""
+        """Names [f] and values [labels, f] of the descriptors that say something of their own (`discover.descriptors`)."""
         told = self.table()
-        names = tuple(sorted(told[self.labels[0]])) if told else ()
-        values = np.array([[float(told[label][name]) for name in names] for label in self.labels]) if told else None
-        if values is None:
-            return (), np.empty((len(self.labels), 0))
-        kept = values.std(axis=0) > 0
-        return tuple(f"{self.name}:{name}" for name, keep in zip(names, kept, strict=True) if keep), values[:, kept]
+        names = sorted(told[self.labels[0]]) if told else []
+        values = np.array([[float(told[label][name]) for name in names] for label in self.labels])
+        kept = decorrelated(values)[0]
+        return tuple(f"{self.name}:{names[place]}" for place in kept), values[:, kept]
 
     @property
     def further(self) -> Sequence[tuple[Encoding, FloatArray]]:
@@ -96,7 +95,8 @@ class _Labelled(Parameter):
 
 @dataclass(frozen=True)
 class Categorical(_Labelled):
-    """One of some names. descriptors: numbers that tell them apart, {name: {descriptor: number}} or a frame by name."""
+    """One of some names. descriptors: numbers that tell them apart, {name: {descriptor: number}} or a frame by name; those that are
+    the same for all, or correlated beyond 0.95 with one before them by name, are left out."""
 
     name: str
     values: tuple[str, ...]

@@ -53,7 +53,11 @@ class ColumnFeature(_Strict):
     fingerprint: str | None = Field(None, description="a column of SMILES, by Morgan fingerprints")
     molecule: str | None = Field(None, description="a column of SMILES, by RDKit's descriptors")
     categorical: str | None = None
-    descriptors: str | None = Field(None, description="a CSV: first column the category, further columns numbers")
+    descriptors: str | None = Field(
+        None,
+        description="a CSV: first column the category, further columns numbers; what is the same for all, or correlated "
+        "beyond 0.95 with one before it by name, is left out",
+    )
     smiles: str | None = Field(None, description="the column that holds the SMILES of each category")
 
     @model_validator(mode="after")

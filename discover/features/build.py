@@ -191,9 +191,10 @@ def _described(column: str, table: Mapping[str, Mapping[str, float]] | None, *, 
     if table is None:
         return []
     described = Described.of(column, table)
-    if named or len(set(described.values)) == len(described.categories):
-        return [described]
-    return [described, OneHot(column, described.categories)]
+    told: list[Featurizer] = [described] if described.descriptors else []
+    if named or (told and len(set(described.values)) == len(described.categories)):
+        return told
+    return [*told, OneHot(column, described.categories)]
 
 
 def _kind(part: Featurizer) -> BlockKind:

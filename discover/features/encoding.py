@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from discover.descriptors import decorrelated
 from discover.errors import InvalidInput, Problem, nearest
 from discover.protocols import BlockKind, FloatArray
 
@@ -83,7 +84,7 @@ class OneHot:
 
 @dataclass(frozen=True)
 class Described:
-    """A column of categories as their descriptors: `solvent:polarity`. values: [categories, descriptors]."""
+    """A column of categories as their descriptors: `solvent:polarity`. values: [categories, descriptors], as they were given."""
 
     kind: ClassVar[BlockKind] = "descriptors"
     column: str
@@ -93,9 +94,11 @@ class Described:
 
     @classmethod
     def of(cls, column: str, table: Mapping[str, Mapping[str, float]]) -> Described:
-        """From {category: {descriptor: number}}. InvalidInput if not every category has every descriptor."""
+        """From {category: {descriptor: number}}, without descriptors that are the same for all categories or say nearly the same
+        as one before them by name (`discover.descriptors`). InvalidInput if not every category has every descriptor.
+        """
         categories = tuple(sorted(table))
-        descriptors = tuple(dict.fromkeys(name for category in categories for name in table[category]))
+        descriptors = sorted({name for category in categories for name in table[category]})
         problems = [
             Problem(f"the category has no descriptor {name!r}", column=column, value=category)
             for category in categories
@@ -104,8 +107,10 @@ class Described:
         ]
         if problems:
             raise InvalidInput("descriptors", problems)
-        values = tuple(tuple(float(table[category][name]) for name in descriptors) for category in categories)
-        return cls(column, categories, descriptors, values)
+        told = np.array([[float(table[category][name]) for name in descriptors] for category in categories])
+        kept = decorrelated(told.reshape(len(categories), len(descriptors)))[0].tolist()
+        values = tuple(tuple(row) for row in told[:, kept].tolist())
+        return cls(column, categories, tuple(descriptors[place] for place in kept), values)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from discover.descriptors import decorrelated
 from discover.errors import InvalidInput, Problem, Unsupported
 from discover.features.encoding import places
 from discover.kinds import typed
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 RADIUS = 2
 BITS = 1024
-CORRELATED = 0.95
-"""Two descriptors that are correlated more closely than this, over the substances of a column, say the same."""
 LARGEST = 1e6
 """Descriptors beyond this (such as information contents of large graphs) are left out: one molecule would be all they tell."""
 _SHOWN = 50
@@ -138,10 +137,11 @@ class MoleculeDescriptors:
     @classmethod
     def of(cls, column: str, substances: Mapping[str, str]) -> Encoded:
         """Of the substances of a column, {name: SMILES}: the descriptors in which they differ, standardised over them, without
-        those that say nearly the same as an earlier one. InvalidInput names what is no molecule.
+        those that say nearly the same as an earlier one (`discover.descriptors`). InvalidInput names what is no molecule.
         """
         names, smiles = _listed(column, substances)
-        told, values = _decorrelated(descriptor_names(), descriptors(smiles))
+        kept, values = decorrelated(descriptors(smiles))
+        told = tuple(descriptor_names()[place] for place in kept)
         return Encoded(column, names, told, _rows(values), cls.kind)
 
 
@@ -196,19 +196,6 @@ def unreadable(column: str, substances: Mapping[str, str]) -> list[Problem]:
         for name, text in substances.items()
         if not _is_molecule(text)
     ]
-
-
-def _decorrelated(names: Sequence[str], values: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
-    """Those columns of [k, d] that vary, standardised, each closer than CORRELATED to no earlier one."""
-    spread = values.std(axis=0)
-    varies = np.flatnonzero(spread > 1e-9 * np.maximum(1.0, np.abs(values).max(axis=0, initial=0.0)))
-    standard = (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
-    alike = np.abs(standard.T @ standard) / max(1, len(values))
-    kept: list[int] = []
-    for place in range(len(varies)):
-        if not (alike[place, kept] > CORRELATED).any():
-            kept.append(place)
-    return tuple(names[varies[k]] for k in kept), standard[:, kept]
 
 
 def _rows(values: FloatArray) -> tuple[tuple[float, ...], ...]:

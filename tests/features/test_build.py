@@ -36,7 +36,11 @@ def reactions() -> pd.DataFrame:
     )
 
 
-LIGANDS = {"L1": {"bite": 90.0, "cone": 140.0}, "L2": {"bite": 100.0, "cone": 120.0}}
+LIGANDS = {
+    "L1": {"bite": 90.0, "cone": 140.0},
+    "L2": {"bite": 100.0, "cone": 120.0},
+    "L3": {"bite": 95.0, "cone": 150.0},
+}
 
 
 def pool(frame: pd.DataFrame | None = None, **options: Any) -> CandidatePool:

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from discover import CandidatePool
+from discover.descriptors import CORRELATED
 from discover.errors import InvalidInput
 from discover.features.build import Features, feature_table
-from discover.features.molecule import BITS, CORRELATED, Fingerprint, MoleculeDescriptors, canonical_smiles, encoded
+from discover.features.molecule import BITS, Fingerprint, MoleculeDescriptors, canonical_smiles, encoded
 
 LIGANDS = {"PPh3": "c1ccc(cc1)P(c1ccccc1)c1ccccc1", "PCy3": "C1CCC(CC1)P(C1CCCCC1)C1CCCCC1", "none": ""}
 
