@@ -97,7 +97,9 @@ def main() -> None:
     parser.add_argument("--observations", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--shuffled", action="store_true", help="ids do not ascend in the file")
-    parser.add_argument("--cells", type=int, default=0, help="how many keep a pool on disk, if not twenty million")
+    parser.add_argument(
+        "--cells", type=int, default=0, help="how many keep a pool on disk, if not those of discover.sizes"
+    )
     parser.add_argument("--folder", type=Path, help="where all of it lies; default: a temporary folder")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

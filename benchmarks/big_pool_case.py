@@ -83,10 +83,9 @@ def main() -> None:
 
     torch.set_num_threads(int(threads))
     if int(cells):
-        from discover.candidates import rows, streaming
-        from discover.features import files
+        from discover import sizes
 
-        rows.LARGE = streaming.LARGE = files.LARGE = int(cells)
+        sizes.CELLS = int(cells)
     before = load()
     found: dict[str, Any] = {}
     with Peak() as peak:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from target_tasks import Task
 
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 Chooser = Callable[[IntArray, int], IntArray]
 """Rows that were tried [k], and how many more; to as many further rows."""

@@ -31,7 +31,8 @@ from discover.campaign.predicting import believed
 from discover.errors import Unsupported
 from discover.policy.choice import free_rows
 from discover.policy.rules import HitsBelow, ImprovementBelow, NoImprovement, RegretBelow, Standing, TargetReached
-from discover.protocols import Batch, Policy, View
+from discover.protocols import Policy, View
+from discover.values import Batch
 
 SHOWN = 5
 """Cases that are printed of what fails in one way; all of them are counted, and stand in the JSON."""

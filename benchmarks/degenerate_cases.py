@@ -17,7 +17,8 @@ from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
-from discover.protocols import Block, FeatureTable, FloatArray, IntArray, Policy, Training, View
+from discover.protocols import Policy, View
+from discover.values import Block, FeatureTable, FloatArray, IntArray, Training
 
 LAYOUTS = (
     "random", "constant", "one odd row", "collinear", "repeated rows", "far scales", "nearly constant", "far offset",

@@ -25,7 +25,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from discover.protocols import Result, Value
+from discover.values import Result, Value
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from discover.backtest.responses import SimulatedResponses, TableResponses
 from discover.objective import Objective
 from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
-from discover.protocols import FeatureTable, FloatArray
+from discover.values import FeatureTable, FloatArray
 
 OUT = Path(__file__).resolve().parent / "results" / "learning-by-reward.json"
 HORIZON = 5

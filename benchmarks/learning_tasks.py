@@ -20,7 +20,7 @@ import pandas as pd
 from target_tasks import Task
 
 from discover.objective import Direction, Objective
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from botorch_by_hand import DefaultModel

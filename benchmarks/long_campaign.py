@@ -59,7 +59,7 @@ def lived(url: str, events: int) -> Campaign:
 
 def _finished(ledger: Ledger) -> Iterator[Draft]:
     """Submit every pending proposal, and tell its result: what a worker writes, in fewer transactions."""
-    from discover.protocols import Observation
+    from discover.values import Observation
 
     for trial in ledger.pending():
         pid = trial.proposal_id

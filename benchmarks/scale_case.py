@@ -48,7 +48,8 @@ def ours(task: Task) -> dict[str, Any]:
 
 def _view(X: Any, known: Any, y: Any, memory: dict[str, Any], cache: Path | None) -> Any:
     from discover.objective import Objective
-    from discover.protocols import FeatureTable, Training, View
+    from discover.protocols import View
+    from discover.values import FeatureTable, Training
 
     blocked = np.zeros(len(X), dtype=bool)
     blocked[known] = True

@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 
 from discover import Categorical, Continuous, Discrete, Integer, Mixture, Objective, SearchSpace, Substance
-from discover.candidates.ground import Ground
-from discover.candidates.points import Points
-from discover.protocols import FloatArray, IntArray, Training, View
+from discover.candidates.space.ground import Ground
+from discover.candidates.space.points import Points
+from discover.protocols import View
+from discover.values import FloatArray, IntArray, Training
 
 PHOSPHINES = {
     "PMe3": "CP(C)C",

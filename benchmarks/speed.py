@@ -25,7 +25,8 @@ import numpy as np
 
 from discover.objective import Objective
 from discover.policy.bayesian import Bayesian
-from discover.protocols import FeatureTable, FloatArray, Training, View
+from discover.protocols import View
+from discover.values import FeatureTable, FloatArray, Training
 
 
 def made_up(rows: int, features: int, observations: int, seed: int) -> View:

@@ -15,10 +15,11 @@ from target_tasks import Task
 
 import discover
 from discover.policy.bayesian import Bayesian
-from discover.protocols import FeatureTable, FloatArray, IntArray, Training, View
+from discover.protocols import View
+from discover.values import FeatureTable, FloatArray, IntArray, Training
 
 RANDOM = "random"
-ROOMS = ("acquisition", "policy", "surrogate", "objective.py", "pareto.py", "protocols.py")
+ROOMS = ("acquisition", "policy", "surrogate", "objective.py", "pareto.py", "protocols.py", "values.py")
 """What decides which rows ours chooses."""
 
 

@@ -18,7 +18,7 @@ from target_policies import PEERS, policies_of
 from target_tasks import task
 
 from discover.backtest.metrics import Interval, bootstrap
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 RULES = 2
 """Of the game; runs under other rules are made again."""

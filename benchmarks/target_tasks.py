@@ -22,7 +22,7 @@ import pandas as pd
 
 from discover.objective import Objective, Target
 from discover.pareto import hypervolume, inferred_reference
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 Measure = Callable[["Task", IntArray], FloatArray]

@@ -5,38 +5,40 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from discover.version import VERSION
+
 if TYPE_CHECKING:
     from discover.campaign import Campaign as Campaign
-    from discover.candidates.labels import Categorical as Categorical
-    from discover.candidates.labels import Substance as Substance
-    from discover.candidates.mixture import Mixture as Mixture
-    from discover.candidates.ordering import Ordering as Ordering
-    from discover.candidates.parameters import Binary as Binary
-    from discover.candidates.parameters import Continuous as Continuous
-    from discover.candidates.parameters import Discrete as Discrete
-    from discover.candidates.parameters import Integer as Integer
     from discover.candidates.pool import CandidatePool as CandidatePool
-    from discover.candidates.space import SearchSpace as SearchSpace
+    from discover.candidates.space.labels import Categorical as Categorical
+    from discover.candidates.space.labels import Substance as Substance
+    from discover.candidates.space.mixture import Mixture as Mixture
+    from discover.candidates.space.ordering import Ordering as Ordering
+    from discover.candidates.space.parameters import Binary as Binary
+    from discover.candidates.space.parameters import Continuous as Continuous
+    from discover.candidates.space.parameters import Discrete as Discrete
+    from discover.candidates.space.parameters import Integer as Integer
+    from discover.candidates.space.space import SearchSpace as SearchSpace
     from discover.errors import DiscoverError as DiscoverError
     from discover.objective import Objective as Objective
     from discover.objective import Target as Target
 
-__version__ = "0.2.0"
+__version__ = VERSION
 
 _HOMES = {
-    "Binary": "discover.candidates.parameters",
+    "Binary": "discover.candidates.space.parameters",
     "Campaign": "discover.campaign",
     "CandidatePool": "discover.candidates.pool",
-    "Categorical": "discover.candidates.labels",
-    "Continuous": "discover.candidates.parameters",
-    "Discrete": "discover.candidates.parameters",
+    "Categorical": "discover.candidates.space.labels",
+    "Continuous": "discover.candidates.space.parameters",
+    "Discrete": "discover.candidates.space.parameters",
     "DiscoverError": "discover.errors",
-    "Integer": "discover.candidates.parameters",
-    "Mixture": "discover.candidates.mixture",
+    "Integer": "discover.candidates.space.parameters",
+    "Mixture": "discover.candidates.space.mixture",
     "Objective": "discover.objective",
-    "Ordering": "discover.candidates.ordering",
-    "SearchSpace": "discover.candidates.space",
-    "Substance": "discover.candidates.labels",
+    "Ordering": "discover.candidates.space.ordering",
+    "SearchSpace": "discover.candidates.space.space",
+    "Substance": "discover.candidates.space.labels",
     "Target": "discover.objective",
 }
 

@@ -7,11 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from discover.values import BoolArray, FloatArray, IntArray
 
 ROUNDING = 1e-9
 """By which share a sum of costs may pass the funds: ten times 0.1 is 1."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
 SETTING = "DISCOVER_THREADS"
+MOST = 1024
+"""Threads that are believed to be meant: libraries begin as many as they are told, and die of too many."""
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What the numerical libraries read, once, when they are loaded."""
 
@@ -110,6 +112,6 @@ def _processors() -> int:
 
 
 def _count(name: str, text: str) -> int:
-    if text.isdigit() and int(text):
+    if text.isdigit() and 1 <= int(text) <= MOST:
         return int(text)
-    raise InvalidInput("threads", [Problem("must be a whole number of at least 1", key=name, value=text)])
+    raise InvalidInput("threads", [Problem(f"must be a whole number from 1 to {MOST:,}", key=name, value=text)])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import make_url
 
 from discover.definition import load
+from discover.definition.checks import check
 from discover.errors import DiscoverError, InvalidInput, Problem
 from discover.store.database import path_of
 from flows import environment
@@ -54,7 +55,7 @@ def deploy(
     environment.prepare()
     timing = read_timing(cron, interval, timezone)
     definition = load(file)
-    definition.check()
+    check(definition)
     path = definition.path.resolve()
     name = name or definition.name
     kept = _kept_store(definition.store, store)

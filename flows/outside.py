@@ -10,6 +10,7 @@ from prefect import task
 from discover import Campaign
 from discover.campaign import collecting
 from discover.campaign.iterating import advise, room
+from discover.campaign.proposing import propose_more
 from discover.protocols import OutsideExperiment
 from flows import steps
 
@@ -48,7 +49,7 @@ def collect(campaign: Campaign, experiment: OutsideExperiment) -> int:
 @task(name="learn and propose more", **steps.PLAIN, timeout_seconds=3600)
 def propose(campaign: Campaign, experiment: OutsideExperiment, budget: int | None) -> int | None:
     """Fit, choose and commit the next batch; its number, or None where enough is out."""
-    iteration = collecting.propose_more(campaign, experiment, budget)
+    iteration = propose_more(campaign, experiment, budget)
     return None if iteration is None else iteration.number
 
 

@@ -21,8 +21,9 @@ from discover.campaign.iterating import Summary, propose_next, summarise
 from discover.candidates.difference import Difference
 from discover.definition import Definition, load
 from discover.errors import IntegrityError, InvalidInput, SourceError, SourceUnavailable
-from discover.protocols import Advice, Experiment
+from discover.protocols import Experiment
 from discover.report.console import progress, watching
+from discover.values import Advice
 from flows.spread import address
 from flows.sweeps import spread_over
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from discover.errors import ExperimentFailed
-from discover.protocols import Result, Value
+from discover.values import Result, Value
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from discover import registry
 from discover.cli import app
 from discover.definition import load
+from discover.definition.checks import check
 from discover.errors import InvalidInput
 from tests.definition.test_definition import GOOD, folder  # noqa: F401
 
@@ -233,7 +234,7 @@ def test_a_begun_campaign_runs_without_its_table(cli, folder, monkeypatch):  # n
     definition = load(folder / "dyes.yaml")
     assert definition.begun()
     with pytest.raises(InvalidInput):
-        definition.check()
+        check(definition)
     assert "ran 1" in cli("run", "dyes.yaml", "--iterations", "1").output
     assert "no such file" in cli("run", "dyes.yaml", "--fresh", code=1).stderr
     assert definition.begun()

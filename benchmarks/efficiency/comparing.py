@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from discover.backtest.metrics import first_crossing
-from discover.protocols import BoolArray, FloatArray, IntArray
+from discover.values import BoolArray, FloatArray, IntArray
 
 RESAMPLES = 2000
 

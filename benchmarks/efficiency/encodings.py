@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 _MISSING_RADIUS = 1.5
 STATISTICS = ("mean", "deviation", "min", "max")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 from efficiency import comparing
 from efficiency.comparing import Estimate
 from efficiency.measures import Scene, Worth

@@ -24,7 +24,7 @@ import numpy as np
 
 from discover.backtest.metrics import Scale, area, best_so_far, top_found, top_set
 from discover.backtest.random_line import random_line
-from discover.protocols import BoolArray, FloatArray, IntArray
+from discover.values import BoolArray, FloatArray, IntArray
 
 NUMBERS = (
     "area",

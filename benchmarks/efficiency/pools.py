@@ -32,7 +32,7 @@ if __package__ in (None, ""):
 from efficiency.catalogue import POOLS, Entry, entry
 
 if TYPE_CHECKING:
-    from discover.protocols import FloatArray, IntArray
+    from discover.values import FloatArray, IntArray
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 STARTS = 10

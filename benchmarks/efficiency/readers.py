@@ -16,7 +16,7 @@ from efficiency.pools import Column, Kind, Pool
 if TYPE_CHECKING:
     import pandas as pd
 
-    from discover.protocols import FloatArray
+    from discover.values import FloatArray
     from efficiency.catalogue import Entry
 
 

@@ -7,7 +7,7 @@ from efficiency.comparing import Estimate, mean_with_band, ratio_of_means
 from efficiency.gather import Block, Played
 from efficiency.words import band, versions
 
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 LEGEND = (
     "▲ significantly better than the reference there, ▼ significantly worse, by area. Experiments count the random starts; a run that "

@@ -27,8 +27,8 @@ import pandas as pd
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.snapshot_source import SnapshotSource
 from discover.errors import ExperimentFailed
-from discover.experiment.equation_of_state import EquationOfState
-from discover.protocols import Candidate, Proposal, Result
+from discover.experiment.crystals.equation_of_state import EquationOfState
+from discover.values import Candidate, Proposal, Result
 
 HERE = Path(__file__).resolve().parent
 SNAPSHOT = "matbench-dielectric"

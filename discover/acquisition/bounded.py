@@ -1,8 +1,9 @@
 """Scores that can be bounded: what a candidate can score at most, where its mean and its deviation are known only in part.
 
-All of these grow with the deviation at a fixed mean, and change with the mean no faster than a bound on the mean lets them:
-that is proved at each. Scores that fall with the deviation somewhere (probabilities above the incumbent, distances to a
-target or a band, whatever is not a function of one candidate's mean and deviation) have no place here.
+Most of these grow with the deviation at a fixed mean, and change with the mean no faster than a bound on the mean lets them;
+a probability does so where the mean lies outside, and is at most one elsewhere: that is proved at each. Other scores that fall
+with the deviation somewhere (distances to a target or a band, whatever is not a function of one candidate's mean and
+deviation) have no place here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from discover.acquisition.improvement import log_expected_improvement
+from discover.acquisition.improvement import log_expected_improvement, log_probability_between
 from discover.surrogate.weighted import moments
 
 if TYPE_CHECKING:
@@ -129,6 +130,30 @@ class Straddle:
 
     def _distance(self, mean: Tensor) -> Tensor:
         return torch.stack([(self.sign * mean - level).abs() for level in self.thresholds]).amin(dim=0)
+
+
+@dataclass(frozen=True)
+class Chance:
+    """The logarithm of the probability that the target lies from `low` to `high`; either may be infinite.
+
+    Of a normal whose mean lies outside, at a distance a from the nearer end, it is Φ(-a/s) - Φ(-(a + high - low)/s), which is at
+    most Φ(-a/s): that rises with s, and falls with a, which is no less than what a slack leaves of it. Elsewhere it is at most
+    one. Of a mixture it is that of one normal with its mean and its deviation.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    unit: float = 1.0
+
+    def __call__(self, means: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
+        """[m]."""
+        return log_probability_between(*moments(means, deviations, weights), self.low, self.high)
+
+    def upper(self, means: Tensor, slacks: Tensor, deviations: Tensor, weights: Tensor) -> Tensor:
+        """[m]."""
+        mean, slack, deviation = moments_bounded(means, slacks, deviations, weights)
+        away = torch.maximum(self.low - mean, mean - self.high) - slack
+        return torch.where(away > 0, torch.special.log_ndtr(-away / deviation), torch.zeros_like(mean))
 
 
 def moments_bounded(

@@ -30,9 +30,9 @@ import numpy as np
 import torch
 
 from discover.acquisition.tiles import AnyArray
-from discover.protocols import FloatArray, IntArray
 from discover.surrogate import fitting
-from discover.surrogate.gaussian_process import GaussianPosterior
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.values import FloatArray, IntArray
 
 EPOCHS = 32
 """Iterations whose numbers may stand side by side, before all are worked out anew."""

@@ -18,7 +18,7 @@ from discover.pareto import inferred_reference
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.protocols import FloatArray
+    from discover.values import FloatArray
 
 AUGMENTATION = 0.05
 """Share of the plain weighted sum in the augmented Chebyshev scalarisation (Knowles 2006)."""

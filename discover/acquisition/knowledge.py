@@ -15,7 +15,7 @@ from discover.acquisition.lookahead import Known
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.protocols import FloatArray
+    from discover.values import FloatArray
 
 
 @dataclass(frozen=True)

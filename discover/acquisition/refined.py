@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from discover.acquisition.tiles import SUBSET, Tiler
-from discover.protocols import FloatArray, IntArray
 from discover.surrogate import fitting
+from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
     from discover.surrogate.scaling import Scaling
 
 SIZES = (64, 128, 256, 384, 512)

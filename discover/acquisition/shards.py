@@ -19,8 +19,8 @@ import numpy as np
 from discover import threads
 from discover.acquisition.tiles import TILE, AnyArray, Tiler
 from discover.errors import IntegrityError
-from discover.protocols import FloatArray, IntArray
 from discover.surrogate.threads import one_thread
+from discover.values import FloatArray, IntArray
 
 SHARD = 64 * TILE
 """Rows of a shard that threads of one process share out."""

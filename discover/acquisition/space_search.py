@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from discover.protocols import BoolArray, FloatArray, IntArray
+from discover.values import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from discover.candidates.region import Region
+    from discover.candidates.space.region import Region
 
 Score = Callable[[FloatArray, FloatArray], FloatArray]
 """Features [m, d] of points, and [k, d] of points that count as observed, to scores [m]; larger is better."""

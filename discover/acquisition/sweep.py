@@ -33,11 +33,11 @@ from discover.acquisition.refined import Shift, cost, shifts
 from discover.acquisition.shards import sweep
 from discover.acquisition.tiles import SUBSET, AnyArray, Tiler
 from discover.acquisition.weights import NOTHING, Weights
-from discover.protocols import BoolArray, FloatArray, IntArray
-from discover.surrogate.gaussian_process import GaussianPosterior
+from discover.surrogate.gaussian_posterior import GaussianPosterior
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.threads import one_thread
 from discover.surrogate.weighted import Weighted, moments
+from discover.values import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,6 +133,18 @@ def best_rows(
     return search.run(carry)
 
 
+def scores_above(
+    posterior: TargetPosterior, pool: PoolRows, score: Bounded, level: float, *, subset: int = SUBSET
+) -> FloatArray:
+    """The exact scores of all free rows that score at least `level`, and of some others, in the order of the rows: [m].
+
+    posterior: one with `exact_parts`. What no bound can rule out is worked out in full, the rest never.
+    """
+    parts = exact_parts(posterior)
+    assert parts is not None
+    return _Search(posterior, parts, pool, score, 0, subset).above(level)
+
+
 @dataclass
 class _Search:
     """One search of one pool under one belief."""
@@ -164,8 +176,7 @@ class _Search:
             rows = self._refined(carried, self._pruned(carried, free))
         if len(rows) > WIDE * len(free):
             rows, carried = free, None
-        mean, variance = self._swept([tiler.single() for tiler in self.tilers], rows, whole=rows is free)
-        off, wide = self._allowances(rows, mean, variance)
+        mean, variance, off, wide = self._looked_at(rows, whole=rows is free)
         if carry is not None:
             left = Carried.after(carried, self.parts, self.pool.hash, len(self.pool.blocked))
             left.put(rows, mean, variance, off, wide).write(carry)
@@ -176,6 +187,21 @@ class _Search:
         nothing = np.full((len(self.parts), 1), 1e-12)
         self._solve(rows, self._upper(rows, mean, nothing, variance, nothing), len(rows))
         return self._best("double")
+
+    def above(self, level: float) -> FloatArray:
+        """Exact scores of the free rows whose upper scores are not below a level."""
+        free = np.flatnonzero(~self.pool.blocked)
+        mean, variance, off, wide = self._looked_at(free, whole=True)
+        rows = free[
+            self._upper(free, mean, off[:, None], variance, wide[:, None]) >= level - 2.0 * TIE * self.score.unit
+        ]
+        parts = [self._exact(rows[start : start + PART])[2] for start in range(0, len(rows), PART)]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _looked_at(self, rows: IntArray, *, whole: bool) -> tuple[AnyArray, AnyArray, FloatArray, FloatArray]:
+        """Means and bounds [K, m] of rows in single precision, and how far they may be off [K]."""
+        mean, variance = self._swept([tiler.single() for tiler in self.tilers], rows, whole=whole)
+        return mean, variance, *self._allowances(rows, mean, variance)
 
     def _pruned(self, carried: Carried, free: IntArray) -> IntArray:
         """Of the free rows those whose upper scores are not below the k-th best of the most promising ones, ascending.

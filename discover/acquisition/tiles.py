@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray, IntArray
 from discover.surrogate.scaling import SPAN, Scaling
 from discover.surrogate.subset import pivots
+from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from discover.surrogate.covariance import Covariance
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
     from discover.surrogate.warping import Warp
 
 TILE = 256

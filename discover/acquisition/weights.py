@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from discover.errors import ExperimentFailed, InvalidInput, Problem, Unsupported
 from discover.objective import Objective, Target
-from discover.protocols import STATUSES, BoolArray, Experiment, FloatArray, Progress, Proposal, Result
+from discover.protocols import Experiment
+from discover.values import STATUSES, BoolArray, FloatArray, Progress, Proposal, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,22 +73,8 @@ def ask_everything(
     pool: CandidatePool, objective: Objective, experiment: Experiment, progress: Progress | None = None
 ) -> Answers:
     """Run the experiment on every candidate of the pool. Meant for tables, where that costs nothing."""
-    from discover.experiment.table import TableLookup
-
     target = single_target(objective)
-    # A table reads the id alone; structures of a large pool are then better left on disk.
-    whole = None if isinstance(experiment, TableLookup) else pool.candidates(np.arange(len(pool)))
-    results = []
-    for row, candidate_id in enumerate(pool.ids):
-        candidate = whole[row] if whole is not None else None
-        proposal = Proposal(str(candidate_id), policy="backtest", reason="every answer", candidate=candidate)
-        try:
-            results.append(experiment.run(proposal))
-        except ExperimentFailed as failure:
-            results.append(Result("failed", reason=str(failure)))
-        if progress is not None:
-            progress(row + 1, len(pool))
-    return _collect(target, tuple(objective.outcomes), results)
+    return _collect(target, tuple(objective.outcomes), _results(pool, experiment, progress), len(pool))
 
 
 def answers_from_frame(pool: CandidatePool, objective: Objective, frame: pd.DataFrame) -> Answers:
@@ -137,20 +124,35 @@ def _repeated(ids: NDArray[np.str_]) -> list[Any]:
     return known[counts > 1][:5].tolist()
 
 
-def _collect(target: Target, outcomes: Sequence[str], results: list[Result]) -> Answers:
-    found = [result.values.get(target.name) for result in results]
-    return Answers(
-        target,
-        np.array([np.nan if v is None else v.value for v in found], dtype=np.float64),
-        np.array([np.nan if v is None or v.std is None else v.std for v in found], dtype=np.float64),
-        np.array([0 if v is None or v.bound is None else _SIDES[v.bound] for v in found], dtype=np.int64),
-        np.array([result.status for result in results], dtype=str),
-        np.array([result.reason for result in results], dtype=str),
-        {name: _exact(name, results) for name in outcomes},
-    )
+def _results(pool: CandidatePool, experiment: Experiment, progress: Progress | None) -> Iterator[Result]:
+    """Of every candidate in the order of the pool."""
+    from discover.experiment.table import TableLookup
+
+    # A table reads the id alone; structures of a large pool are then better left on disk.
+    whole = None if isinstance(experiment, TableLookup) else pool.candidates(np.arange(len(pool)))
+    for row, candidate_id in enumerate(pool.ids):
+        candidate = whole[row] if whole is not None else None
+        proposal = Proposal(str(candidate_id), policy="backtest", reason="every answer", candidate=candidate)
+        try:
+            yield experiment.run(proposal)
+        except ExperimentFailed as failure:
+            yield Result("failed", reason=str(failure))
+        if progress is not None:
+            progress(row + 1, len(pool))
 
 
-def _exact(name: str, results: list[Result]) -> FloatArray:
-    """What was measured of one outcome [N]; NaN for limits and where it is missing."""
-    found = [result.values.get(name) for result in results]
-    return np.array([np.nan if v is None or v.bound is not None else v.value for v in found], dtype=np.float64)
+def _collect(target: Target, outcomes: Sequence[str], results: Iterator[Result], count: int) -> Answers:
+    """So many results as columns; of each result nothing more is kept."""
+    values, stds, bounds = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, dtype=np.int64)
+    others = {name: np.full(count, np.nan) for name in outcomes}
+    status, reason = list[str](), list[str]()
+    for row, result in enumerate(results):
+        if (found := result.values.get(target.name)) is not None:
+            values[row], stds[row] = found.value, np.nan if found.std is None else found.std
+            bounds[row] = 0 if found.bound is None else _SIDES[found.bound]
+        for name, exact in others.items():
+            if (found := result.values.get(name)) is not None and found.bound is None:
+                exact[row] = found.value
+        status.append(result.status)
+        reason.append(result.reason)
+    return Answers(target, values, stds, bounds, np.array(status, dtype=str), np.array(reason, dtype=str), others)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from discover.backtest.responses import Responses
 from discover.errors import InvalidInput, Problem
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 Observed = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import numpy as np
 from discover.backtest.logged import LEAST, Log, Method, evaluate
 from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, Unsupported
-from discover.policy.arms import Arms
+from discover.policy.bandit.arms import Arms
 
 if TYPE_CHECKING:
     from discover.campaign.reader import Reader
@@ -32,7 +32,7 @@ def log_of(campaign: Reader, arms: Sequence[str] = (), scope: Sequence[str] = ()
     exclusions made of it is not known: where a campaign has such, these choices have no probability. Others have none either.
     """
     from discover.campaign.terms import Terms
-    from discover.candidates.points import Points
+    from discover.candidates.space.points import Points
 
     arms = tuple(arms) or tuple(getattr(campaign.policy, "arms", ()))
     scope = tuple(scope) or tuple(getattr(campaign.policy, "scope", ()))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from discover.errors import InvalidInput, Problem, Unsupported
-from discover.protocols import BoolArray, FloatArray
+from discover.values import BoolArray, FloatArray
 
 Method = Literal["replay", "weighted", "self-normalised", "doubly-robust"]
 METHODS: tuple[Method, ...] = ("replay", "weighted", "self-normalised", "doubly-robust")

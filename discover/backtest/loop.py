@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from discover.backtest.answers import Answers
 from discover.errors import DiscoverError
 from discover.objective import Objective
-from discover.protocols import Batch, FeatureTable, FloatArray, IntArray, Policy, Training, View
+from discover.protocols import Policy, View
+from discover.values import Batch, FeatureTable, FloatArray, IntArray, Training
 
 
 @dataclass(frozen=True)

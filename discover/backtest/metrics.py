@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from discover.protocols import BoolArray, FloatArray
+from discover.values import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from scipy.stats import rankdata
 
 from discover.errors import Unsupported
 from discover.objective import Objective
-from discover.protocols import Batch, FloatArray, IntArray, Policy, Proposal, View
+from discover.protocols import Policy, View
+from discover.values import Batch, FloatArray, IntArray, Proposal
 
 
 @dataclass(frozen=True)

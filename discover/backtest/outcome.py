@@ -23,7 +23,7 @@ from discover.backtest.metrics import (
 )
 from discover.backtest.random_line import RandomLine
 from discover.objective import Objective
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from discover.backtest.answers import Answers
 from discover.backtest.loop import Retrospective, Trace, play
 from discover.objective import Objective
-from discover.protocols import FeatureTable, Policy, Progress
+from discover.protocols import Policy
+from discover.values import FeatureTable, Progress
 
 Key = tuple[str, int]
 

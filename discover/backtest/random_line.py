@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from discover.errors import InvalidInput, Problem
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

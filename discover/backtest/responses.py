@@ -12,8 +12,8 @@ from discover.backtest.answers import single_target
 from discover.backtest.loop import Retrospective
 from discover.backtest.loop import view_of as view_of_table
 from discover.errors import InvalidInput, Problem
-from discover.policy.arms import Arms
-from discover.protocols import FloatArray
+from discover.policy.bandit.arms import Arms
+from discover.values import FloatArray
 
 
 class Responses(Protocol):

@@ -22,7 +22,8 @@ from discover.campaign.terms import without_terms
 from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import BoolArray, Experiment, FeatureTable, FloatArray, Policy, Progress
+from discover.protocols import Experiment, Policy
+from discover.values import BoolArray, FeatureTable, FloatArray, Progress
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,16 +15,17 @@ import numpy as np
 
 from discover.campaign.fixing import others_than
 from discover.campaign.limiting import limits_of, remaining, told_costs
-from discover.candidates.ground import Ground
-from discover.candidates.points import Points, Pool
+from discover.candidates.space.ground import Ground
+from discover.candidates.space.points import Points, Pool
 from discover.errors import DiscoverError
 from discover.limits import Limits
 from discover.objective import Objective
-from discover.protocols import Batch, FeatureTable, Observation, Proposal, Training, View
+from discover.protocols import View
 from discover.store.canonical import canonical, digest
 from discover.store.events import Draft
 from discover.store.ledger import Ledger
 from discover.store.life import State
+from discover.values import Batch, FeatureTable, Observation, Proposal, Training
 
 BOUNDS = {None: 0, "below": -1, "above": 1}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.ledger import Ledger
 from discover.store.trials import Failure
+from discover.values import Observation
 
 Place = tuple[str, ...]
 

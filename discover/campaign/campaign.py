@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from discover.campaign import tables, transitions
+from discover.campaign import collecting, tables, transitions
 from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_excess, warn_of_shortage
 from discover.campaign.claims import Claims
+from discover.campaign.collecting import Collected
 from discover.campaign.creating import begin, check_seed, redefine, source_of
 from discover.campaign.extending import as_pool, columns_of_experiment, extend
 from discover.campaign.limiting import check_costs, check_limits
@@ -30,20 +31,21 @@ from discover.campaign.terms import Terms
 from discover.campaign.told_frame import tell_frame
 from discover.candidates.difference import Difference
 from discover.candidates.named import check_named
-from discover.candidates.points import Points
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.space import SearchSpace
+from discover.candidates.space.points import Points
 from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem, Unsupported
 from discover.objective import Objective
-from discover.protocols import Experiment, OutsideExperiment, Policy, Progress
+from discover.protocols import Experiment, OutsideExperiment, Policy
 from discover.store.events import Draft
-from discover.store.leases import SECONDS, held
+from discover.store.heartbeat import held
+from discover.store.leases import SECONDS
 from discover.store.log import EventLog
 from discover.store.trials import Iteration
+from discover.values import Progress
 
 if TYPE_CHECKING:
-    from discover.campaign.collecting import Collected
     from discover.store.leases import Lease
 
 DEFAULT_STORE = "sqlite:///campaigns.db"
@@ -317,8 +319,6 @@ class Campaign(Reader):
 
         limit: how many attempts may be begun. What the outside does not take now keeps its key for the next time.
         """
-        from discover.campaign import collecting
-
         with self.held():
             return collecting.dispatch(self, experiment, limit)
 
@@ -327,8 +327,6 @@ class Campaign(Reader):
 
         say: told of every sheet what its rows became.
         """
-        from discover.campaign import collecting
-
         with self.held():
             return collecting.collect(self, experiment, say)
 

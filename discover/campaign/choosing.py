@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from discover import __version__, threads
+from discover import threads
 from discover.campaign.asking import batch_event, environment, moved, view_of
 from discover.campaign.deciding import Decision, decide
 from discover.campaign.fixing import fixed_values
@@ -18,15 +18,17 @@ from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
 from discover.candidates.named import named_columns
-from discover.candidates.points import Points, Pool
-from discover.candidates.reading import codes_of_frame
+from discover.candidates.space.points import Points, Pool
+from discover.candidates.space.reading import codes_of_frame
 from discover.errors import Conflict, Problem, UnknownCandidate, Unsupported
 from discover.objective import Objective
-from discover.protocols import Candidate, Policy, Proposal
+from discover.protocols import Policy
 from discover.store.events import Draft
 from discover.store.journal import Decide, Journal
 from discover.store.ledger import Ledger
 from discover.store.trials import Iteration
+from discover.values import Candidate, Proposal
+from discover.version import VERSION
 
 BY_HAND = "person"
 TRIES = 20
@@ -65,7 +67,7 @@ def choose(
             view = replace(view, cache=candidates.sweeps, columns=named_columns(policy, candidates.pool))
         with threads.using(many):
             decision = decide(view, definition, policy, n, key)
-            now = environment() | {"threads": threads.count(), "discover": __version__}
+            now = environment() | {"threads": threads.count(), "discover": VERSION}
         try:
             return _commit(journal, candidates, decision, n, key, basis, now, given)
         except Moved:

@@ -74,7 +74,7 @@ def in_hand(journal: Journal, lease: Lease, seconds: float = SECONDS) -> Iterato
     """Keep a claim alive for the length of a block, then give it back. A database that is away then ends it by itself."""
     with beating(journal.log, [lease], seconds) as beat:
         try:
-            yield Lease(lease.campaign, lease.name, lease.holder, lease.token, beat)
+            yield Lease(lease.campaign, lease.name, lease.holder, lease.token, beat.lost)
         finally:
             beat.drop(lease)
             with suppress(StoreError):

@@ -15,13 +15,13 @@ from discover.campaign.settings import refuse
 from discover.campaign.tables import batch_frame
 from discover.campaign.told_frame import tell_frame
 from discover.errors import InvalidInput, LeaseLost, Problem, nearest
-from discover.protocols import Observation
 from discover.store.claims import Heartbeat, proposal_of, release, renew, taken_over
 from discover.store.leases import SECONDS, Lease
 from discover.store.trials import Failure, Trial
+from discover.values import Observation
 
 if TYPE_CHECKING:
-    from discover.campaign.campaign import Campaign
+    from discover.campaign.reader import Reader
 
 BESIDE = "kept beside"
 
@@ -37,7 +37,7 @@ class Claims:
             claims.tell(claims.frame.assign(hardness=[12.1, 9.8, None]))  # the third is given back at the end
     """
 
-    def __init__(self, campaign: Campaign, n: int, worker: str = "", seconds: float = SECONDS):
+    def __init__(self, campaign: Reader, n: int, worker: str = "", seconds: float = SECONDS):
         """Use `Campaign.claim`."""
         self._campaign, self._journal, self._seconds = campaign, campaign._journal, seconds
         leases = take(self._journal, n, worker=worker, seconds=seconds)

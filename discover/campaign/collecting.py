@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pandas as pd
 
-from discover.campaign.campaign import Campaign
-from discover.campaign.iterating import KEY, room
-from discover.campaign.outside import collect_outside, dispatch_outside, vacancies
+from discover.campaign import transitions
+from discover.campaign.outside import collect_outside, dispatch_outside
+from discover.campaign.reader import Reader
 from discover.campaign.running import check_experiment
+from discover.campaign.told_frame import tell_frame
 from discover.errors import InvalidInput, Unsupported
 from discover.protocols import OutsideExperiment
 from discover.store.life import State
-from discover.store.trials import Iteration
 
 if TYPE_CHECKING:
-    from discover.experiment.inbox import Sheet
+    from discover.experiment.laboratory.inbox import Sheet
 
 
 @runtime_checkable
@@ -62,19 +63,19 @@ def outside(experiment: Any) -> OutsideExperiment:
     return experiment
 
 
-def dispatch(campaign: Campaign, experiment: OutsideExperiment, limit: int | None = None) -> int:
+def dispatch(campaign: Reader, experiment: OutsideExperiment, limit: int | None = None) -> int:
     """Hand over what is proposed, approved or to be retried, and not past its deadline; how many. Hold the campaign's lease.
 
     limit: how many attempts may be begun. NotHandedOver if the outside did not take some; those keep their keys, and the
     next dispatch hands them over.
     """
     check_experiment(experiment, campaign.objective, campaign.pool)
-    campaign.expire()
+    transitions.expire(campaign._journal, campaign._journal.log.now())
     return dispatch_outside(campaign._journal, campaign.objective, experiment, limit)
 
 
 def collect(
-    campaign: Campaign, experiment: OutsideExperiment, say: Callable[[str], Any] = lambda report: None
+    campaign: Reader, experiment: OutsideExperiment, say: Callable[[str], Any] = lambda report: None
 ) -> Collected:
     """Commit what has come in, by key and by sheet, and close what is past its deadline. Hold the campaign's lease.
 
@@ -83,10 +84,11 @@ def collect(
     results = collect_outside(campaign._journal, campaign.objective, experiment)
     sheets = []
     if isinstance(experiment, BringsSheets):
-        for told in collect_sheets(experiment, campaign.id_name, lambda frame: campaign.tell(frame, partial=True)):
+        tell = partial(tell_frame, campaign._journal, campaign.objective, campaign.pool, extra=(), correcting=None)
+        for told in collect_sheets(experiment, campaign.id_name, partial(tell, dry_run=False, partial=True)):
             say(told.report)
             sheets.append(told)
-    campaign.expire()
+    transitions.expire(campaign._journal, campaign._journal.log.now())
     return Collected(results, tuple(sheets))
 
 
@@ -110,22 +112,7 @@ def collect_sheets(
         yield Told(sheet.path, became, waits, sheet.report(became, waits))
 
 
-def propose_more(campaign: Campaign, experiment: OutsideExperiment, budget: int | None = None) -> Iteration | None:
-    """The next batch, as large as what is not out allows (`vacancies`); None where nothing is to be proposed now."""
-    free, left = vacancies(campaign.ledger, experiment, campaign.batch_size), room(campaign, budget)
-    size = free if left is None else min(free, left - _waiting(campaign))
-    if size <= 0:
-        return None
-    number = 1 + sum(1 for i in campaign.ledger.iterations if i.key and i.key.startswith(KEY.format("")))
-    return campaign._ask(size, KEY.format(number))
-
-
-def _waiting(campaign: Campaign) -> int:
-    """Proposals that will count as experiments once they are handed over."""
-    return sum(1 for trial in campaign.ledger.pending() if not trial.attempts)
-
-
-def under_way(campaign: Campaign) -> str:
+def under_way(campaign: Reader) -> str:
     """What is expected, in words."""
     counts: dict[str, int] = {}
     unknown, waiting = [], 0

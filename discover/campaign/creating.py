@@ -10,15 +10,15 @@ import numpy as np
 
 from discover.campaign.places import KEY, Where, named_for_all, place_of
 from discover.campaign.settings import definition_hash, differences, fixed
-from discover.candidates.points import Points, Pool
+from discover.candidates.space.points import Points, Pool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
 from discover.features.build import feature_table
-from discover.protocols import Progress
 from discover.store.database import short_hash
 from discover.store.events import Draft
 from discover.store.journal import Journal
 from discover.store.ledger import Ledger
 from discover.store.log import EventLog
+from discover.values import Progress
 
 
 def begin(

@@ -12,7 +12,8 @@ from discover.campaign.asking import check_batch, seed_of
 from discover.campaign.terms import Terms
 from discover.policy import in_space
 from discover.policy.choice import beginners, shortage, with_chosen
-from discover.protocols import Batch, Policy, Proposal, View
+from discover.protocols import Policy, View
+from discover.values import Batch, Proposal
 
 EXPLORED: Mapping[str, Any] = {"policy": "explore"}
 

@@ -19,17 +19,17 @@ from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_names
 from discover.candidates.difference import Difference
 from discover.candidates.place import Place
-from discover.candidates.points import Points
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import OWN, Snapshot
+from discover.candidates.space.points import Points
 from discover.candidates.union import Union, union
 from discover.errors import Conflict, InvalidInput, Problem, Unsupported
 from discover.features.build import Known, feature_table
 from discover.objective import Objective
-from discover.protocols import Progress
 from discover.store.events import Draft
 from discover.store.journal import Journal
 from discover.store.ledger import Ledger
+from discover.values import Progress
 
 TRIES = 20
 

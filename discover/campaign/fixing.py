@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
+from discover.candidates.space.points import Points, Pool
 from discover.errors import InvalidInput, Problem, nearest
-from discover.protocols import BoolArray
 from discover.store.canonical import plain
+from discover.values import BoolArray
 
 
 def fixed_values(fixed: Mapping[str, Any] | None, pool: Pool) -> dict[str, Any]:

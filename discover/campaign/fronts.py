@@ -12,7 +12,7 @@ import pandas as pd
 from discover.campaign.tables import best_frame, order_by_utility
 from discover.objective import Objective
 from discover.pareto import hypervolume, inferred_reference, on_front
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,14 @@ import pandas as pd
 
 from discover import registry
 from discover.campaign.campaign import Campaign
-from discover.campaign.predicting import believed
+from discover.campaign.predicting import outlook_of
 from discover.campaign.tables import counts
 from discover.policy.rules import Standing
 from discover.policy.stopping import Budget, Exhausted
-from discover.protocols import Advice, View
+from discover.protocols import View
 from discover.store.life import State
 from discover.store.trials import Iteration
+from discover.values import Advice
 
 KEY = "iteration-{}"
 
@@ -65,7 +67,7 @@ def _further(campaign: Campaign, view: View) -> Iterator[tuple[Any, Standing]]:
     settings = campaign.definition.get("stop", ())
     if not settings:
         return
-    standing = Standing(_values(campaign), lambda: believed(view, campaign.policy))
+    standing = Standing(_values(campaign), cache(lambda: outlook_of(view, campaign.policy)))
     for one in settings:
         yield registry.configure(registry.STOPPING, one), standing
 

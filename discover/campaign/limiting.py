@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from discover.campaign.terms import Terms
-from discover.candidates.points import Pool
+from discover.candidates.space.points import Pool
 from discover.errors import InvalidInput, Problem, Unsupported, nearest
 from discover.limits import Limits
-from discover.protocols import FloatArray, IntArray, Observation, Policy, Spending, Training
+from discover.protocols import Policy
 from discover.store.ledger import Ledger
 from discover.store.trials import Failure, Trial
+from discover.values import FloatArray, IntArray, Observation, Spending, Training
 
 _codes: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()
 _costs: WeakKeyDictionary[Pool, dict[str, FloatArray]] = WeakKeyDictionary()

@@ -16,7 +16,7 @@ from discover.campaign.claiming import take, worker_of
 from discover.campaign.recording import Attempt, record
 from discover.errors import DiscoverError, ExperimentFailed, InvalidInput, LeaseLost, StoreError
 from discover.objective import Objective
-from discover.protocols import Handle, OutsideExperiment, Proposal, Result
+from discover.protocols import OutsideExperiment
 from discover.store.canonical import canonical, plain
 from discover.store.claims import beating, claim, proposal_of, release
 from discover.store.events import Draft, submission_key
@@ -25,6 +25,7 @@ from discover.store.leases import Lease
 from discover.store.ledger import Ledger
 from discover.store.life import State
 from discover.store.trials import Trial
+from discover.values import Handle, Proposal, Result
 
 
 class NotHandedOver(DiscoverError):

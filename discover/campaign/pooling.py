@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from discover.campaign.places import open_snapshot
-from discover.candidates.declaring import space_of
 from discover.candidates.place import Place
-from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.space import SearchSpace
+from discover.candidates.space.declaring import space_of
+from discover.candidates.space.points import Points, Pool
 from discover.features.build import feature_table
-from discover.protocols import Candidate, FeatureTable
 from discover.store.ledger import Ledger
+from discover.values import Candidate, FeatureTable
 
 
 class Candidates:

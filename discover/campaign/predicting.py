@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from discover.campaign.choosing import known_ids
 from discover.campaign.tables import predicted_columns
-from discover.candidates.points import Points, Pool
-from discover.candidates.reading import describes, numbers_of_frame
+from discover.candidates.space.points import Points, Pool
+from discover.candidates.space.reading import describes, numbers_of_frame
 from discover.features.build import Features
-from discover.protocols import FloatArray, Policy, View
+from discover.protocols import Policy, View
+from discover.values import FloatArray
+
+if TYPE_CHECKING:
+    from discover.policy.outlook import Outlook
 
 FEWEST = 3
 """Observations of a target without which there is no belief to stop by."""
@@ -38,11 +43,17 @@ def predictions(
     return frame
 
 
-def believed(view: View, policy: Policy) -> Mapping[str, tuple[FloatArray, FloatArray]] | None:
-    """Mean and deviation [N] of every target for the whole pool, by the policy's model where it has one; None without data."""
+def outlook_of(view: View, policy: Policy) -> Outlook | None:
+    """What is believed of a view's candidates, by the policy's model where it has one; None where too little is known."""
     if min(len(view.training[name]) for name in view.objective.names) < FEWEST:
         return None
-    return _predicted(view, policy, view.features.values)
+    from discover.policy.outlook import Held, Told
+    from discover.surrogate.belief import belief
+
+    if hasattr(policy, "predict") and not hasattr(policy, "believe"):
+        return Told(_predicted(view, policy, view.features.values))
+    held = policy.believe(view) if hasattr(policy, "believe") else belief(view, judge=False)
+    return Held(view, held, view.cache if getattr(policy, "refit", 0.0) > 0 else None)
 
 
 def _predicted(view: View, policy: Policy | None, X: FloatArray) -> Mapping[str, tuple[FloatArray, FloatArray]]:

@@ -24,14 +24,15 @@ from discover.campaign.status import Status, status_of
 from discover.campaign.terms import Terms, without_terms
 from discover.candidates.named import named_columns
 from discover.candidates.place import Place
-from discover.candidates.points import Pool
+from discover.candidates.space.points import Pool
 from discover.errors import UnknownKind
 from discover.objective import Objective
-from discover.protocols import FeatureTable, Policy, Spending, View
+from discover.protocols import Policy, View
 from discover.store.journal import Journal
 from discover.store.ledger import Ledger
 from discover.store.log import EventLog
 from discover.store.trials import Trial
+from discover.values import FeatureTable, Spending
 
 
 class Reader:
@@ -144,6 +145,7 @@ class Reader:
         ledger = self.ledger
         candidates = self._candidates(ledger)
         view = view_of(ledger, self.objective, candidates.pool, candidates.features)
+        view = replace(view, cache=candidates.sweeps)
         policy = self._policy_here
         return view if policy is None else replace(view, columns=named_columns(policy, candidates.pool))
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from discover.errors import LeaseLost
 from discover.objective import Objective
-from discover.protocols import Observation, Proposal, Result
 from discover.store.canonical import canonical, plain
 from discover.store.events import Draft
 from discover.store.journal import Journal
 from discover.store.leases import Lease
 from discover.store.ledger import Ledger
 from discover.store.trials import Failure, identity
+from discover.values import Observation, Proposal, Result
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from discover.candidates.reading import describes, read_row
 from discover.candidates.space import SearchSpace
+from discover.candidates.space.reading import describes, read_row
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import STATUSES, Candidate
 from discover.reserved import RESERVED, RESERVED_PREFIXES
 from discover.store.canonical import canonical, plain
+from discover.values import STATUSES, Candidate
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
 SIDE = re.compile(r"\s*(?:(?P<below><=?|≤)|(?P<above>>=?|≥))\s*(?P<number>.*)", re.DOTALL)

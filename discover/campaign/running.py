@@ -11,10 +11,10 @@ from typing import Any
 
 from discover.campaign.claiming import held_elsewhere, in_hand, is_workable, take, worker_of
 from discover.campaign.recording import Attempt, record
-from discover.candidates.points import Pool
+from discover.candidates.space.points import Pool
 from discover.errors import ExperimentFailed, InvalidInput, LeaseLost, Problem, nearest
 from discover.objective import Objective
-from discover.protocols import Experiment, Measures, Proposal, Result
+from discover.protocols import Experiment, Measures
 from discover.store.canonical import canonical
 from discover.store.claims import proposal_of
 from discover.store.events import Draft, submission_key
@@ -22,6 +22,7 @@ from discover.store.journal import Journal
 from discover.store.leases import Lease
 from discover.store.ledger import Ledger
 from discover.store.trials import Failure, Trial
+from discover.values import Proposal, Result
 
 PAUSE_SECONDS = 0.5
 """How often somebody who waits looks at the store."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from discover import registry
 from discover.campaign.terms import Terms, contradictions, without_terms
-from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
+from discover.candidates.space.points import Points, Pool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective
 from discover.protocols import Policy

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from discover.candidates.points import Points, Pool
+from discover.candidates.space.points import Points, Pool
 from discover.objective import Objective
 from discover.store.ledger import Ledger
 from discover.store.life import State

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from discover.campaign.claiming import shown_state, shown_worker
-from discover.candidates.points import Pool
+from discover.candidates.space.points import Pool
 from discover.objective import Objective
 from discover.store.ledger import Ledger
 from discover.store.trials import Trial

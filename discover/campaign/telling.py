@@ -9,15 +9,15 @@ from typing import Any
 from discover.campaign.book import Book, Place, place
 from discover.campaign.rows import Row
 from discover.campaign.transitions import way_out as possible_of
-from discover.candidates.points import Points, Pool
+from discover.candidates.space.points import Points, Pool
 from discover.errors import Problem, nearest
 from discover.objective import Objective
-from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.events import Draft
 from discover.store.ledger import Ledger
 from discover.store.life import State
 from discover.store.trials import Failure, Trial, failing, identity
+from discover.values import Observation
 
 MEND = "mend it with correct(…)"
 

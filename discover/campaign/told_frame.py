@@ -10,7 +10,7 @@ import pandas as pd
 from discover.campaign.rows import read
 from discover.campaign.settings import refuse
 from discover.campaign.telling import Teller
-from discover.candidates.points import Pool
+from discover.candidates.space.points import Pool
 from discover.errors import Problem
 from discover.objective import Objective
 from discover.store.events import Draft

@@ -12,10 +12,11 @@ from discover.campaign.campaign import Campaign
 from discover.campaign.claiming import in_hand, take
 from discover.campaign.running import Watch, run_one
 from discover.errors import StoreError, Unsupported
-from discover.protocols import Experiment, OutsideExperiment, Result
+from discover.protocols import Experiment, OutsideExperiment
 from discover.store.claims import release
 from discover.store.database import FateUnknown
 from discover.store.leases import SECONDS, Lease
+from discover.values import Result
 
 PAUSE_SECONDS = 2.0
 """How often an idle worker looks for something to do."""

@@ -18,6 +18,8 @@ from discover.reserved import RESERVED, RESERVED_PREFIXES
 
 NUMERIC = ("integer", "number", "flag", "empty")
 """Kinds of columns that are features as they stand."""
+SHOWN = 50
+"""Cells of one column that are listed as wrong."""
 
 
 def reserved_names(names: Sequence[str] | pd.Index) -> list[Problem]:
@@ -84,6 +86,9 @@ def cell_problems(
             problems += _undescribed(column, spec.descriptors[name], name, labels, "descriptors")
         if isinstance(known := spec.substances.get(name), Mapping) and not missing.any():
             problems += _undescribed(column, known, name, labels, "SMILES")
+    for name, told in spec.substances.items():
+        if isinstance(told, str) and {name, told} <= set(table.column_names) and not {name, told} & {*skip}:
+            problems += _several_molecules(table, name, told, labels)
     return problems
 
 
@@ -98,8 +103,24 @@ def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any, 
     ]
 
 
+def _several_molecules(table: pa.Table | StoredRows, name: str, told: str, labels: Any) -> list[Problem]:
+    """Names that have another SMILES in a later row than in their first. name, told: the columns of names and of SMILES."""
+    smiles = pc.fill_null(pc.utf8_trim_whitespace(pc.cast(table[told], pa.string())), "")
+    pairs = pa.table({"name": table[name], "smiles": smiles, "row": np.arange(len(smiles))})
+    places = pairs.group_by(["name", "smiles"]).aggregate([("row", "min")]).sort_by("row_min")
+    first: dict[Any, tuple[str, int]] = {}
+    problems = []
+    for category, text, place in zip(*(places[column].to_pylist() for column in ("name", "smiles", "row_min"))):
+        own, begins = first.setdefault(category, (text, place))
+        if category is not None and own != text:
+            message = f"{category!r} of the column {name!r} is {own!r} in row {_label(labels, begins)!r}"
+            hint = "write the same SMILES in all rows of a name, or give another molecule another name"
+            problems.append(Problem(message, row=_label(labels, place), column=told, value=text, way_out=hint))
+    return problems[:SHOWN]
+
+
 def _at(labels: Any, places: np.ndarray, value: Any, message: str, column: str, hint: str) -> list[Problem]:
-    shown = {int(p): _label(labels, int(p)) for p in places[:50]}
+    shown = {int(p): _label(labels, int(p)) for p in places[:SHOWN]}
     return listed(shown, places, value, message, column, hint)
 
 

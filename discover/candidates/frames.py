@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from discover.errors import UnknownCandidate
-from discover.protocols import IntArray
+from discover.values import IntArray
 
 
 def places_of(ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> IntArray:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,3 +109,9 @@ def _bytes_of(part: pa.Array) -> bytes | memoryview:
         return b""
     ends = np.frombuffer(offsets, dtype=np.int64)[cells.offset : cells.offset + len(cells) + 1]
     return memoryview(data)[int(ends[0]) : int(ends[-1])]
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's bytes, which are never in memory together."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

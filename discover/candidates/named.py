@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from discover.errors import InvalidInput, Problem, nearest
 
 if TYPE_CHECKING:
-    from discover.candidates.points import Pool
+    from discover.candidates.space.points import Pool
 
 
 def read_by(policy: Any) -> tuple[str, ...]:

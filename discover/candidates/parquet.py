@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from discover.candidates.canonical import kind_of_type
 from discover.candidates.hashing import rows_hash
-from discover.protocols import IntArray
+from discover.values import IntArray
 
 READ = 131_072
 """Rows that are read together."""

@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from discover.candidates.deadline import bounded
 from discover.errors import DiscoverError, InvalidInput, Problem, StoreError, Unsupported
 
 if TYPE_CHECKING:
@@ -158,8 +159,6 @@ class Place:
 
         StoreError in words for whatever fails; Unsupported names the package that a protocol needs.
         """
-        from discover.candidates.mp_session import bounded
-
         try:
             return bounded(lambda: action(*_system(str(self.where))), SECONDS)
         except FileNotFoundError as error:

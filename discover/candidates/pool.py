@@ -24,7 +24,7 @@ from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec, read_descriptors
 from discover.candidates.streaming import frozen
 from discover.errors import InvalidInput, Problem
-from discover.protocols import BoolArray, Candidate, IntArray
+from discover.values import BoolArray, Candidate, IntArray
 
 _PART = 131_072
 """Ids that are Python's own at one time."""

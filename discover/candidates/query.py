@@ -20,7 +20,7 @@ import numpy as np
 
 from discover.candidates.formula import ELEMENTS, SERVED, SYMBOLS, WILD, chemsys_matches, formula_matches, parse_formula
 from discover.errors import InvalidInput, Problem, SourceQueryError, nearest
-from discover.protocols import BoolArray
+from discover.values import BoolArray
 
 if TYPE_CHECKING:
     import pandas as pd

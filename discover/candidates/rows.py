@@ -6,7 +6,6 @@ rows the row groups that hold them, and nobody all of it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from discover import sizes
+from discover.candidates.hashing import sha256_of
 from discover.candidates.parquet import column_parts, file_hash, full_columns, opened
 from discover.candidates.place import Place
 from discover.candidates.snapshot import Snapshot
-from discover.candidates.streaming import LARGE, without_columns
-from discover.protocols import IntArray
+from discover.candidates.streaming import without_columns
 from discover.stamps import note, sound, told_of
+from discover.values import IntArray
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class StoredRows:
     @classmethod
     def of(cls, snapshot: Snapshot, names: Sequence[str]) -> StoredRows | None:
         """For a snapshot that is too large for memory; None for another one, and for one with structures."""
-        large = len(snapshot) * len(snapshot.columns) > LARGE and snapshot.structure is None
+        large = sizes.large(len(snapshot), len(snapshot.columns)) and snapshot.structure is None
         return cls(snapshot, tuple(names)) if large else None
 
     @property
@@ -98,9 +99,9 @@ def mapped_ids(snapshot: Snapshot, cache: Path) -> NDArray[np.str_]:
     """
     path = cache / f"ids-{snapshot.hash}.npy"
     noted = path.with_suffix(".json")
-    if not sound(path, noted, lambda: path.is_file() and told_of(noted).get("sha256") == _sha256(path)):
+    if not sound(path, noted, lambda: path.is_file() and told_of(noted).get("sha256") == sha256_of(path)):
         _write_ids(snapshot, path)
-        note(noted, {"sha256": _sha256(path)}, {})
+        note(noted, {"sha256": sha256_of(path)}, {})
     ids: NDArray[np.str_] = np.load(path, mmap_mode="r")
     return ids
 
@@ -116,8 +117,3 @@ def _write_ids(snapshot: Snapshot, path: Path) -> None:
             start += len(part)
     ids.flush()
     fresh.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

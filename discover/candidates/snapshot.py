@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from discover.candidates.canonical import FORMAT, canonical_table, kind_of
-from discover.candidates.difference import Difference, difference
 from discover.candidates.frames import to_frame, unknown_ids
 from discover.candidates.hashing import table_hash
 from discover.candidates.manifest import NEEDED, OWN, checked_provenance, earlier, time_of
@@ -32,8 +31,6 @@ from discover.candidates.parquet import file_hash, opened, pick
 from discover.candidates.place import Place, link_or_copy
 from discover.errors import IntegrityError, InvalidInput, Problem, nearest
 from discover.stamps import sound
-
-__all__ = ["OWN", "Difference", "Snapshot", "difference", "stored"]
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _WAY_OUT = "restore it from a backup, or save or pull the same candidates once more"

@@ -15,7 +15,7 @@ from discover.candidates.snapshot import OWN, Snapshot, stored
 from discover.candidates.table import snapshots
 from discover.errors import InvalidInput, Problem, nearest
 from discover.kinds import typed
-from discover.protocols import Progress
+from discover.values import Progress
 
 
 @dataclass(frozen=True)

@@ -23,16 +23,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from discover import sizes
 from discover.candidates.canonical import ARROW, LISTS, SHOWN, column_array, column_problems, kind_of, read_frame
 from discover.candidates.parquet import READ, file_hash, opened, write_parts
 from discover.candidates.place import Place
 from discover.candidates.snapshot import Snapshot
 from discover.errors import IntegrityError, InvalidInput, Problem
-from discover.protocols import BoolArray, IntArray, Progress
 from discover.stamps import note, stamp_of, told_of, unchanged
+from discover.values import BoolArray, IntArray, Progress
 
-LARGE = 20_000_000
-"""Cells of a table from which on it is never held in memory."""
 GROUP = 16_384
 """Rows of a row group: features are made from one at a time, and one candidate is read without more neighbours than that."""
 
@@ -41,12 +40,12 @@ Fits = Callable[[pd.DataFrame], BoolArray]
 
 
 def is_large(path: Path) -> bool:
-    """Whether a file is Parquet of so many cells."""
+    """Whether a file is Parquet of more cells than are held in memory."""
     try:
         told = pq.read_metadata(path)
     except (pa.ArrowException, OSError):
         return False
-    return bool(told.num_rows * told.num_columns > LARGE)
+    return sizes.large(told.num_rows, told.num_columns)
 
 
 def freeze(
@@ -151,10 +150,22 @@ def _scratch(place: Place) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _frames(file: pq.ParquetFile, fits: Fits | None) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Frames of rows that fit, labelled by their rows in the file, and how many rows were looked at."""
+def parts_of(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Some columns of a Parquet file, part by part, labelled by their rows in the file. InvalidInput for what is not there."""
+    with reading(path), opened(path) as file:
+        problems = column_problems(file.schema_arrow.empty_table().to_pandas(), columns)
+        if problems:
+            raise InvalidInput(f"table {path.name}", problems)
+        for _, frame in _frames(file, None, list(dict.fromkeys(columns))):
+            yield frame
+
+
+def _frames(
+    file: pq.ParquetFile, fits: Fits | None, columns: list[str] | None = None
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Frames of rows that fit, in some columns, labelled by their rows in the file, and how many rows were looked at."""
     start = 0
-    for batch in file.iter_batches(READ):
+    for batch in file.iter_batches(READ, columns=columns):
         frame = pa.Table.from_batches([batch]).to_pandas()
         frame.index = pd.RangeIndex(start, start + len(frame))
         start += len(frame)

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from discover.candidates.canonical import column_problems
+from discover.candidates.hashing import sha256_of
 from discover.candidates.place import Place
 from discover.candidates.query import matches
 from discover.candidates.sheet import read_sheet
@@ -22,7 +23,7 @@ from discover.candidates.snapshot import Snapshot, stored
 from discover.candidates.streaming import freeze, is_large, reading, unreadable
 from discover.errors import InvalidInput, Problem
 from discover.kinds import typed
-from discover.protocols import Progress
+from discover.values import Progress
 
 SUFFIXES = (".csv", ".parquet", ".xlsx")
 
@@ -91,8 +92,7 @@ class TableSource:
 
     def _streamed(self, path: Path, fields: Sequence[str], progress: Progress | None) -> Snapshot:
         """The same of a file that is too large for memory."""
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
         fits = (lambda frame: matches(frame, self.query)) if self.query else None
         origin, folder = self._origin(path, digest), snapshots(self.files, self.place)
         with reading(path):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from discover import __version__, threads
+from discover import threads
 from discover.cli import plates
 from discover.cli.app import Accept, AsJson, Dask, File, Store, app, command, open_campaign, runner
 from discover.cli.fixing import as_candidates_have, read_fixed
@@ -20,13 +20,14 @@ from discover.cli.output import (
     progress,
 )
 from discover.errors import CampaignNotFound, DiscoverError, InvalidInput
+from discover.version import VERSION
 
 
 @app.callback(invoke_without_command=True)
 def main(version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False) -> None:
     """Let a machine choose the next calculation or experiment, learn from the result, and choose again."""
     if version:
-        typer.echo(f"discover {__version__}")
+        typer.echo(f"discover {VERSION}")
         raise typer.Exit
     try:
         threads.fix()  # before a command imports numpy or torch
@@ -42,10 +43,11 @@ def validate(file: File, json_: AsJson = False) -> None:
     Example: discover validate campaigns/stiff-materials.yaml
     """
     from discover.definition import load
+    from discover.definition.checks import check
 
     try:
         definition = load(file)
-        definition.check()
+        check(definition)
     except InvalidInput as error:
         if json_:
             print_json({"valid": False, "problems": [problem_json(p) for p in error.problems]})
@@ -74,10 +76,11 @@ def run(
     Example: discover run campaigns/stiff-materials.yaml --iterations 3
     """
     from discover.definition import load
+    from discover.definition.checks import check
 
     definition = load(file)
     if fresh or not definition.begun(store):
-        definition.check()  # before anything is begun; a begun campaign has its candidates in the store
+        check(definition)  # before anything is begun; a begun campaign has its candidates in the store
     if fresh:
         _set_aside(store or definition.store, definition.name)
     runner("run")(
@@ -97,7 +100,7 @@ def pull(
 
     Example: discover pull campaigns/materials-project.yaml --refresh
     """
-    from discover.candidates.snapshot import difference
+    from discover.candidates.difference import difference
     from discover.definition import load
     from discover.store.database import files_of
 
@@ -333,7 +336,7 @@ def backtest(
 
 def _set_aside(url: str, name: str) -> None:
     from discover.store.database import exists, set_aside, shown
-    from discover.store.leases import held
+    from discover.store.heartbeat import held
     from discover.store.log import EventLog, utc_now
     from discover.store.places import refuse_server
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from discover.candidates.points import Pool
+    from discover.candidates.space.points import Pool
 
 
 def read_fixed(given: list[str]) -> dict[str, str]:
@@ -26,7 +26,7 @@ def as_candidates_have(fixed: dict[str, str], pool: Pool) -> dict[str, Any]:
     """Fixed values as the candidates have them: numbers and flags where their columns hold such. A space reads text itself."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    from discover.candidates.points import Points
+    from discover.candidates.space.points import Points
 
     if isinstance(pool, Points):
         return dict(fixed)

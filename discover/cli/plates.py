@@ -99,7 +99,7 @@ def in_units(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """The results with what a workbook shows as percentages in the targets' units: 0.551 that is seen as 55.1 %."""
     import pandas as pd
 
-    from discover.experiment.sheet_numbers import Percent, Unreadable, number
+    from discover.experiment.laboratory.numbers import Percent, Unreadable, number
 
     problems: list[Problem] = []
 

@@ -177,12 +177,13 @@ def fork(
     Example: discover fork campaign.yaml campaign-2.yaml
     """
     from discover.definition import load
+    from discover.definition.checks import check
     from discover.provenance.fork import carry
 
     earlier = open_campaign(old, store)
     definition = load(new)
     if not definition.begun(store):
-        definition.check()
+        check(definition)
     found = carry(earlier, open_campaign(new, store, create=True, changes="refuse"))
     if json_:
         print_json(found.to_dict())

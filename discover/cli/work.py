@@ -16,8 +16,8 @@ from discover.cli.output import notices
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
-    from discover.protocols import Result
     from discover.store.trials import Trial
+    from discover.values import Result
 
 GRACE_SECONDS = 60.0
 POLL_SECONDS = 2.0

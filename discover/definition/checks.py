@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from discover.campaign.terms import Terms
 from discover.candidates.query import check_query
 from discover.candidates.spec import PoolSpec
+from discover.definition.definition import Definition
 from discover.definition.descriptors import read_descriptors
 from discover.definition.yaml_lines import Path, line_of
 from discover.errors import DiscoverError, IntegrityError, InvalidDefinition, InvalidInput, Problem, StoreError, nearest
@@ -16,16 +17,15 @@ from discover.experiment.table import TableLookup
 from discover.reserved import RESERVED, RESERVED_PREFIXES, RESERVED_RESULTS
 from discover.store.database import path_of
 
-if TYPE_CHECKING:
-    from discover.definition.definition import Definition
-
-
 MADE = ("composition", "structure", "fingerprint", "molecule")
 """Kinds of features that are made from a named column."""
 
 
 def check(definition: Definition) -> None:
-    """InvalidDefinition with every problem at once, each with its line and key."""
+    """Hold a file against what it names: the candidates' columns, descriptors, a table of answers, folders, the store.
+
+    Nothing is pulled. InvalidDefinition reports every problem at once, each with its line and key.
+    """
     parts = (_targets, _features, _descriptors, _candidates, _experiment, _answers, _store)
     problems = [problem for part in parts for problem in part(definition)]
     if problems:

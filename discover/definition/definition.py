@@ -19,9 +19,8 @@ from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.space import SearchSpace
-from discover.candidates.space_source import SpaceSource
+from discover.candidates.space.source import SpaceSource
 from discover.definition.checking import Checker
-from discover.definition.checks import check
 from discover.definition.descriptors import read_descriptors
 from discover.definition.model import CampaignModel, ColumnFeature
 from discover.errors import (
@@ -35,9 +34,10 @@ from discover.errors import (
     nearest,
 )
 from discover.objective import Objective
-from discover.protocols import CandidateSource, Experiment, Progress
+from discover.protocols import CandidateSource, Experiment
 from discover.store.database import exists, files_of, shown
 from discover.store.log import EventLog
+from discover.values import Progress
 
 MADE_FROM = {
     "composition": "formula",
@@ -95,13 +95,6 @@ class Definition:
         """The candidates as a snapshot under `files`, with every column that features and experiment need."""
         source = self._located(files)
         return source.pull(self.needed, refresh=refresh, progress=progress)
-
-    def check(self) -> None:
-        """Hold the file against what it names: the candidates' columns, descriptors, a table of answers, folders, the store.
-
-        Nothing is pulled. InvalidDefinition reports every problem at once, each with its line.
-        """
-        check(self)
 
     def newest(self, files: Path) -> Snapshot | None:
         """The newest snapshot of these candidates under `files`, where the source keeps them."""

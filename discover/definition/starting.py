@@ -80,7 +80,7 @@ def numbers(name: str, text: str, unit: str = "") -> dict[str, Any]:
 
 def _checked(parameter: dict[str, Any]) -> dict[str, Any]:
     """The parameter, if it is one. InvalidInput says at once what a campaign file would be refused for."""
-    from discover.candidates.declaring import parameters_of
+    from discover.candidates.space.declaring import parameters_of
 
     parameters_of([parameter])
     return parameter
@@ -97,7 +97,7 @@ def named_numbers(text: str) -> dict[str, Any]:
 
 def check_target(name: str, unit: str) -> str:
     """The name, if it may be that of a target. InvalidInput."""
-    from discover.candidates.space import ID
+    from discover.candidates.space.space import ID
     from discover.objective import Objective
     from discover.report.plate import WELL
 
@@ -126,6 +126,7 @@ def check_new(path: Path) -> None:
 
 def write_reaction(reaction: Reaction, path: Path) -> None:
     """Write the campaign file, and load it once before it appears. InvalidInput: it stands already, or is no campaign."""
+    from discover.definition.checks import check
     from discover.definition.definition import load
     from discover.report.writing import whole_file
 
@@ -134,7 +135,7 @@ def write_reaction(reaction: Reaction, path: Path) -> None:
         raise InvalidInput("init", [Problem("there is nothing to vary: name reagents, a temperature or a time")])
     with whole_file(path, str(path)) as draft:
         draft.write_text(campaign_text(reaction, path.name), encoding="utf-8")
-        load(draft).check()
+        check(load(draft))
 
 
 def campaign_text(reaction: Reaction, file: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from discover.errors import ExperimentFailed, InvalidInput, Problem
-from discover.protocols import Proposal, Result, Value
+from discover.values import Proposal, Result, Value
 
 
 @dataclass(frozen=True)

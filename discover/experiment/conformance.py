@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from discover.errors import ExperimentFailed
-from discover.protocols import STATUSES, Candidate, Experiment, Handle, OutsideExperiment, Proposal, Result, Value
+from discover.protocols import Experiment, OutsideExperiment
 from discover.reserved import RESERVED
+from discover.values import STATUSES, Candidate, Handle, Proposal, Result, Value
 
 
 def check_experiment(experiment: Any, proposals: Sequence[Proposal], *, files: Path) -> list[Result]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from discover.errors import ExperimentFailed, Problem
 from discover.kinds import typed
-from discover.protocols import FloatArray, Proposal, Result, Value
+from discover.values import FloatArray, Proposal, Result, Value
 
 GAS_CONSTANT = 8.31446261815324
 REFERENCE = 363.15

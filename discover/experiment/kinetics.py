@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from discover.errors import InvalidInput, Problem
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

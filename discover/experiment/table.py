@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from discover.candidates.canonical import column_problems, kind_of, listed, read_frame
+from discover.candidates.hashing import sha256_of
 from discover.candidates.snapshot_source import SnapshotSource
+from discover.candidates.streaming import is_large, parts_of
 from discover.candidates.table import read_table
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
+from discover.experiment.table_answers import TableAnswers, read_answers
 from discover.kinds import typed
-from discover.protocols import FloatArray, Proposal, Result, Value
+from discover.values import Proposal, Result, Value
 
 
 @dataclass(frozen=True)
@@ -142,9 +143,9 @@ class TableLookup:
     def run(self, proposal: Proposal) -> Result:
         """The table's row for the candidate's id."""
         table = self._table
-        row = table.rows.get(proposal.candidate_id)
+        row = table.place(proposal.candidate_id)
         if row is None:
-            hint = nearest(proposal.candidate_id, table.rows) if len(table.rows) <= 20_000 else "check the ids"
+            hint = nearest(proposal.candidate_id, table.ids.tolist()) if len(table.ids) <= 20_000 else "check the ids"
             raise ExperimentFailed(f"the table has no row for {proposal.candidate_id!r} ({hint})")
         strange = [
             f"{name} = {table.numbers[name][row]:g} is outside the stated range {_range(ends)}"
@@ -165,36 +166,27 @@ class TableLookup:
 
     def _outside(self) -> list[tuple[str, int]]:
         numbers = self._table.numbers
-        counts = {name: sum(_is_outside(x, ends) for x in numbers[name]) for name, ends in self.valid.items()}
+        counts = {name: int(_is_outside(numbers[name], ends).sum()) for name, ends in self.valid.items()}
         return [(name, count) for name, count in counts.items() if count]
 
     @cached_property
-    def _table(self) -> _Table:
+    def _table(self) -> TableAnswers:
         """The table, read once and checked whole."""
-        frame, id, provenance = self._read()
         wanted = list(dict.fromkeys([*self._columns.values(), *self.stds.values(), *self.valid]))
-        problems = column_problems(frame, [id, *wanted])
-        if problems:
-            raise InvalidInput(f"table {self.file or self.snapshot}", problems)
-        arrow, problems = read_frame(frame[[id, *wanted]], id=id)
-        for name in wanted if not problems else ():
-            problems += _cell_problems(frame, name, kind_of(arrow[name]))
-        for target, name in self.stds.items():
-            negative = np.flatnonzero(pd.to_numeric(frame[name], errors="coerce") < 0)
-            message = f"a standard deviation of {target!r} is negative"
-            problems += listed(frame.index, negative, frame[name].iloc.__getitem__, message, name)
-        if problems:
-            raise InvalidInput(f"table {self.file or self.snapshot}", problems)
-        rows = {str(name): row for row, name in enumerate(arrow[id].to_pylist())}
-        numbers = {name: arrow[name].to_pandas().to_numpy(dtype=np.float64, na_value=np.nan) for name in wanted}
-        return _Table(rows, numbers, provenance)
+        frames, id, provenance = self._frames(wanted)
+        name = f"table {self.file or self.snapshot}"
+        return read_answers(frames, id=id, wanted=wanted, stds=self.stds, name=name, provenance=provenance)
 
-    def _read(self) -> tuple[pd.DataFrame, str, Mapping[str, Any]]:
+    def _frames(self, wanted: Sequence[str]) -> tuple[Iterable[pd.DataFrame], str, Mapping[str, Any]]:
+        """The table's frames, in parts where it is large, its column of ids, and where it comes from."""
         base = self.base or Path()
         if self.file is not None:
-            id = self.id or "id"
-            data, frame = read_table(base / self.file, id=id)
-            return frame, id, {"file": Path(self.file).name, "file_sha256": hashlib.sha256(data).hexdigest()}
+            id, path = self.id or "id", base / self.file
+            if path.suffix.lower() == ".parquet" and is_large(path):
+                origin = {"file": path.name, "file_sha256": sha256_of(path)}
+                return parts_of(path, [id, *wanted]), id, origin
+            data, frame = read_table(path, id=id)
+            return [frame], id, {"file": path.name, "file_sha256": hashlib.sha256(data).hexdigest()}
         assert self.snapshot is not None
         snapshot = SnapshotSource(self.snapshot, self.hash).located(base, self.files or base).pull()
         if self.id not in (None, snapshot.id):
@@ -202,34 +194,15 @@ class TableLookup:
             raise InvalidInput(
                 "experiment 'table'", [Problem("not the snapshot's id", column="id", value=self.id, way_out=hint)]
             )
-        return snapshot.frame(), snapshot.id, dict(snapshot.manifest)
+        if is_large(snapshot.path):
+            return parts_of(snapshot.path, [snapshot.id, *wanted]), snapshot.id, dict(snapshot.manifest)
+        return [snapshot.frame()], snapshot.id, dict(snapshot.manifest)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """rows: position by id. numbers: [N] by column, NaN where the cell is empty."""
-
-    rows: Mapping[str, int]
-    numbers: Mapping[str, FloatArray]
-    provenance: Mapping[str, Any]
-
-
-def _cell_problems(frame: pd.DataFrame, name: str, kind: str) -> list[Problem]:
-    """Cells that are no numbers."""
-    if kind in ("number", "integer", "empty"):
-        return []
-    numbers = pd.to_numeric(frame[name], errors="coerce") if kind == "text" else pd.Series(np.nan, index=frame.index)
-    strange = np.flatnonzero((numbers.isna() & frame[name].notna()).to_numpy(dtype=bool))
-    if not len(strange):
-        return [Problem(f"the column is of kind '{kind}', not numbers", column=name, way_out="store it as numbers")]
-    hint = "write a number, or leave the cell empty"
-    return listed(frame.index, strange, frame[name].iloc.__getitem__, "not a number", name, hint)
-
-
-def _is_outside(number: float, ends: tuple[float | None, float | None]) -> bool:
-    """Whether a number lies beyond an end; NaN does not."""
-    low, high = ends
-    return (low is not None and number < low) or (high is not None and number > high)
+def _is_outside(numbers: Any, ends: tuple[float | None, float | None]) -> Any:
+    """Whether numbers, one or [n], lie beyond an end; NaN does not."""
+    low, high = (math.nan if end is None else end for end in ends)
+    return (numbers < low) | (numbers > high)
 
 
 def _range(ends: tuple[float | None, float | None]) -> str:

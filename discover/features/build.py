@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 
+from discover import sizes
 from discover.errors import InvalidInput, Problem
 from discover.features.encoding import Described, Numeric, OneHot, categories_of
-from discover.features.files import LARGE, ROWS, finished, room_for, stored
+from discover.features.files import ROWS, finished, room_for, stored
 from discover.features.molecule import encoded
-from discover.protocols import Block, BlockKind, FeatureTable, Featurizer, FloatArray, IntArray, Progress
+from discover.protocols import Featurizer
 from discover.registry import load
+from discover.values import Block, BlockKind, FeatureTable, FloatArray, IntArray, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +124,8 @@ class Features:
             for name, known in categories.items():
                 known.update(categories_of(cells[name]))
             for name, told in smiles.items():
-                _add_molecules(molecules[name], cells[name], cells[told])
+                texts = cells[told].fillna("").astype(str).str.strip()
+                molecules[name] |= dict(zip(cells[name].astype(str), texts, strict=True))
         return cls.from_spec(spec, {name: tuple(sorted(known)) for name, known in categories.items()}, molecules)
 
     @property
@@ -169,18 +172,6 @@ class Features:
         if problems:
             raise InvalidInput("features", problems)
         return np.ascontiguousarray(np.hstack(tables))
-
-
-def _add_molecules(found: dict[str, str], names: pd.Series, smiles: pd.Series) -> None:
-    """Add the SMILES of each name. InvalidInput for a name with several."""
-    problems = []
-    for name, text in zip(names, smiles, strict=True):
-        told = "" if text is None or text != text else str(text).strip()
-        if found.setdefault(str(name), told) != told:
-            message = f"one name, two molecules: {found[str(name)]!r} and {told!r}"
-            problems.append(Problem(message, column=str(smiles.name), value=str(name)))
-    if problems:
-        raise InvalidInput("substances", list({p.value: p for p in problems}.values()))
 
 
 def _described(column: str, table: Mapping[str, Mapping[str, float]] | None, *, named: bool) -> list[Featurizer]:
@@ -241,7 +232,8 @@ def _transform(
         values[known.rows] = known.values
         todo = np.setdiff1d(todo, known.rows)
     columns = list(features.requires)
-    step = _CHUNK if "structure" in pool.spec.made_from else max(1, len(pool) if values.size <= LARGE else ROWS)
+    step = ROWS if sizes.large(*values.shape) else max(1, len(pool))
+    step = _CHUNK if "structure" in pool.spec.made_from else step
     for start in range(0, len(todo), step):
         places = todo[start : start + step]
         rows = pool.frame(places, columns)

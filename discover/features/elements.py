@@ -44,7 +44,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 LAST = 103
 _SHELLS = {"s": 2, "p": 6, "d": 10, "f": 14}

@@ -26,7 +26,7 @@ import numpy as np
 from discover.features.composition import fractions
 from discover.features.elements import LAST, element_table
 from discover.kinds import typed
-from discover.protocols import BoolArray, FloatArray
+from discover.values import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

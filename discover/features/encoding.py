@@ -10,7 +10,7 @@ import numpy as np
 
 from discover.descriptors import decorrelated
 from discover.errors import InvalidInput, Problem, nearest
-from discover.protocols import BlockKind, FloatArray
+from discover.values import BlockKind, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

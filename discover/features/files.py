@@ -12,19 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from discover import sizes
 from discover.errors import InvalidInput, Problem
-from discover.protocols import FeatureTable, FloatArray
 from discover.stamps import note, sound, stamp_of, told_of
+from discover.values import FeatureTable, FloatArray
 
-LARGE = 20_000_000
-"""Numbers from which on a table is mapped from its file, and never held in memory."""
 ROWS = 16_384
 """Rows of a large table that are looked at together."""
 
 
 def room_for(cache: Path | None, key: str, rows: int, columns: int) -> FloatArray:
     """Zeros [rows, columns] to be filled: in memory, or of a large table in a file of the folder that `finished` gives its name."""
-    if cache is None or rows * columns <= LARGE:
+    if cache is None or not sizes.large(rows, columns):
         return np.zeros((rows, columns))
     cache.mkdir(parents=True, exist_ok=True)
     path = _fresh(cache / f"features-{key}.npy")
@@ -60,7 +59,7 @@ def stored(cache: Path, key: str, names: tuple[str, ...], rows: int) -> FeatureT
     """
     path = _path(cache, key)
     noted = path.with_suffix(".json")
-    large = rows * len(names) > LARGE
+    large = sizes.large(rows, len(names))
     try:
         values = np.load(path, allow_pickle=False, mmap_mode="r" if large else None)
     except (OSError, ValueError, EOFError):

@@ -17,7 +17,7 @@ from discover.descriptors import decorrelated
 from discover.errors import InvalidInput, Problem, Unsupported
 from discover.features.encoding import places
 from discover.kinds import typed
-from discover.protocols import BlockKind, FloatArray
+from discover.values import BlockKind, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

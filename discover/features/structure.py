@@ -51,7 +51,7 @@ import numpy as np
 from discover.errors import InvalidInput, Problem
 from discover.features.elements import LAST, element_table
 from discover.kinds import typed
-from discover.protocols import BlockKind, FloatArray, IntArray
+from discover.values import BlockKind, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd

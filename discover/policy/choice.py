@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
-from discover.protocols import Batch, IntArray, Proposal, View
+from discover.protocols import View
+from discover.values import Batch, IntArray, Proposal
 
 
 def checked_count(n: int) -> int:

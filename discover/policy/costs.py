@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from discover.protocols import FloatArray, Training, View
+from discover.protocols import View
+from discover.values import FloatArray, Training
 
 if TYPE_CHECKING:
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
     from discover.surrogate.scaling import Scaling
 
 FEWEST = 5

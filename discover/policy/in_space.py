@@ -7,34 +7,30 @@ those that a search on its acquisition function comes upon; for others, points d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from discover.candidates.ground import Ground, SpaceLimits
 from discover.candidates.named import named_columns
-from discover.errors import DiscoverError
-from discover.policy.bayesian import Bayesian, usable_observations
+from discover.candidates.space.ground import Ground, SpaceLimits
+from discover.errors import DiscoverError, InvalidInput, Problem
+from discover.policy.bayesian import Bayesian
+from discover.policy.bayesian.options import usable_observations
 from discover.policy.choice import checked_count, rows_of, with_chosen
+from discover.policy.offer import Offer
 from discover.policy.random import Random
-from discover.protocols import Batch, FeatureTable, IntArray, Policy, Proposal, View
+from discover.protocols import Policy, View
+from discover.values import Batch, FeatureTable, IntArray, Proposal
+
+if TYPE_CHECKING:
+    from discover.surrogate.belief import Belief
 
 SAMPLE = 2_000
 """Points that are drawn for a policy which does not search."""
+MOST = 10_000
+"""Points that are sought for one batch, at most: some times as many are drawn to choose among."""
 PORTIONS = 6
 """How often points are sought for one batch, at most."""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """Codes [m, slots] of the points that a policy may choose among, and how they were found, as JSON.
-
-    share: of all points of the region, where that is known: the chance of each to be offered.
-    """
-
-    codes: IntArray
-    how: dict[str, Any]
-    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,10 +48,10 @@ def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) 
 
     Where limits of a batch left too few of the points that were found, further ones are sought that may join it.
     """
-    n = checked_count(n)
+    n = _checked(n)
     portions = [_portion(policy, view, n, generator)]
     while (left := n - sum(len(one.proposals) for one in portions)) and _further(portions):
-        portions.append(_portion(policy, portions[-1].after, left, generator))
+        portions.append(_portion(policy, portions[-1].after, left, generator, portions[-1].offer.held))
     proposals = portions[0].proposals + tuple(
         replace(p, probability=None) for one in portions[1:] for p in one.proposals
     )
@@ -65,23 +61,40 @@ def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) 
     return Batch(proposals, learned, _shortage(last.batch, last.after, n, proposals, last.offer))
 
 
+def _checked(n: int) -> int:
+    """The number of points asked for. InvalidInput where it is none, or more than are sought at once."""
+    if (n := checked_count(n)) > MOST:
+        problem = Problem(f"at most {MOST:,} points are sought at once", column="n", value=n)
+        raise InvalidInput("batch", [problem])
+    return n
+
+
 def _further(portions: list[_Portion]) -> bool:
     """Whether it is limits that keep a batch small, and a further search may help: the last one did."""
     last = portions[-1]
     return len(portions) < PORTIONS and last.offer.share != 1.0 and last.after.limits.binding and bool(last.proposals)
 
 
-def _portion(policy: Policy, view: View, n: int, generator: np.random.Generator) -> _Portion:
-    """At most n points of one offer."""
+def _portion(
+    policy: Policy, view: View, n: int, generator: np.random.Generator, held: Belief | None = None
+) -> _Portion:
+    """At most n points of one offer. held: the belief, where it is known from an earlier portion."""
     assert view.ground is not None
-    offer = _offer(policy, view, n, generator)
+    offer = _offer(policy, view, n, generator, held)
     whole, _ = grown(view, offer.codes)
     assert whole.ground is not None
     columns = named_columns(policy, whole.ground.known)
-    batch = policy.propose(replace(whole, ground=None, columns=columns), n, generator)
+    batch = _chosen(policy, replace(whole, ground=None, columns=columns), n, generator, offer.held)
     proposals = tuple(_whole(proposal, whole, offer) for proposal in batch.proposals)
     proposals = _within(proposals, whole)
     return _Portion(offer, batch, proposals, with_chosen(whole, rows_of(whole, proposals)))
+
+
+def _chosen(policy: Policy, view: View, n: int, generator: np.random.Generator, held: Belief | None) -> Batch:
+    """What a policy chooses of a view with the offered points."""
+    if held is not None and isinstance(policy, Bayesian):
+        return policy.propose(view, n, generator, held=held)
+    return policy.propose(view, n, generator)
 
 
 def explore(
@@ -89,6 +102,7 @@ def explore(
 ) -> tuple[tuple[Proposal, ...], View]:
     """At most `size` points drawn at random for a batch of n, and the view once they are in it."""
     assert view.ground is not None
+    n = _checked(n)
     offer = drawn(view, 20 * size + 50, generator)
     whole, rows = grown(view, offer.codes)
     rows = rows[~whole.blocked[rows]]
@@ -131,7 +145,7 @@ def drawn(view: View, n: int, generator: np.random.Generator) -> Offer:
     return Offer(codes, {"drawn": len(codes), "of about": size}, None if size is None else min(1.0, len(codes) / size))
 
 
-def _offer(policy: Policy, view: View, n: int, generator: np.random.Generator) -> Offer:
+def _offer(policy: Policy, view: View, n: int, generator: np.random.Generator, held: Belief | None = None) -> Offer:
     assert view.ground is not None
     listing = view.ground.region.listing
     if listing is not None:
@@ -141,9 +155,9 @@ def _offer(policy: Policy, view: View, n: int, generator: np.random.Generator) -
             view, (max(50, 4 * n) if not view.ground.region.space.rules else 30 * n + 300) + len(view.ids), generator
         )
     if isinstance(policy, Bayesian) and 2 * usable_observations(view) >= policy.start:
-        from discover.policy.searching import searched
+        from discover.policy.bayesian.searching import searched
 
-        return searched(policy, view, n, generator)
+        return searched(policy, view, n, generator, held)
     return drawn(view, max(SAMPLE, 20 * n), generator)
 
 

@@ -12,7 +12,8 @@ import torch
 from discover.limits import Limits
 from discover.policy.choice import beginners, free_rows, with_chosen
 from discover.policy.ranking import Chosen, Ranking
-from discover.protocols import FloatArray, IntArray, View
+from discover.protocols import View
+from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from discover.acquisition.batch import Allowed

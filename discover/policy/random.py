@@ -8,7 +8,8 @@ import numpy as np
 
 from discover.kinds import typed
 from discover.policy.choice import beginners, checked_count, shortage
-from discover.protocols import Batch, IntArray, Proposal, View
+from discover.protocols import View
+from discover.values import Batch, IntArray, Proposal
 
 
 @dataclass(frozen=True)

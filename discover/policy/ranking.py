@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 Chosen = list[tuple[int, float | None]]
 """Places in a ranking, with the score that each had when it was chosen."""

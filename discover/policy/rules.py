@@ -1,15 +1,15 @@
 """Stopping rules that look at what was found and at what is still believed; each gives its evidence.
 
-`standing` carries what a view does not: the order in which values came, and the belief about the candidates that are left.
+`standing` carries what a view does not: the order in which values came, and what is believed of the candidates that are left.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +17,14 @@ from discover.errors import InvalidInput, Problem, Unsupported
 from discover.kinds import typed
 from discover.objective import Objective, Target
 from discover.policy.words import amount
-from discover.protocols import Advice, FloatArray, View
+from discover.protocols import View
+from discover.values import Advice, FloatArray, IntArray
 
-Belief = Mapping[str, tuple[FloatArray, FloatArray]]
-"""By target: mean and standard deviation of the noiseless target, [N] each, for every candidate of the pool."""
+if TYPE_CHECKING:
+    from discover.policy.outlook import Outlook
+
+SLIP = 1e-3
+"""The share of a number of hits within which it is worked out; all of it, where that might decide."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,11 @@ class Standing:
     """How a campaign stands.
 
     values: of the first target, one an experiment, in the order in which they came; NaN where there was none, or where a
-    constraint was not kept. believe: works out the belief about the whole pool; None where there is no model.
+    constraint was not kept. outlook: what is believed of the candidates; None where there is no model.
     """
 
     values: tuple[float, ...] = ()
-    believe: Callable[[], Belief | None] = lambda: None
+    outlook: Callable[[], Outlook | None] = lambda: None
 
 
 def _only(objective: Objective, what: str) -> Target:
@@ -45,11 +49,6 @@ def _alone(objective: Objective, what: str) -> Target:
     if len(objective.targets) != 1:
         raise Unsupported(f"the stopping rule {what!r} needs one target")
     return objective.targets[0]
-
-
-def _better(target: Target, values: FloatArray) -> FloatArray:
-    """Values so that large is good."""
-    return values if target.direction == "maximize" else -values
 
 
 def _positive(kind: str, **given: float) -> None:
@@ -113,7 +112,7 @@ class NoImprovement:
     def advise(self, view: View, standing: Standing) -> Advice:
         """How long ago, and by how much, the best value was beaten last."""
         target = _only(view.objective, "no-improvement")
-        values = _better(target, np.array(standing.values, dtype=float))
+        values = _sign(target) * np.array(standing.values, dtype=float)
         curve = np.fmax.accumulate(values) if len(values) else values
         if len(curve) <= self.experiments or math.isnan(curve[-self.experiments - 1]):
             text = f"{len(curve)} experiments; the rule looks back over {self.experiments}"
@@ -146,19 +145,18 @@ class ImprovementBelow:
 
     def advise(self, view: View, standing: Standing) -> Advice:
         """The largest expected improvement among the candidates that are left."""
+        from discover.acquisition.bounded import Improvement
+
         target = _only(view.objective, "improvement-below")
-        found = _believed(view, standing, target)
-        if found is None:
+        outlook, seen, free = standing.outlook(), _seen(view, target), np.flatnonzero(~view.blocked)
+        if outlook is None or not len(seen) or not len(free):
             return Advice(False, "there is no model yet to expect anything by")
-        mean, deviation, incumbent = found
-        u = (mean - incumbent) / deviation
-        gains = deviation * (np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi) + u * _chance(u))
-        per, costs = "", view.limits.costs
-        if self.per_cost:
-            if costs is None:
-                return Advice(False, "what candidates cost is not known: the policy's term `cost` says it")
-            gains, per = gains / costs[~view.blocked], " per unit of cost"
-        largest = float(gains.max())
+        per, costs = (" per unit of cost", view.limits.costs) if self.per_cost else ("", None)
+        if self.per_cost and costs is None:
+            return Advice(False, "what candidates cost is not known: the policy's term `cost` says it")
+        sign = _sign(target)
+        incumbent = float((sign * outlook.at(target.name, seen)[0]).max())
+        largest = math.exp(outlook.greatest(target.name, Improvement(incumbent, sign, pooled=True), free, costs))
         text = (
             f"the most that a candidate promises is an improvement of {amount(largest, target.unit)}{per}; "
             f"the limit is {amount(self.value, target.unit)}{per}"
@@ -190,17 +188,16 @@ class RegretBelow:
 
     def advise(self, view: View, standing: Standing) -> Advice:
         """The bound on what may still be gained."""
+        from discover.acquisition.bounded import Confidence
+
         target = _only(view.objective, "regret-below")
-        belief = standing.believe()
-        free = np.flatnonzero(~view.blocked)
-        training = view.training.get(target.name)
-        if belief is None or training is None or not len(training) or not len(free):
+        outlook, seen, free = standing.outlook(), _seen(view, target), np.flatnonzero(~view.blocked)
+        if outlook is None or not len(seen) or not len(free):
             return Advice(False, "there is no model yet to bound the regret by")
-        mean, deviation = belief[target.name]
-        mean = _better(target, mean)
-        wide = NormalDist().inv_cdf(1 - (1 - self.confidence) / (len(free) + 1))
-        seen = np.unique(training.rows)
-        bound = float((mean[free] + wide * deviation[free]).max() - (mean[seen] - wide * deviation[seen]).max())
+        wide, sign = NormalDist().inv_cdf(1 - (1 - self.confidence) / (len(free) + 1)), _sign(target)
+        mean, deviation = outlook.at(target.name, seen)
+        limit = Confidence(wide * wide, sign, float(np.ptp(mean)) or 1.0)
+        bound = outlook.greatest(target.name, limit, free) - float((sign * mean - wide * deviation).max())
         text = (
             f"with {self.confidence:.0%} confidence no candidate that is left is better than the best by more than "
             f"{amount(max(bound, 0.0), target.unit)}; the limit is {amount(self.value, target.unit)}"
@@ -233,40 +230,42 @@ class HitsBelow:
         """The sum of the probabilities of the candidates that are left."""
         self.check(view.objective)
         target = view.objective.targets[0]
-        belief = standing.believe()
-        free = np.flatnonzero(~view.blocked)
-        if belief is None or not len(free):
+        outlook, free = standing.outlook(), np.flatnonzero(~view.blocked)
+        if outlook is None or not len(free):
             return Advice(False, "there is no model yet to expect hits by")
-        mean, deviation = (part[free] for part in belief[target.name])
-        if target.band is not None:
-            chances = _chance((target.band[1] - mean) / deviation) - _chance((target.band[0] - mean) / deviation)
-        else:
-            assert self.threshold is not None
-            chances = _chance(_better(target, mean - self.threshold) / deviation)
         tries = len(free) if view.remaining is None else min(view.remaining, len(free))
-        left = float(np.sort(chances)[len(chances) - tries :].sum())
+        left = self._expected(outlook, target, free, tries)
         among = f"the {len(free):,} candidates that are left"
         if tries < len(free):
             among = f"the likeliest {tries:,} of {among}, as many as the budget allows"
         text = f"{left:.2g} hits are expected among {among}; the limit is {self.count:g}"
         return Advice(left < self.count, text, {"expected": left, "limit": self.count, "tries": float(tries)})
 
+    def _expected(self, outlook: Outlook, target: Target, free: IntArray, tries: int) -> float:
+        """The hits among the `tries` likeliest of free rows. Candidates of no hope are not looked at, unless they might decide."""
+        from discover.acquisition.bounded import Chance
 
-def _chance(u: FloatArray) -> FloatArray:
-    """The standard normal distribution function."""
-    from scipy.special import ndtr
+        if target.band is not None:
+            chance = Chance(*target.band)
+        else:
+            assert self.threshold is not None
+            chance = Chance(low=self.threshold) if target.direction == "maximize" else Chance(high=self.threshold)
+        slip = SLIP * self.count
+        left = _sum_of_largest(np.exp(outlook.above(target.name, chance, free, math.log(slip / len(free)))), tries)
+        if left < self.count <= left + slip:
+            left = _sum_of_largest(np.exp(outlook.above(target.name, chance, free, -math.inf)), tries)
+        return left
 
-    found: Any = ndtr(u)
-    return np.asarray(found, dtype=np.float64)
+
+def _sum_of_largest(values: FloatArray, count: int) -> float:
+    return float(np.sort(values)[max(0, len(values) - count) :].sum())
 
 
-def _believed(view: View, standing: Standing, target: Target) -> tuple[FloatArray, FloatArray, float] | None:
-    """Mean and deviation of the candidates that are left, large is good, and the best posterior mean of those observed."""
-    belief = standing.believe()
-    free = np.flatnonzero(~view.blocked)
-    training = view.training.get(target.name)
-    if belief is None or training is None or not len(training) or not len(free):
-        return None
-    mean, deviation = belief[target.name]
-    mean = _better(target, mean)
-    return mean[free], deviation[free], float(mean[np.unique(training.rows)].max())
+def _sign(target: Target) -> float:
+    """What values are multiplied by so that large is good."""
+    return 1.0 if target.direction == "maximize" else -1.0
+
+
+def _seen(view: View, target: Target) -> IntArray:
+    """Rows with an observation of a target, ascending."""
+    return np.unique(view.training[target.name].rows) if target.name in view.training else np.empty(0, dtype=np.int64)

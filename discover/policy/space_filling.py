@@ -11,8 +11,9 @@ import numpy as np
 from discover.kinds import typed
 from discover.limits import Limits
 from discover.policy.choice import beginners, checked_count, shortage, touched_rows
-from discover.protocols import Batch, FloatArray, IntArray, Proposal, View
+from discover.protocols import View
 from discover.surrogate.scaling import Scaling
+from discover.values import Batch, FloatArray, IntArray, Proposal
 
 SAMPLE = 2000
 """Rows that stand for the pool in the sums of `medoids`; drawn where the pool is larger."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from discover.errors import InvalidInput, Problem
-from discover.protocols import Advice, Spending, View
+from discover.protocols import View
+from discover.values import Advice, Spending
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from discover.objective import Target
-from discover.protocols import Prediction, View
+from discover.protocols import View
+from discover.values import Prediction
 
 if TYPE_CHECKING:
     from discover.acquisition.goal import Goal

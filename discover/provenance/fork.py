@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from discover.campaign import Campaign
-from discover.candidates.points import Points, Pool
 from discover.candidates.pool import CandidatePool
 from discover.candidates.space import SearchSpace
+from discover.candidates.space.points import Points, Pool
 from discover.errors import CampaignExists, InvalidInput, Problem
 from discover.objective import Objective
-from discover.protocols import Observation, Policy
+from discover.protocols import Policy
 from discover.store.canonical import canonical
 from discover.store.events import Draft, Event
 from discover.store.ledger import Ledger
 from discover.store.life import State
 from discover.store.trials import Failure, identity
+from discover.values import Observation
 
 if TYPE_CHECKING:
     from discover.store.log import EventLog

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from discover.candidates.declaring import space_of
 from discover.candidates.pool import CandidatePool
 from discover.candidates.pool import _version as version_of
 from discover.candidates.space import SearchSpace
+from discover.candidates.space.declaring import space_of
 from discover.objective import units_of
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import PROPOSAL_ID, RESTORE

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from discover import __version__, registry, threads
+from discover import registry, threads
 from discover.campaign.asking import environment, moved, view_of
 from discover.campaign.choosing import BY_HAND
 from discover.campaign.deciding import Decision, decide
@@ -25,6 +25,7 @@ from discover.protocols import Policy
 from discover.store.canonical import canonical, plain
 from discover.store.ledger import Ledger
 from discover.store.trials import Iteration
+from discover.version import VERSION
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
@@ -94,7 +95,7 @@ def replay(campaign: Campaign, which: int | str) -> Replay:
     then = dict(stored["learned"].get("environment", {}))
     with threads.using(int(then.get("threads", threads.count()))):
         decision = _decide(campaign, ledger, candidates, iteration)
-        now = environment() | {"threads": threads.count(), "discover": __version__}
+        now = environment() | {"threads": threads.count(), "discover": VERSION}
     differences = tuple(_differences(stored, decision))
     reasons = _reasons(campaign.ledger, iteration, then, now, stored, candidates) if differences else ()
     return Replay(*told, differences=differences, reasons=tuple(reasons))

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from discover.errors import DiscoverError
 from discover.objective import Objective
-from discover.protocols import Candidate, Observation, Proposal
 from discover.store.events import Event
 from discover.store.trials import Failure
+from discover.values import Candidate, Observation, Proposal
 
 SHOWN = 5
 

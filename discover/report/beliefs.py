@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm, spearmanr
 
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 LEVELS: FloatArray = np.linspace(0.1, 0.9, 9)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from discover.protocols import Progress as Show
-from discover.protocols import Result
+from discover.values import Progress as Show
+from discover.values import Result
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign

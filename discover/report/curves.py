@@ -14,7 +14,7 @@ from discover.backtest.metrics import Scale, area, best_so_far
 from discover.backtest.one_feature import OneFeature, best_order
 from discover.backtest.random_line import RandomLine, random_line
 from discover.objective import Target
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 
 @dataclass(frozen=True)

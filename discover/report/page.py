@@ -18,15 +18,15 @@ from discover.report import words
 from discover.report.answers import known_answers
 from discover.report.beliefs import beliefs
 from discover.report.curves import compare, path_of
+from discover.report.formulas import has_formulas
 from discover.report.front import draw_front, draw_volume, front_words
+from discover.report.near import near_duplicates
 from discover.report.plots import draw_best_so_far, draw_calibration, draw_parity
 from discover.report.tables import (
     best_table,
     cautions_table,
     failure_kinds,
     failures_table,
-    formulas_of,
-    near_duplicates,
     why_table,
 )
 from discover.report.writing import check_place, make_folder, whole_file
@@ -104,7 +104,7 @@ def _content(campaign: Any, answers: Any, experiment: Experiment | None) -> dict
         "experiment": about,
         "experiment_missing": missing,
         "key": campaign.pool.id,
-        "has_formula": formulas_of(campaign) is not None,
+        "has_formula": has_formulas(campaign),
         "best": best.to_dict("records"),
         "std_means": about.get("std_means", "") if any(f"{t}_std" in best for t in campaign.objective.names) else "",
         "curve": Markup(draw_best_so_far(path, comparison).svg("curve")) if len(path) else None,

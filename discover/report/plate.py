@@ -183,7 +183,7 @@ def _bench(bench: Any, plate: Plate) -> None:
 
 def _put(cell: Any, text: str) -> None:
     """Text as text: never a formula, a date or a number that the spreadsheet makes of it."""
-    from discover.experiment.sheet_text import excel_escaped
+    from discover.experiment.laboratory.text import excel_escaped
 
     cell.value, cell.data_type, cell.number_format = excel_escaped(text), "s", "@"
 
@@ -194,8 +194,8 @@ def read_workbook(data: bytes) -> pd.DataFrame:
     What a person sees and a program does not get is a problem: errors, formulas without a saved result, merged cells. Numbers
     shown as percentages are `Percent`.
     """
-    from discover.experiment.sheet_numbers import Odd
-    from discover.experiment.sheet_reading import NotWhole, Refused, read_grids
+    from discover.experiment.laboratory.numbers import Odd
+    from discover.experiment.laboratory.reading import NotWhole, Refused, read_grids
 
     try:
         rows = list(read_grids(data, ".xlsx")[0].rows)

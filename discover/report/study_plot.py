@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from discover.backtest.outcome import Study
-from discover.protocols import FloatArray
 from discover.report.figure import ROLES, Picture, picture, styled
+from discover.values import FloatArray
 
 _COLOURS = {"bayesian": ROLES["campaign"], "one-feature": ROLES["baseline"], "random": ROLES["muted"]}
 _SPARE = ("#2e7d5b", "#7a4fa3", "#8a6d1f", "#a33b6f")

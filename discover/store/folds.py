@@ -19,7 +19,6 @@ from typing import Any
 from sqlalchemy import delete, insert, make_url, select
 
 from discover.errors import StoreError
-from discover.protocols import Observation
 from discover.store.canonical import canonical
 from discover.store.database import path_of
 from discover.store.ledger import Ledger
@@ -27,6 +26,7 @@ from discover.store.life import PENDING, State
 from discover.store.log import EventLog
 from discover.store.schema import events, folds
 from discover.store.trials import Failure, Iteration, Load, Trial
+from discover.values import Observation
 
 LEAST = 500
 """A fold is worth caching after so many events; later, after a tenth more."""

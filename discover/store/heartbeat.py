@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from discover.errors import StoreError
-from discover.store.leases import SECONDS, Lease, renew_all
+from discover.store.leases import SECONDS, Lease, acquire, release, renew_all
 from discover.store.log import EventLog
 
 
@@ -62,3 +62,18 @@ def beating(log: EventLog, leases: Sequence[Lease], seconds: float = SECONDS) ->
         yield beat
     finally:
         beat.end()
+
+
+@contextmanager
+def held(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -> Iterator[Lease]:
+    """Hold a lease, with a heartbeat, for the length of a block.
+
+    A database that is away at the end of the block is no reason to fail: the lease then ends by itself.
+    """
+    lease = acquire(log, campaign, name, seconds)
+    with beating(log, [lease], seconds) as beat:
+        try:
+            yield Lease(lease.campaign, lease.name, lease.holder, lease.token, beat.lost)
+        finally:
+            with suppress(StoreError):
+                release(log, lease)

@@ -10,22 +10,18 @@ process may sleep through its lease: then two believe that they hold it. What is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
-from discover.errors import LeaseHeld, LeaseLost, StoreError
+from discover.errors import LeaseHeld, LeaseLost
 from discover.store.engines import exclude_writers
 from discover.store.holders import described, gone, holder_name
 from discover.store.log import EventLog
 from discover.store.schema import leases
-
-if TYPE_CHECKING:
-    from discover.store.heartbeat import Heartbeat
 
 SECONDS = 60.0
 """How long a lease lasts without a heartbeat."""
@@ -33,18 +29,21 @@ SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Lease:
-    """A right that is held until it expires; a later holder has a greater token."""
+    """A right that is held until it expires; a later holder has a greater token.
+
+    taken: names that a heartbeat, if there is one, has found in other hands by now.
+    """
 
     campaign: str
     name: str
     holder: str
     token: int
-    beat: Heartbeat | None = field(default=None, compare=False, repr=False)
+    taken: Collection[str] = field(default=(), compare=False, repr=False)
 
     @property
     def lost(self) -> bool:
         """Whether the heartbeat has found another holder. Only `check` is certain."""
-        return self.beat is not None and self.name in self.beat.lost
+        return self.name in self.taken
 
 
 def acquire(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -> Lease:
@@ -100,23 +99,6 @@ def token_of(connection: Connection, lease: Lease, *, lock: bool = False) -> int
     query = select(leases.c.token).where(*_named(lease.campaign, lease.name))
     found: int | None = connection.execute(query.with_for_update(read=True) if lock else query).scalar()
     return found
-
-
-@contextmanager
-def held(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -> Iterator[Lease]:
-    """Hold a lease, with a heartbeat, for the length of a block.
-
-    A database that is away at the end of the block is no reason to fail: the lease then ends by itself.
-    """
-    from discover.store.heartbeat import beating
-
-    lease = acquire(log, campaign, name, seconds)
-    with beating(log, [lease], seconds) as beat:
-        try:
-            yield Lease(lease.campaign, lease.name, lease.holder, lease.token, beat)
-        finally:
-            with suppress(StoreError):
-                release(log, lease)
 
 
 def locked(connection: Connection, campaign: str, names: Sequence[str], *, wait: bool = True) -> dict[str, Any]:

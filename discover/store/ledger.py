@@ -9,7 +9,6 @@ from typing import Any
 
 from discover.errors import StoreError
 from discover.objective import units_of
-from discover.protocols import Observation, Spending
 from discover.store.events import Event
 from discover.store.life import State
 from discover.store.trials import (
@@ -23,6 +22,7 @@ from discover.store.trials import (
     read_observation,
     read_proposal,
 )
+from discover.values import Observation, Spending
 
 
 class Ledger:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from discover.protocols import Candidate, Observation, Prediction, Proposal
 from discover.store.canonical import canonical
 from discover.store.life import State
+from discover.values import Candidate, Observation, Prediction, Proposal
 
 ATTEMPTS = 3
 """How often a retryable failure is attempted before it is final."""

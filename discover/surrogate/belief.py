@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from discover.protocols import BoolArray, FloatArray, IntArray, Training, View
+from discover.protocols import View
 from discover.surrogate import fitting
 from discover.surrogate.censored import settled
 from discover.surrogate.conditions import Conditions
@@ -18,7 +18,8 @@ from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.feasibility import Feasibility
 from discover.surrogate.forms import Radial
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.joint import Told
 from discover.surrogate.layout import Layout
 from discover.surrogate.local import LocalPosterior
@@ -31,6 +32,7 @@ from discover.surrogate.standard import Standard
 from discover.surrogate.transformed import Transformed, in_unit
 from discover.surrogate.transforms import Affine
 from discover.surrogate.weighted import Weighted
+from discover.values import BoolArray, FloatArray, IntArray, Training
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from discover.protocols import BlockKind
 from discover.surrogate.composite import Product, Sum
 from discover.surrogate.forms import Form, Linear, Radial, Tanimoto
 from discover.surrogate.layout import Layout, Part
 from discover.surrogate.warping import Warped
+from discover.values import BlockKind
 
 MOST = 6
 """Models that are compared."""

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.protocols import BoolArray, FloatArray, IntArray
 from discover.surrogate import fitting
-from discover.surrogate.gaussian_process import GaussianPosterior, State, fit_arrays
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import fit_arrays
 from discover.surrogate.shape import REFERENCE
 from discover.surrogate.sites import Sites, censored_sites
+from discover.surrogate.state import State
 from discover.surrogate.weighted import Weighted
+from discover.values import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import FloatArray, Training
 from discover.surrogate.asked import Asked
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.forms import Form, Radial
 from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.layout import Layout
+from discover.values import FloatArray, Training
 
 LEVELS = 12
 """Different texts from which on a condition is taken for a remark."""

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import BoolArray, FloatArray, IntArray
 from discover.surrogate import fitting
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, State
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.state import State
 from discover.surrogate.threads import one_thread
 from discover.surrogate.weighted import Weighted, moments
+from discover.values import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor

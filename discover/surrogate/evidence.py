@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import BoolArray, IntArray
 from discover.surrogate.asked import Asked
 from discover.surrogate.candidates import candidates
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged, log_density
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.joint import JointProcess, Told, held_out_with
 from discover.surrogate.keeping import Kept
 from discover.surrogate.layout import Layout
 from discover.surrogate.weighted import Weighted
+from discover.values import BoolArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor

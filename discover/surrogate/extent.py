@@ -11,7 +11,7 @@ import numpy as np
 
 from discover import threads
 from discover.errors import InvalidInput, Problem
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 ROWS = 512
 """Rows that are looked at together: some hundred features of them stay in a processor's own memory."""

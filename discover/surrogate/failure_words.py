@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import BoolArray, FeatureTable, IntArray
+from discover.values import BoolArray, FeatureTable, IntArray
 
 DEPTH = 3
 """Conditions that one sentence names at most."""

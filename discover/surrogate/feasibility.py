@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import BoolArray, FeatureTable, FloatArray, IntArray, View
+from discover.protocols import View
 from discover.surrogate.failure_words import failure_words
 from discover.surrogate.fitting import evenly
 from discover.surrogate.scaling import Scaling
+from discover.values import BoolArray, FeatureTable, FloatArray, IntArray
 
 LEAST = 3
 """Candidates that failed, and as many that did not, before anything is learned."""

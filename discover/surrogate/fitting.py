@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray, IntArray
+from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor

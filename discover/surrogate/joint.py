@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import IntArray
 from discover.surrogate.asked import Asked
 from discover.surrogate.covariance import Covariance
 from discover.surrogate.diagnostics import held_out
 from discover.surrogate.forms import Form, Radial
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.standard import Standard
+from discover.values import IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from discover.surrogate import fitting
+from discover.surrogate.state import State, covariance_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from discover.surrogate.forms import Form
-    from discover.surrogate.gaussian_process import State
 
 NAME = "kept"
 ROUNDING = 1e-9
@@ -55,8 +55,6 @@ def state_about(
     mean: float, X: Tensor, y: Tensor, known: Tensor, found: fitting.Hyperparameters, form: Form | None
 ) -> State | None:
     """Factors as `State.of` makes them, about a constant mean that is given; None where they do not hold."""
-    from discover.surrogate.gaussian_process import State, covariance_of
-
     K = covariance_of(found, X.shape[1], form).across(X, X)
     try:
         factor, jitter = fitting.cholesky(K + torch.diag(fitting.noise_diagonal(known, found.noise)))

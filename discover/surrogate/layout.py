@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from discover.protocols import Block, BlockKind, FloatArray
 from discover.surrogate.scaling import SPAN, Scaling
+from discover.values import Block, BlockKind, FloatArray
 
 ENCODINGS: tuple[BlockKind, ...] = ("categories", "descriptors", "composition", "structure", "fingerprint", "embedding")
 """Kinds of blocks that may stand for one another; numbers stand for themselves."""

@@ -21,10 +21,11 @@ import torch
 
 from discover.errors import InvalidInput, Problem
 from discover.surrogate import fitting
-from discover.surrogate.gaussian_process import SMALLEST_VARIANCE, GaussianPosterior, State
+from discover.surrogate.gaussian_posterior import SMALLEST_VARIANCE, GaussianPosterior
 from discover.surrogate.keeping import NAME, Kept
 from discover.surrogate.kernels import Kernel
 from discover.surrogate.neighbours import chunks, conditional, nearest, nearest_before
+from discover.surrogate.state import State
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,22 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray
 from discover.surrogate import fitting
 from discover.surrogate.fitting import Hyperparameters
 from discover.surrogate.forms import Radial
-from discover.surrogate.gaussian_process import GaussianPosterior
+from discover.surrogate.gaussian_posterior import GaussianPosterior
 from discover.surrogate.keeping import Kept
 from discover.surrogate.kernels import correlation
 from discover.surrogate.local import LocalPosterior
 from discover.surrogate.neighbours import chunks, nearest
+from discover.surrogate.settings import Settings
 from discover.surrogate.standard import Standard
 from discover.surrogate.threads import one_thread
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from discover.surrogate.gaussian_process import GaussianProcess
 
 TOLD = 1500
 """Observations whose probability given their neighbours is made large."""
@@ -43,7 +42,7 @@ EVALUATIONS = 25
 
 
 def fit(
-    model: GaussianProcess, X: Tensor, y: Tensor, standard: Standard, known: Tensor, memory: Mapping[str, Any] | None
+    model: Settings, X: Tensor, y: Tensor, standard: Standard, known: Tensor, memory: Mapping[str, Any] | None
 ) -> GaussianPosterior:
     """The belief after X [n, d], y [n] in the target's unit; their mean alone where every step of the ladder failed.
 
@@ -75,7 +74,7 @@ def fit(
 
 
 def _posterior(
-    model: GaussianProcess,
+    model: Settings,
     X: Tensor,
     y: Tensor,
     standard: Standard,
@@ -90,7 +89,7 @@ def _posterior(
     return LocalPosterior(X, y, standard, known, found, None, model.chunk, told, form, fitted, constant=constant)
 
 
-def _form(model: GaussianProcess, d: int) -> tuple[Radial, str, list[str]]:
+def _form(model: Settings, d: int) -> tuple[Radial, str, list[str]]:
     """One stationary kernel and its name, and what is said where another form was asked for."""
     if isinstance(model.form, Radial):
         return model.form, model.name, []
@@ -101,7 +100,7 @@ def _form(model: GaussianProcess, d: int) -> tuple[Radial, str, list[str]]:
 
 
 def _first(
-    model: GaussianProcess, form: Radial, X: Tensor, y: Tensor, known: Tensor, left: Hyperparameters | None
+    model: Settings, form: Radial, X: Tensor, y: Tensor, known: Tensor, left: Hyperparameters | None
 ) -> Hyperparameters:
     """What an earlier fit left, or the exact model's on observations evenly taken."""
     if left is not None:

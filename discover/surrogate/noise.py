@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from discover.protocols import FloatArray, IntArray
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.gaussian_process import fit_arrays
 from discover.surrogate.shape import GAIN, REFERENCE
+from discover.values import FloatArray, IntArray
 
 FEWEST = 20
 """Observations below which all are taken to be equally noisy."""

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from discover.protocols import BoolArray, FloatArray, IntArray
 from discover.surrogate.diagnostics import leave_one_out
 from discover.surrogate.gaussian_process import fit_arrays
 from discover.surrogate.shape import REFERENCE
+from discover.values import BoolArray, FloatArray, IntArray
 
 FEWEST = 12
 """Observations below which nothing is called an outlier."""

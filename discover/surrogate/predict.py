@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from discover.protocols import FloatArray, View
+from discover.protocols import View
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     from discover.surrogate.evidence import Evidence

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from discover.objective import Objective
-from discover.protocols import FloatArray, IntArray, Training
 from discover.surrogate.censored import Observed, as_values, tightest
 from discover.surrogate.noise import choose_noise
 from discover.surrogate.outliers import find_outliers
 from discover.surrogate.shape import choose_shape, kept_shape
 from discover.surrogate.transforms import Affine, Transform
+from discover.values import FloatArray, IntArray, Training
 
 GROWTH = 1.1
 """Scales are compared again when there are so many times the observations of the last comparison."""

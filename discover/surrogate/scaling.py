@@ -12,18 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from discover import sizes
 from discover.errors import InvalidInput, Problem
-from discover.protocols import BoolArray, FeatureTable, FloatArray
 from discover.surrogate.extent import Extent, extent
+from discover.values import BoolArray, FeatureTable, FloatArray
 
 CONSTANT = 1e-12
 """A feature whose spread is less than this share of its size tells candidates apart by rounding errors alone."""
 
 SPAN = math.sqrt(12.0)
 """Spreads that a feature spans: so scaled it has length 1, which is what the priors on length-scales expect."""
-
-LARGE = 20_000_000
-"""Numbers in a table from which on it is looked at in parts."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Scaling:
         """From the features of the whole pool, [N, d]. Features that are the same everywhere are left out."""
         if not len(values):
             raise InvalidInput("features", [Problem("the pool is empty", way_out="loosen the query or the filters")])
-        if values.size > LARGE:
+        if sizes.large(*values.shape):
             return cls._of_extent(extent(values))
         if not np.isfinite(values).all():
             row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])

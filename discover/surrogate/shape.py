@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray
 from discover.surrogate import transforms
 from discover.surrogate.diagnostics import leave_one_out
 from discover.surrogate.gaussian_process import GaussianProcess, fit_arrays
 from discover.surrogate.transforms import Logarithm, NormalScores, Transform, YeoJohnson
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
 
 REFERENCE = GaussianProcess(lengths="one", evaluations=30, starts=1)
 """The model under which data are judged before the one that is believed in is fitted: two hyperparameters, cheap."""

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.special import log_ndtr
 
-from discover.protocols import BoolArray, FloatArray, IntArray
+from discover.values import BoolArray, FloatArray, IntArray
 
 SWEEPS = 50
 SETTLED = 1e-6

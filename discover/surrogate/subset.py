@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from discover.surrogate.covariance import Covariance
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
 
 
 @dataclass(frozen=True)

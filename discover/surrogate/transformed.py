@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from discover.surrogate.diagnostics import LeaveOneOut
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
     from discover.surrogate.posterior import TargetPosterior
     from discover.surrogate.standard import Standard
     from discover.surrogate.weighted import Weighted

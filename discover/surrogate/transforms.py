@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from discover.protocols import FloatArray
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     from torch import Tensor

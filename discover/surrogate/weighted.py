@@ -11,7 +11,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.gaussian_process import GaussianPosterior
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
     from discover.surrogate.standard import Standard
 
 GOLDEN = 0.6180339887498949

@@ -9,9 +9,10 @@ import torch
 
 from discover.acquisition.sweep import PoolRows
 from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.gaussian_process import GaussianPosterior, State
+from discover.surrogate.gaussian_posterior import GaussianPosterior
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.standard import Standard
+from discover.surrogate.state import State
 
 
 def posterior(

@@ -13,7 +13,8 @@ from discover.acquisition.batch import greedy_batch, joint_values
 from discover.acquisition.goal import Goal
 from discover.acquisition.improvement import log_expected_improvement
 from discover.objective import Direction, Objective, Target
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.weighted import Weighted
 
 DRAWS = 4096

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.acquisition.bounded import Confidence, Improvement, Straddle, Uncertainty
-from discover.acquisition.sweep import PoolRows, best_rows
+from discover.acquisition.bounded import Chance, Confidence, Improvement, Straddle, Uncertainty
+from discover.acquisition.sweep import PoolRows, best_rows, scores_above
 from discover.acquisition.tiles import Tiler
 from discover.objective import Objective
 from discover.surrogate.scaling import Scaling
@@ -31,7 +31,7 @@ def exhaustive(held, pool, score):
     d=st.integers(1, 12),
     k=st.integers(1, 40),
     noise=st.sampled_from([1e-8, 1e-4, 1e-1]),
-    kind=st.sampled_from(["improvement", "pooled", "confidence", "uncertainty", "straddle"]),
+    kind=st.sampled_from(["improvement", "pooled", "confidence", "uncertainty", "straddle", "chance"]),
     mixed=st.booleans(),
     sign=st.sampled_from([1.0, -1.0]),
     seed=st.integers(0, 2**16),
@@ -50,6 +50,7 @@ def test_the_best_are_those_of_exhaustive_search(sort, kernel, n, d, k, noise, k
         "uncertainty": Uncertainty(),
         "pooled": Improvement(incumbent, sign, pooled=True),
         "straddle": Straddle((0.2, 0.6), sign),
+        "chance": Chance(low=0.9) if sign > 0 else Chance(-0.3, 0.1),
     }.get(kind, Improvement(incumbent, sign))
     found = best_rows(held, pool, k, score, subset=32)
     scores = np.where(pool.blocked, -np.inf, exhaustive(held, pool, score))
@@ -78,7 +79,8 @@ def test_the_variance_given_a_part_is_never_below_that_given_all(n, m, seed, noi
 
 @settings(deadline=None, max_examples=60)
 @given(
-    seed=st.integers(0, 2**16), kind=st.sampled_from(["improvement", "pooled", "confidence", "uncertainty", "straddle"])
+    seed=st.integers(0, 2**16),
+    kind=st.sampled_from(["improvement", "pooled", "confidence", "uncertainty", "straddle", "chance", "band"]),
 )
 def test_no_belief_within_the_bounds_scores_above_the_upper_score(seed, kind):
     rng = np.random.default_rng(seed)
@@ -88,6 +90,8 @@ def test_no_belief_within_the_bounds_scores_above_the_upper_score(seed, kind):
         "confidence": Confidence(2.0),
         "uncertainty": Uncertainty(),
         "straddle": Straddle((0.1, 0.9)),
+        "chance": Chance(high=-0.4),
+        "band": Chance(0.2, 0.5),
     }[kind]
     mean, slack = torch.from_numpy(rng.normal(size=(3, 500))), torch.from_numpy(rng.exponential(size=(3, 500)))
     deviation = torch.from_numpy(rng.exponential(size=(3, 500)) + 1e-3)
@@ -97,6 +101,40 @@ def test_no_belief_within_the_bounds_scores_above_the_upper_score(seed, kind):
     narrow = torch.from_numpy(rng.choice([1.0, 0.5, 1e-3], size=(3, 500)))
     inside = score(mean + off * slack, narrow * deviation, weights)
     assert bool((inside <= upper + 1e-9 * (1.0 + upper.abs())).all())
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    sort=st.sampled_from(["random", "crowded", "repeated", "line", "far"]),
+    mixed=st.booleans(),
+    kind=st.sampled_from(["chance", "band", "confidence"]),
+    share=st.sampled_from([0.0, 0.5, 0.99]),
+    seed=st.integers(0, 2**16),
+)
+def test_no_score_above_a_level_is_left_out(sort, mixed, kind, share, seed):
+    rng = np.random.default_rng(seed)
+    data = rng.random((80, 3))
+    pool = rows_of(pool_of(sort, rng, 900, 3, data), blocked=rng.random(900) < 0.1)
+    held = posterior(scaled(pool, data), np.sin(5 * data.sum(axis=1)), noise=1e-2)
+    if mixed:
+        other = posterior(scaled(pool, data), held.y.numpy(), length=0.3, noise=1e-1)
+        held = Weighted((held, other), (0.7, 0.3), ("a", "b"))
+    score = {"chance": Chance(low=0.9), "band": Chance(0.2, 0.4), "confidence": Confidence(4.0)}[kind]
+    exact = np.sort(exhaustive(held, pool, score)[~pool.blocked])[::-1]
+    level = float(np.quantile(exact, share))
+    found = np.sort(scores_above(held, pool, score, level, subset=16))[::-1]
+    wanted = exact[exact > level + 1e-6 * (1.0 + abs(level))]
+    np.testing.assert_allclose(found[: len(wanted)], wanted, rtol=1e-6, atol=1e-6)
+    assert len(scores_above(held, pool, score, -np.inf)) == len(exact)
+
+
+def test_most_scores_below_a_level_are_never_worked_out():
+    rng = np.random.default_rng(0)
+    pool = rows_of(rng.random((20_000, 4)))
+    data = rng.random((300, 4))
+    held = posterior(scaled(pool, data), np.sin(6 * data[:, 0]) + data[:, 1], noise=1e-3)
+    found = scores_above(held, pool, Chance(low=1.9), np.log(1e-6))
+    assert 0 < len(found) < 0.2 * len(pool.values)
 
 
 def test_most_variances_are_never_worked_out():
@@ -114,8 +152,9 @@ def test_most_variances_are_never_worked_out():
 def test_a_form_that_is_not_stationary_is_swept_too():
     from discover.surrogate.fitting import Hyperparameters
     from discover.surrogate.forms import Linear
-    from discover.surrogate.gaussian_process import GaussianPosterior, State
+    from discover.surrogate.gaussian_posterior import GaussianPosterior
     from discover.surrogate.standard import Standard
+    from discover.surrogate.state import State
 
     rng = np.random.default_rng(1)
     pool = rows_of(rng.random((3000, 5)))
@@ -146,8 +185,7 @@ def test_features_that_are_the_same_everywhere_are_left_out():
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 @pytest.mark.parametrize("model", ["single", "evidence"])
 def test_a_campaigns_batch_does_not_depend_on_how_the_pool_is_searched(direction, model, monkeypatch):
-    from discover.policy import pool_search
-    from discover.policy.bayesian import Bayesian
+    from discover.policy.bayesian import Bayesian, pool_search
     from tests.policy.policy_views import features_of, view_of
 
     view = view_of(features_of(900), range(0, 900, 30), objective=Objective("strength", direction))

@@ -11,7 +11,8 @@ from scipy.stats import spearmanr
 from discover.backtest.one_feature import OneFeature, best_order, spearman
 from discover.errors import Unsupported
 from discover.objective import Objective, Target
-from discover.protocols import FeatureTable, Training, View
+from discover.protocols import View
+from discover.values import FeatureTable, Training
 
 
 def view(

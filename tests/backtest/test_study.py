@@ -23,7 +23,8 @@ from discover.features.build import feature_table
 from discover.objective import Target
 from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
-from discover.protocols import Batch, Proposal, View
+from discover.protocols import View
+from discover.values import Batch, Proposal
 
 SIZE = 120
 

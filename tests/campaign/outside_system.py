@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from discover import Campaign
-from discover.protocols import Handle, Proposal, Result, Value
+from discover.values import Handle, Proposal, Result, Value
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from discover import Campaign, CandidatePool, Objective
 from discover.campaign.choosing import FewerProposals
 from discover.campaign.deciding import decide
-from discover.protocols import Batch, Proposal
+from discover.values import Batch, Proposal
 
 
 @pytest.fixture

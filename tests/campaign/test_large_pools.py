@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign
+from discover import Campaign, sizes
 from discover.candidates import rows, streaming
 from discover.candidates.rows import StoredRows
 from discover.candidates.snapshot import Snapshot
@@ -42,8 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (rows, streaming, files):
-        monkeypatch.setattr(module, "LARGE", 10)
+    monkeypatch.setattr(sizes, "CELLS", 10)
     monkeypatch.setattr(streaming, "GROUP", 16)
     monkeypatch.setattr("discover.candidates.snapshot._NOTED", 0)
 
@@ -70,7 +69,7 @@ def test_the_same_candidates_are_chosen(path: Path, tmp_path: Path, on_disk: Non
     assert isinstance(campaign.pool._table, StoredRows)  # type: ignore[union-attr]
     assert isinstance(campaign.pool.ids, np.memmap)
     assert isinstance(campaign.features.values, np.memmap)
-    with mock.patch.object(rows, "LARGE", 10**9), mock.patch.object(streaming, "LARGE", 10**9):
+    with mock.patch.object(sizes, "CELLS", 10**9):
         held = lived(path, f"sqlite:///{tmp_path}/held.db")
         other = Campaign.open("pool", store=f"sqlite:///{tmp_path}/held.db")
         assert not isinstance(other.pool._table, StoredRows)  # type: ignore[union-attr]
@@ -90,7 +89,7 @@ def test_an_open_reads_no_file_whose_hash_was_found_right(
     with (
         mock.patch.object(Snapshot, "_same_bytes", side_effect=read),
         mock.patch.object(files, "table_of", side_effect=read),
-        mock.patch.object(rows, "_sha256", side_effect=read),
+        mock.patch.object(rows, "sha256_of", side_effect=read),
     ):
         again = Campaign.open("pool", store=store)
         assert again.pending["id"].tolist() == batch

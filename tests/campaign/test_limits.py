@@ -10,6 +10,7 @@ from discover import Campaign, CandidatePool, Objective
 from discover.campaign.choosing import OverBudget
 from discover.campaign.iterating import advise, propose_next, room
 from discover.definition import load
+from discover.definition.checks import check
 from discover.errors import InvalidInput, Unsupported
 from discover.provenance.replay import replay
 from tests.definition.test_definition import GOOD, folder, problems  # noqa: F401
@@ -188,7 +189,7 @@ def test_a_campaign_file_names_limits_and_costs(folder):  # noqa: F811
     )
     (folder / "dyes.yaml").write_text(text)
     definition = load(folder / "dyes.yaml")
-    definition.check()
+    check(definition)
     campaign = definition.open()
     assert sorted(campaign.ask(2)["solvent"]) == ["x", "y"]
     assert (campaign.budget, campaign.cost_budget) == (6, 2.5)
@@ -196,7 +197,7 @@ def test_a_campaign_file_names_limits_and_costs(folder):  # noqa: F811
     assert "Random learns no costs" in problems(folder, text.replace("cost: a", "cost: learned"))[0]
     (folder / "dyes.yaml").write_text(text.replace("at_most: {solvent: 1}", "at_most: {solvant: 1}"))
     with pytest.raises(InvalidInput, match=r"solvant.*did you mean 'solvent'"):
-        load(folder / "dyes.yaml").check()
+        check(load(folder / "dyes.yaml"))
 
 
 def test_a_rule_that_has_a_new_option_is_the_rule_that_it_was(folder):  # noqa: F811

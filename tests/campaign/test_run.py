@@ -15,7 +15,7 @@ from discover import Campaign, Objective
 from discover.campaign.iterating import advise, propose_next, room, summarise
 from discover.campaign.running import FailedExperiments
 from discover.errors import ExperimentFailed, InvalidInput, LeaseHeld
-from discover.protocols import Result, Value
+from discover.values import Result, Value
 
 IGNORE = pytest.mark.filterwarnings("ignore::discover.campaign.running.FailedExperiments")
 

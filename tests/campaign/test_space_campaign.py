@@ -10,6 +10,7 @@ import pytest
 
 from discover import Campaign, CandidatePool, Continuous, Objective, SearchSpace, Substance
 from discover.definition import load
+from discover.definition.checks import check
 from discover.errors import Conflict, InvalidInput, Unsupported
 from discover.provenance.archive import export_campaign
 from discover.provenance.audit import audit
@@ -174,7 +175,7 @@ policy: {kind: random}
 """
     (tmp_path / "c.yaml").write_text(text)
     definition = load(tmp_path / "c.yaml")
-    definition.check()
+    check(definition)
     campaign = definition.open()
     assert len(set(campaign.ask(4)["temperature"])) == 1
     assert "ligand:cone" in campaign.features.names

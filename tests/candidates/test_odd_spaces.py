@@ -7,8 +7,8 @@ import time
 import pytest
 
 from discover import Categorical, Continuous, Discrete, Integer, Mixture, Ordering, SearchSpace
-from discover.candidates.levels import exact
-from discover.candidates.parameter import Unreadable
+from discover.candidates.space.levels import exact
+from discover.candidates.space.parameter import Unreadable
 from discover.errors import InvalidInput
 
 T = Continuous("t", 20, 120, step=1)

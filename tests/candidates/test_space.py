@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover import Binary, Categorical, Continuous, Integer, Mixture, Ordering, SearchSpace, Substance
-from discover.candidates.declaring import space_of
+from discover.candidates.space.declaring import space_of
 from discover.errors import InvalidInput
 from tests.candidates.spaces import arylation, every_kind, exactly, spaces
 

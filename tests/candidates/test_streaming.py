@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from discover import sizes
 from discover.candidates import rows, streaming
 from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool
@@ -36,8 +37,7 @@ def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "LARGE", 10)
-    monkeypatch.setattr(rows, "LARGE", 10)
+    monkeypatch.setattr(sizes, "CELLS", 10)
 
 
 def cells(kind: str, n: int, rng: np.random.Generator, holes: bool) -> pd.Series:
@@ -86,11 +86,11 @@ def test_a_file_becomes_the_snapshot_that_it_would_be_in_memory(
     source = TableSource("t.parquet", "id", query={"x": [1, None]} if queried else {}).located(folder, folder / "a")
     streamed = TableSource(source.file, "id", query=source.query).located(folder, folder / "b")
     if queried and not (frame["x"] >= 1).any():
-        with mock.patch("discover.candidates.streaming.LARGE", 0), pytest.raises(InvalidInput, match="none of"):
+        with mock.patch.object(sizes, "CELLS", 0), pytest.raises(InvalidInput, match="none of"):
             streamed.pull()
         return
     whole = source.pull()
-    with mock.patch("discover.candidates.streaming.LARGE", 0):
+    with mock.patch.object(sizes, "CELLS", 0):
         parts = streamed.pull()
     assert parts.hash == whole.hash
     assert {**parts.manifest, "parquet": 0} == {**whole.manifest, "parquet": 0}
@@ -147,7 +147,7 @@ def test_a_file_that_is_damaged_is_refused_in_words(tmp_path: Path) -> None:
     body = path.read_bytes()
     for damaged in (body[:-9], body[:300] + b"\0" * 600 + body[900:]):
         path.write_bytes(damaged)
-        with mock.patch.object(streaming, "LARGE", 10), pytest.raises(InvalidInput, match="cannot be read"):
+        with mock.patch.object(sizes, "CELLS", 10), pytest.raises(InvalidInput, match="cannot be read"):
             TableSource("pool.parquet", "id").located(tmp_path, tmp_path / "files").pull()
     assert not list(tmp_path.glob("files/snapshots/*"))
 

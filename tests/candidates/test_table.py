@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from discover.candidates.snapshot import Snapshot, difference
+from discover.candidates.difference import difference
+from discover.candidates.snapshot import Snapshot
 from discover.candidates.snapshot_source import SnapshotSource
 from discover.candidates.table import TableSource
 from discover.errors import IntegrityError, InvalidInput

@@ -7,6 +7,7 @@ import pytest
 
 from discover.candidates.snapshot import Snapshot
 from discover.definition import load
+from discover.definition.checks import check
 from discover.errors import CampaignNotFound, DefinitionChanged, InvalidDefinition
 from tests.definition.test_definition import CAMPAIGNS, GOOD, folder, problems  # noqa: F401
 
@@ -16,18 +17,18 @@ def found(folder, text):  # noqa: F811
     definition = load(folder / "x.yaml")
     before = sorted(path.name for path in folder.rglob("*"))
     with pytest.raises(InvalidDefinition) as error:
-        definition.check()
+        check(definition)
     assert sorted(path.name for path in folder.rglob("*")) == before
     return [str(problem) for problem in error.value.problems]
 
 
 @pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_shipped_campaign_passes(path):
-    load(path).check()
+    check(load(path))
 
 
 def test_a_good_file_passes(folder):  # noqa: F811
-    load(folder / "dyes.yaml").check()
+    check(load(folder / "dyes.yaml"))
 
 
 LINES = """\

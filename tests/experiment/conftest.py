@@ -11,7 +11,7 @@ import pytest
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.structures import structure_text
 from discover.experiment.laboratory import Laboratory
-from discover.protocols import Candidate, Proposal
+from discover.values import Candidate, Proposal
 
 SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 from openpyxl import Workbook
 
-from discover.experiment.inbox import Sheet
 from discover.experiment.laboratory import Laboratory
-from discover.protocols import Prediction, Proposal
+from discover.experiment.laboratory.inbox import Sheet
+from discover.values import Prediction, Proposal
 from tests.experiment.conftest import proposal
 
 NONE = pd.DataFrame(columns=["row", "id", "proposal_id", "became", "remark"])

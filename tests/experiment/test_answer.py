@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from discover.experiment.answer import HalfWritten, read_result
-from discover.protocols import Result, Value
+from discover.experiment.command.answer import HalfWritten, read_result
+from discover.values import Result, Value
 
 TARGETS = {"energy": "eV", "gap": "eV"}
 

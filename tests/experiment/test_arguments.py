@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.errors import ExperimentFailed
-from discover.experiment.arguments import filled, placeholders, template_problems
+from discover.experiment.command.arguments import filled, placeholders, template_problems
 from discover.experiment.folders import safe_name
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.experiment.birch_murnaghan import GPA_PER_EV_PER_CUBIC_ANGSTROM, fit_birch_murnaghan
+from discover.experiment.crystals.birch_murnaghan import GPA_PER_EV_PER_CUBIC_ANGSTROM, fit_birch_murnaghan
 
 
 def curve(volumes: np.ndarray, energy: float, volume: float, modulus: float, derivative: float) -> np.ndarray:

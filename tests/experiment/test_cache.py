@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.experiment.cache import CalculationCache, digest
+from discover.experiment.crystals.cache import CalculationCache, digest
 
 KEY = {"structure": "abc", "settings": {"volumes": 9}}
 BODY = {"modulus": 0.1 + 0.2, "reason": "", "curve": {"energies": [1e-300, -3.3]}}

@@ -10,7 +10,7 @@ import pytest
 from discover.errors import ExperimentFailed, InvalidInput
 from discover.experiment.callable import CallableExperiment
 from discover.experiment.conformance import check_experiment
-from discover.protocols import Result, Value
+from discover.values import Result, Value
 from tests.experiment.conftest import proposal
 
 

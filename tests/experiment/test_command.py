@@ -18,7 +18,8 @@ from discover import registry
 from discover.errors import DiscoverError, ExperimentFailed, InvalidInput
 from discover.experiment.command import Command
 from discover.experiment.conformance import check_outside
-from discover.protocols import OutsideExperiment, Value
+from discover.protocols import OutsideExperiment
+from discover.values import Value
 from tests.experiment.conftest import fcc, proposal
 from tests.experiment.queue_calls import PYTHON, QUEUE, queue, until
 

@@ -13,7 +13,7 @@ import pytest
 
 from discover.errors import ExperimentFailed
 from discover.experiment.conformance import check_experiment, check_outside
-from discover.protocols import Proposal, Result, Value
+from discover.values import Proposal, Result, Value
 from tests.experiment.conftest import proposal
 
 

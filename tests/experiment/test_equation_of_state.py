@@ -17,12 +17,12 @@ import pytest
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.structures import as_structure, structure_text
 from discover.errors import ExperimentFailed, InvalidInput, Unsupported
-from discover.experiment import calculators, equation_of_state
-from discover.experiment.calculators import Evaluation, calculator
 from discover.experiment.conformance import check_experiment
-from discover.experiment.equation_of_state import EquationOfState
-from discover.experiment.plausible import check_plausible
-from discover.protocols import Proposal, Result
+from discover.experiment.crystals import calculators, equation_of_state
+from discover.experiment.crystals.calculators import Evaluation, calculator
+from discover.experiment.crystals.equation_of_state import EquationOfState
+from discover.experiment.crystals.plausible import check_plausible
+from discover.values import Proposal, Result
 from tests.experiment.conftest import SHIPPED, fcc, proposal
 
 pytest.importorskip("ase", reason="the extra 'atomistic' is not installed")
@@ -284,6 +284,9 @@ def test_options_are_checked_together() -> None:
         EquationOfState(calculator="chgnett", volumes=8, strain=0.2, threads=0, target=" ")  # type: ignore[arg-type]
     assert len(caught.value.problems) == 5
     assert "did you mean 'chgnet'?" in str(caught.value)
+    with pytest.raises(InvalidInput) as caught:
+        EquationOfState(volumes=10**9 + 1, threads=10**9)
+    assert [problem.column for problem in caught.value.problems] == ["volumes", "threads"]
 
 
 def test_importing_the_room_is_light() -> None:

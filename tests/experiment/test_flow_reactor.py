@@ -13,7 +13,7 @@ from discover import registry
 from discover.errors import ExperimentFailed
 from discover.experiment.conformance import check_experiment
 from discover.experiment.flow_reactor import CATALYSTS, FEED, FlowReactor, Rates, e_factor, outlet, rates, solubility
-from discover.protocols import Candidate, Proposal
+from discover.values import Candidate, Proposal
 
 
 def result_of(**values):  # type: ignore[no-untyped-def]

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from discover.experiment.command import Command
+from discover.experiment.command.processes import is_alive
 from discover.experiment.conformance import check_outside
-from discover.experiment.processes import is_alive
-from discover.protocols import Result, Value
+from discover.values import Result, Value
 from tests.experiment.conftest import proposal
 from tests.experiment.queue_calls import PYTHON, until
 

@@ -8,8 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.experiment.sheet_numbers import Decimal, Odd, Percent, Unreadable, is_empty, marks, moment, number, shown
-from discover.experiment.sheet_units import same_unit
+from discover.experiment.laboratory.numbers import (
+    Decimal,
+    Odd,
+    Percent,
+    Unreadable,
+    is_empty,
+    marks,
+    moment,
+    number,
+    shown,
+)
+from discover.experiment.laboratory.units import same_unit
 
 
 def read(cell: Any, unit: str = "%", column: tuple[Any, ...] = (), decimal: Decimal = "auto") -> Any:

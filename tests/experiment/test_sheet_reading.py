@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from discover.experiment.sheet_reading import Grid, NotWhole, Refused, read_grids
-from discover.experiment.sheet_rows import Rows, read_rows
+from discover.experiment.laboratory.reading import Grid, NotWhole, Refused, read_grids
+from discover.experiment.laboratory.rows import Rows, read_rows
 
 TARGETS = {"yield": "%"}
 LINES = st.lists(st.text(st.sampled_from("abid,;\t\"'\n\r=5.1<%- \u00e4"), max_size=30), max_size=6)

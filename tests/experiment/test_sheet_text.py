@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
-from discover.experiment.sheet_text import csv_escaped, csv_plain, excel_escaped, excel_plain
-from discover.experiment.sheet_writing import _put
+from discover.experiment.laboratory.text import csv_escaped, csv_plain, excel_escaped, excel_plain
+from discover.experiment.laboratory.writing import _put
 
 BEGINNINGS = st.sampled_from(["", "=", "+", "-", "@", "\t", "\r", "'", "''=", "'a", "_x0041_", "_x005F_x0041_"])
 TEXT = st.builds(str.__add__, BEGINNINGS, st.text(st.characters(exclude_categories=["Cs"]), max_size=20))

@@ -15,8 +15,8 @@ import yaml
 from discover import registry
 from discover.candidates.query import matches
 from discover.candidates.snapshot import Snapshot
-from discover.experiment.equation_of_state import EquationOfState
-from discover.protocols import STATUSES
+from discover.experiment.crystals.equation_of_state import EquationOfState
+from discover.values import STATUSES
 from tests.experiment.conftest import SHIPPED, proposal
 
 pytestmark = pytest.mark.skipif(find_spec("chgnet") is None, reason="the extra 'atomistic' is not installed")

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import registry
+from discover import registry, sizes
+from discover.candidates import streaming
 from discover.candidates.snapshot import Snapshot
 from discover.errors import ExperimentFailed, InvalidInput
 from discover.experiment.conformance import check_experiment
 from discover.experiment.table import TableLookup
-from discover.protocols import Proposal, Value
+from discover.values import Proposal, Value
 from tests.experiment.conftest import SHIPPED, proposal
 
 ROWS = pd.DataFrame(
@@ -22,17 +23,25 @@ ROWS = pd.DataFrame(
 )
 
 
-@pytest.fixture(params=["csv", "parquet", "snapshot"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    if request.param == "snapshot":
+@pytest.fixture(params=["csv", "parquet", "snapshot", "large parquet", "large snapshot"])
+def source(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    if "large" in request.param:
+        in_small_parts(monkeypatch)
+    if "snapshot" in request.param:
         Snapshot.write(ROWS, tmp_path / "shipped", id="name", provenance={"citations": ["A. Author (2020)"]})
         return {"snapshot": "shipped"}
-    path = tmp_path / f"answers.{request.param}"
+    path = tmp_path / f"answers.{request.param.split()[-1]}"
     if request.param == "csv":
         ROWS.to_csv(path, index=False)
     else:
         ROWS.to_parquet(path)
     return {"file": path.name, "id": "name"}
+
+
+def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every Parquet file is too large for memory, and three rows of it are read together."""
+    monkeypatch.setattr(sizes, "CELLS", 0)
+    monkeypatch.setattr(streaming, "READ", 3)
 
 
 def look(tmp_path: Path, **options: Any) -> TableLookup:
@@ -79,6 +88,52 @@ def test_numbers_outside_the_stated_range(source: dict[str, Any], tmp_path: Path
     assert open_end.run(proposal("d")).status == "measured"
     assert open_end.run(proposal("b")).reason.endswith("..10")
     assert failing.describe()["cautions"] == ["2 rows have y outside 1..10: failed"]
+
+
+def test_a_large_table_is_refused_as_a_small_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_small_parts(monkeypatch)
+    path = tmp_path / "answers.parquet"
+    frame = pd.DataFrame(
+        {"id": [f"c{k}" for k in range(9)], "y": np.arange(9.0), "s": 0.1, "note": list("wxyz") * 2 + [""]}
+    )
+    frame.assign(id=[*frame["id"][:8], "c1"]).to_parquet(path, index=False)
+    with pytest.raises(InvalidInput) as caught:
+        look(tmp_path, file=path.name, target="y").run(proposal("c0"))
+    assert [(p.row, p.value) for p in caught.value.problems] == [(8, "c1")]
+    assert "earlier row" in caught.value.problems[0].message
+    frame.assign(s=[*frame["s"][:7], -1.0, -2.0]).to_parquet(path, index=False)
+    with pytest.raises(InvalidInput) as caught:
+        look(tmp_path, file=path.name, target="y", stds={"y": "s"}).run(proposal("c0"))
+    assert [(p.row, p.column, p.value) for p in caught.value.problems] == [(7, "s", -1.0), (8, "s", -2.0)]
+    frame.assign(y=True).to_parquet(path, index=False)
+    with pytest.raises(InvalidInput, match="kind 'flag', not numbers"):
+        look(tmp_path, file=path.name, target="y").describe()
+    with pytest.raises(InvalidInput, match="no such column"):
+        look(tmp_path, file=path.name, target="z").describe()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        look(tmp_path, file=path.name, target="y").describe()
+
+
+def test_of_a_large_table_only_the_columns_that_answer_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_parts(monkeypatch)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"id": [f"c{k:03d}" for k in rng.permutation(50)], "y": rng.normal(size=50), "wide": "x" * 1000}
+    )
+    frame.to_parquet(tmp_path / "answers.parquet", index=False)
+    seen, real = [], streaming._frames
+    monkeypatch.setattr(
+        streaming, "_frames", lambda file, fits, columns=None: seen.append(columns) or real(file, fits, columns)
+    )
+    experiment = look(tmp_path, file="answers.parquet", target="y")
+    told = {i: experiment.run(proposal(i)).values["y"].value for i in frame["id"]}
+    assert told == dict(zip(frame["id"], frame["y"], strict=True))
+    assert seen == [["id", "y"]]
+    with pytest.raises(ExperimentFailed, match="no row"):
+        experiment.run(proposal("c0011"))
 
 
 def test_describe_names_the_table_by_its_content(source: dict[str, Any], tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def warm(bayesian: bool) -> None:
     if bayesian:
         import botorch  # noqa: F401
 
-        import discover.policy.bayesian  # noqa: F401
+        import discover.policy.bayesian.bayesian  # noqa: F401
 
 
 def main() -> None:

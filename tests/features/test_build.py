@@ -18,7 +18,8 @@ from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec
 from discover.errors import InvalidInput, UnknownKind
 from discover.features.build import Features, Known, feature_table
-from discover.protocols import Block, Featurizer
+from discover.protocols import Featurizer
+from discover.values import Block
 
 SHIPPED = Path(__file__).resolve().parents[2] / "campaigns" / "data" / "matbench-dielectric"
 
@@ -235,6 +236,7 @@ def test_rows_that_are_known_are_not_made_again_and_the_rest_are_the_same() -> N
 
 
 def test_a_large_table_is_mapped_from_its_file_and_is_the_same(tmp_path, monkeypatch):
+    from discover import sizes
     from discover.features import build, files
 
     frame = pd.DataFrame(
@@ -242,8 +244,8 @@ def test_a_large_table_is_mapped_from_its_file_and_is_the_same(tmp_path, monkeyp
     )
     large = CandidatePool.from_frame(frame, id="run", features=["a", "b"], categorical=["c"])
     whole = feature_table(large, tmp_path / "whole")
+    monkeypatch.setattr(sizes, "CELLS", 100)
     for module in (build, files):
-        monkeypatch.setattr(module, "LARGE", 100)
         monkeypatch.setattr(module, "ROWS", 64)
     shown: list[int] = []
     first = feature_table(large, tmp_path / "mapped", progress=lambda done, _: shown.append(done))

@@ -85,13 +85,22 @@ def test_descriptors_of_substances_are_standardised_and_no_two_say_the_same() ->
     assert alike.max() <= CORRELATED + 1e-9
 
 
-def test_the_pool_names_categories_without_a_molecule_and_names_with_two() -> None:
+def test_the_pool_names_categories_without_a_molecule() -> None:
     with pytest.raises(InvalidInput, match=r"the category has no SMILES.*\n?.*'none'|none"):
         pool(substances={"ligand": {"PPh3": "CCO", "PCy3": "CCC"}})
-    frame = pd.DataFrame({"id": ["a", "b"], "ligand": ["L", "L"], "smiles": ["CCO", "CCC"]})
-    two = CandidatePool.from_frame(frame, id="id", categorical=["ligand"], substances={"ligand": "smiles"})
-    with pytest.raises(InvalidInput, match="one name, two molecules"):
-        Features.of(two)
+
+
+def test_a_name_with_two_molecules_is_refused_with_both_rows() -> None:
+    frame = pd.DataFrame({"id": list("abcdef"), "ligand": [*"LLMMLN"], "smiles": ["CCO", "CCO ", "", None, "CCC", "C"]})
+    frame.index = pd.Index(range(10, 16))
+    with pytest.raises(InvalidInput) as caught:
+        CandidatePool.from_frame(frame, id="id", categorical=["ligand"], substances={"ligand": "smiles"})
+    (problem,) = caught.value.problems
+    assert (problem.row, problem.column, problem.value) == (14, "smiles", "CCC")
+    assert problem.message == "'L' of the column 'ligand' is 'CCO' in row 10"
+    assert "another molecule another name" in problem.way_out
+    fine = CandidatePool.from_frame(frame.drop(14), id="id", categorical=["ligand"], substances={"ligand": "smiles"})
+    assert Features.of(fine).blocks[0].kind == "descriptors"
 
 
 def test_a_spec_with_substances_round_trips_and_one_without_is_as_it_was() -> None:

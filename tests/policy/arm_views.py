@@ -9,8 +9,9 @@ import numpy as np
 
 from discover.limits import Limits
 from discover.objective import Objective
-from discover.policy.arms import Tally
-from discover.protocols import FeatureTable, Training, View
+from discover.policy.bandit.arms import Tally
+from discover.protocols import View
+from discover.values import FeatureTable, Training
 
 YIELD = Objective("yield", "maximize", unit="%")
 

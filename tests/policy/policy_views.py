@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from discover.objective import Objective
-from discover.protocols import FeatureTable, Training, View
+from discover.protocols import View
+from discover.values import FeatureTable, Training
 
 
 def features_of(n: int, d: int = 3, seed: int = 0) -> np.ndarray:

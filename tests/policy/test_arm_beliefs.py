@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from discover.policy.arm_belief import believe
-from discover.policy.arm_normal import ALIKE, AROUND, CENTRE, LEAST, MOST
+from discover.policy.bandit.belief import believe
+from discover.policy.bandit.normal import ALIKE, AROUND, CENTRE, LEAST, MOST
 from tests.policy.arm_views import tally_of
 
 SEEN = [[0.3, 0.5, 0.1], [0.6, 0.9], [0.7], []]

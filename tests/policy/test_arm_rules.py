@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from discover.policy.arm_belief import believe
-from discover.policy.arm_rules import Turn, bounds, chances
-from discover.policy.arms import Tally
+from discover.policy.bandit.arms import Tally
+from discover.policy.bandit.belief import believe
+from discover.policy.bandit.rules import Turn, bounds, chances
 from tests.policy.arm_views import tally_of
 
 

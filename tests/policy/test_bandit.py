@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from discover.errors import InvalidInput, Unsupported
 from discover.limits import Limits
 from discover.objective import Objective, Target
-from discover.policy.bandit import RULES, Bandit
+from discover.policy.bandit.bandit import RULES, Bandit
 from tests.policy.arm_views import table_of, view_of
 from tests.policy.policy_views import rows_of
 

@@ -14,11 +14,12 @@ import torch
 
 from discover.errors import InvalidInput
 from discover.objective import Objective, Target
-from discover.policy.acquisitions import Acquisition
 from discover.policy.bayesian import Bayesian
+from discover.policy.bayesian.acquisitions import Acquisition
 from discover.policy.random import Random
-from discover.protocols import Block, Training, View
+from discover.protocols import View
 from discover.surrogate.predict import predict
+from discover.values import Block, Training
 from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 
 X = features_of(300)
@@ -197,7 +198,7 @@ def test_it_is_bit_identical_and_takes_up_what_it_left() -> None:
 def test_it_repeats_in_another_process_at_the_same_number_of_threads() -> None:
     script = (
         "import sys, torch; torch.set_num_threads(1); sys.path.insert(0, '.');"
-        "import numpy as np; from tests.policy.policy_views import *; from discover.policy.bayesian import Bayesian;"
+        "import numpy as np; from tests.policy.policy_views import *; from discover.policy.bayesian.bayesian import Bayesian;"
         "b = Bayesian().propose(view_of(features_of(300), range(20)), 5, np.random.default_rng(3));"
         "print([(p.candidate_id, p.acquisition.hex(), p.predicted['strength'].mean.hex()) for p in b])"
     )
@@ -257,5 +258,5 @@ def test_predictions_are_those_of_its_own_model() -> None:
 
 
 def test_the_room_is_imported_without_torch() -> None:
-    script = "import sys, discover.policy.bayesian, discover.policy.stopping; assert not {'torch', 'botorch', 'pandas'} & set(sys.modules)"
+    script = "import sys, discover.policy.bayesian.bayesian, discover.policy.stopping; assert not {'torch', 'botorch', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

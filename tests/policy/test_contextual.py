@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from discover.errors import InvalidInput
-from discover.policy.arm_model import ArmModel
-from discover.policy.contextual import Contextual
+from discover.policy.bandit.contextual import Contextual
+from discover.policy.bandit.model import ArmModel
 from discover.surrogate.belief import belief
 from tests.policy.arm_views import table_of, view_of
 from tests.policy.policy_views import rows_of

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.candidates.parameters import Continuous
 from discover.candidates.space import SearchSpace
+from discover.candidates.space.parameters import Continuous
 from discover.errors import Unsupported
 from discover.limits import Limits
 from discover.policy.bayesian import Bayesian
 from discover.policy.costs import FEWEST, learn, with_learned_costs
-from discover.protocols import Training, View
+from discover.protocols import View
 from discover.provenance.replay import replay
+from discover.values import Training
 from tests.policy.policy_views import features_of, view_of
 
 X = features_of(120)

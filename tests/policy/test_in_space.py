@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover import Binary, Categorical, Continuous, Objective, Ordering, SearchSpace
-from discover.candidates.ground import Ground
-from discover.candidates.points import Points
+from discover.candidates.space.ground import Ground
+from discover.candidates.space.points import Points
 from discover.policy import in_space
 from discover.policy.bayesian import Bayesian
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
-from discover.protocols import Training, View
+from discover.protocols import View
+from discover.values import Training
 from tests.candidates.spaces import arylation, every_kind, spaces
 
 POLICIES = (Random(), SpaceFilling(), SpaceFilling("medoids"), Bayesian(start=5))

@@ -14,7 +14,7 @@ from discover.acquisition.batch import greedy_batch
 from discover.acquisition.goal import Goal
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
-from discover.policy.incumbents import measured_best
+from discover.policy.bayesian.incumbents import measured_best
 from discover.protocols import View
 from discover.surrogate.gaussian_process import GaussianProcess
 from tests.policy.policy_views import features_of, view_of

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from discover.errors import Unsupported
 from discover.limits import Limits
 from discover.objective import Objective, Target
-from discover.policy.acquisitions import THRESHOLDED, WITHOUT_COSTS
 from discover.policy.bayesian import Bayesian
+from discover.policy.bayesian.acquisitions import THRESHOLDED, WITHOUT_COSTS
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
 from tests.policy.policy_views import features_of, rows_of, view_of

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from discover.acquisition.carried import Carried
-from discover.policy import pool_search
-from discover.policy.bayesian import Bayesian
-from discover.protocols import Training
+from discover.policy.bayesian import Bayesian, pool_search
+from discover.values import Training
 from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 from tests.policy.test_acquisitions import policy_of
 

@@ -11,8 +11,9 @@ from discover import registry
 from discover.errors import InvalidInput, Unsupported
 from discover.limits import Limits
 from discover.objective import Objective, Target
-from discover.policy.bayesian import Bayesian
-from discover.policy.rules import HitsBelow, ImprovementBelow, NoImprovement, RegretBelow, Standing, TargetReached
+from discover.policy.bayesian import Bayesian, pool_search
+from discover.policy.outlook import Held, Told
+from discover.policy.rules import SLIP, HitsBelow, ImprovementBelow, NoImprovement, RegretBelow, Standing, TargetReached
 from tests.policy.policy_views import answers_of, features_of, view_of
 
 X = features_of(300)
@@ -20,8 +21,9 @@ RULES = (TargetReached(1.0), NoImprovement(3), ImprovementBelow(1.0), RegretBelo
 
 
 def believing(view):
+    """What a policy believes, told for every candidate."""
     features = view.features.values
-    return lambda: Bayesian().predict(view, features)
+    return lambda: Told(Bayesian().predict(view, features))
 
 
 @pytest.mark.parametrize(("direction", "value", "stop"), [("maximize", 5.0, True), ("maximize", 5.1, False),
@@ -68,11 +70,11 @@ def test_little_is_promised_once_the_best_is_found_and_much_before():
     answers = answers_of(X)
     early = view_of(X, np.argsort(answers)[:240:7])
     for rule in (ImprovementBelow(2.0), RegretBelow(20.0), HitsBelow(150.0)):
-        assert not rule.advise(early, Standing(believe=believing(early))).stop, rule
+        assert not rule.advise(early, Standing(outlook=believing(early))).stop, rule
     order = np.argsort(-answers)
     found = view_of(X, sorted({*range(0, 300, 2), *order[:30].tolist()}))
     for rule in (ImprovementBelow(2.0), RegretBelow(20.0), HitsBelow(answers[order[5]])):
-        assert rule.advise(found, Standing(believe=believing(found))).stop, rule
+        assert rule.advise(found, Standing(outlook=believing(found))).stop, rule
 
 
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
@@ -85,7 +87,7 @@ def test_the_regret_bound_holds_on_simulated_pools(direction):
         truth = np.sin(3 * features @ rng.normal(size=3)) + features[:, 0]
         rows = rng.choice(150, 30, replace=False)
         view = view_of(features, rows, objective=Objective("strength", direction), values={"strength": truth})
-        bound = RegretBelow(1e-9).advise(view, Standing(believe=believing(view))).numbers["bound"]
+        bound = RegretBelow(1e-9).advise(view, Standing(outlook=believing(view))).numbers["bound"]
         free = np.setdiff1d(np.arange(150), rows)
         regret = (sign * truth[free]).max() - (sign * truth[rows]).max()
         broken += regret > bound
@@ -98,8 +100,8 @@ def test_the_expected_improvement_is_that_of_the_acquisition_function():
     from discover.acquisition.improvement import log_expected_improvement
 
     view = view_of(X, range(0, 300, 10))
-    found = ImprovementBelow(1.0).advise(view, Standing(believe=believing(view))).numbers["largest"]
-    mean, deviation = (torch.from_numpy(a) for a in believing(view)()["strength"])
+    found = ImprovementBelow(1.0).advise(view, Standing(outlook=believing(view))).numbers["largest"]
+    mean, deviation = (torch.from_numpy(a) for a in believing(view)().belief["strength"])
     free = torch.from_numpy(~view.blocked)
     best = float(mean[torch.from_numpy(view.training["strength"].rows)].max())
     assert found == pytest.approx(float(log_expected_improvement(mean[free], deviation[free], best).exp().max()))
@@ -140,13 +142,13 @@ def test_a_match_is_reached_inside_its_band_or_near_enough():
 
 def test_hits_that_the_budget_cannot_try_do_not_count():
     view = view_of(X, range(0, 300, 10))
-    standing = Standing(believe=believing(view))
+    standing = Standing(outlook=believing(view))
     whole = HitsBelow(120.0).advise(view, standing)
     few = HitsBelow(120.0).advise(replace(view, remaining=2), standing)
     assert whole.numbers["expected"] > few.numbers["expected"] > 0
     assert few.numbers["expected"] <= 2
     assert "as many as the budget allows" in few.evidence
-    mean, deviation = believing(view)()["strength"]
+    mean, deviation = believing(view)().belief["strength"]
     chances = norm.sf(120.0, mean, deviation)[~view.blocked]
     assert whole.numbers["expected"] == pytest.approx(chances.sum())
     assert few.numbers["expected"] == pytest.approx(np.sort(chances)[-2:].sum())
@@ -154,8 +156,8 @@ def test_hits_that_the_budget_cannot_try_do_not_count():
 
 def test_hits_in_a_band_are_counted():
     view = view_of(X, range(0, 300, 10), objective=Objective("strength", "match", band=(110.0, 120.0)))
-    found = HitsBelow().advise(view, Standing(believe=believing(view))).numbers["expected"]
-    mean, deviation = (part[~view.blocked] for part in believing(view)()["strength"])
+    found = HitsBelow().advise(view, Standing(outlook=believing(view))).numbers["expected"]
+    mean, deviation = (part[~view.blocked] for part in believing(view)().belief["strength"])
     assert found == pytest.approx((norm.cdf(120.0, mean, deviation) - norm.cdf(110.0, mean, deviation)).sum())
     with pytest.raises(Unsupported, match="threshold"):
         HitsBelow().check(Objective("strength"))
@@ -165,10 +167,50 @@ def test_hits_in_a_band_are_counted():
 
 def test_an_improvement_may_be_held_against_what_a_candidate_costs():
     view = view_of(X, range(0, 300, 10))
-    standing, rule = Standing(believe=believing(view)), ImprovementBelow(1.0, per_cost=True)
+    standing, rule = Standing(outlook=believing(view)), ImprovementBelow(1.0, per_cost=True)
     assert "not known" in rule.advise(view, standing).evidence
     plain = ImprovementBelow(1.0).advise(view, standing).numbers["largest"]
     priced = replace(view, limits=Limits(costs=np.full(300, 4.0)))
     advice = rule.advise(priced, standing)
     assert advice.numbers["largest"] == pytest.approx(plain / 4.0)
     assert "per unit of cost" in advice.evidence
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+@pytest.mark.parametrize("model", ["single", "evidence"])
+@pytest.mark.parametrize("costly", [False, True])
+def test_what_is_asked_through_bounds_is_what_all_candidates_would_tell(
+    direction, model, costly, monkeypatch, tmp_path
+):
+    view = view_of(X, range(0, 300, 7), objective=Objective("strength", direction))
+    costs = np.exp(np.random.default_rng(0).normal(size=len(X)))
+    view = replace(view, limits=Limits(costs=costs) if costly else Limits(), remaining=20 if costly else None)
+    policy = Bayesian(model=model, refit=0.5)
+    found = []
+    for limit in (10**12, 1):
+        monkeypatch.setattr(pool_search, "LARGE", limit)
+        standing = Standing(outlook=lambda: Held(view, policy.believe(view), tmp_path))
+        found.append(
+            [ImprovementBelow(1.0, per_cost=costly).advise(view, standing).numbers["largest"],
+             RegretBelow(1.0).advise(view, standing).numbers["bound"],
+             HitsBelow(125.0, count=7.0).advise(view, standing).numbers["expected"]]
+        )  # fmt: skip
+    whole, bounded = found
+    assert whole[:2] == pytest.approx(bounded[:2], rel=1e-6, abs=1e-6)
+    assert whole[2] - 7.0 * SLIP <= bounded[2] <= whole[2] + 1e-9
+    assert list(tmp_path.iterdir()), "the sweep left nothing for the next one"
+
+
+def test_hits_that_are_left_are_counted_to_the_last_where_that_decides(monkeypatch):
+    monkeypatch.setattr(pool_search, "LARGE", 1)
+    view, policy = view_of(X, range(0, 300, 7)), Bayesian()
+    held = Held(view, policy.believe(view))
+    free = np.flatnonzero(~view.blocked)
+    mean, deviation = held.at("strength", free)
+    exact = float(norm.sf(150.0, mean, deviation).sum())
+    rough = HitsBelow(150.0, count=2.0 * exact).advise(view, Standing(outlook=lambda: held)).numbers["expected"]
+    assert rough < exact  # what has next to no chance was never worked out
+    for count, stop in ((exact * (1 + 1e-9), True), (exact * (1 - 1e-9), False)):
+        advice = HitsBelow(150.0, count=count).advise(view, Standing(outlook=lambda: held))
+        assert advice.stop is stop
+        assert advice.numbers["expected"] == pytest.approx(exact)

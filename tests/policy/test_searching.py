@@ -9,10 +9,12 @@ import pytest
 
 from discover import Categorical, Continuous, Objective, SearchSpace, Target
 from discover.acquisition.space_search import Search
-from discover.candidates.ground import Ground
+from discover.candidates.space.ground import Ground
 from discover.limits import Limits
-from discover.policy import in_space, search_scores, searching
-from discover.policy.bayesian import Bayesian
+from discover.policy import in_space
+from discover.policy.bayesian import Bayesian, believing, search_scores, searching
+from discover.policy.bayesian.believing import belief_of
+from discover.values import Training
 from tests.policy.test_in_space import view_of
 
 SPACE = SearchSpace(
@@ -93,13 +95,44 @@ def test_observations_are_read_and_asked_about_as_the_policy_says(recorded):
     assert np.corrcoef(means[0], means[1])[0, 1] < 0.0
 
 
+@pytest.mark.parametrize("options", [{}, {"model": "evidence"}, {"acquisition": "upper-confidence"}], ids=str)
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_belief_is_fitted_once_and_the_choice_is_that_of_one_fitted_anew(monkeypatch, options, failing):
+    space = SearchSpace(SPACE.parameters, batch_constraints=["at most 1 x"])  # a batch may come in portions
+    codes = space.region().draw(24, np.random.default_rng(0))
+    view = view_of(space, codes, truth(codes))
+    told = view.training["y"]
+    if failing:
+        some = Training(told.rows[:15], told.values[:15], told.stds[:15], told.bounds[:15])
+        view = replace(view, training={"y": some}, infeasible=told.rows[15:])
+    fits, fit = [], believing.belief
+    monkeypatch.setattr(believing, "belief", lambda *a, **k: fits.append(1) or fit(*a, **k))
+    policy = Bayesian(start=5, **options)
+    once = in_space.propose(policy, view, 4, np.random.default_rng(0))
+    assert len(fits) == 1
+    monkeypatch.setattr(
+        in_space, "_chosen", lambda policy, view, n, generator, held: policy.propose(view, n, generator)
+    )
+    anew = in_space.propose(policy, view, 4, np.random.default_rng(0))
+    assert len(fits) > 2
+    assert once == anew
+
+
+def test_nothing_is_judged_for_a_batch_that_no_model_chooses(monkeypatch):
+    asked, fit = [], believing.belief
+    monkeypatch.setattr(believing, "belief", lambda *a, judge, **k: asked.append(judge) or fit(*a, judge=judge, **k))
+    for n in (2, 10):
+        in_space.propose(Bayesian(start=30), seen(), n, np.random.default_rng(0))
+    assert asked == [False, True]
+
+
 def test_what_is_under_trial_counts_as_observed():
     view, policy = seen(), Bayesian(start=5)
     codes = view.ground.codes
     some = searching.searched(policy, view, 1, np.random.default_rng(0)).codes[:1]
     whole, rows = in_space.grown(view, some)
     pending = replace(whole, pending=rows)
-    held = search_scores.belief_of(policy, view)
+    held = belief_of(policy, view)
     at = SPACE.encode(SPACE.numbers(some))
     free = search_scores.acquired(policy, whole, held, np.random.default_rng(0))
     busy = search_scores.acquired(policy, pending, held, np.random.default_rng(0))

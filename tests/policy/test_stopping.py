@@ -10,7 +10,8 @@ import pytest
 from discover.errors import InvalidInput
 from discover.limits import Limits
 from discover.policy.stopping import Budget, Exhausted
-from discover.protocols import Spending, StoppingRule
+from discover.protocols import StoppingRule
+from discover.values import Spending
 from tests.policy.policy_views import features_of, view_of
 
 VIEW = view_of(features_of(5), [0, 1])

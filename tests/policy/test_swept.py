@@ -9,8 +9,7 @@ import pytest
 
 from discover.limits import Limits
 from discover.objective import Objective
-from discover.policy import pool_search
-from discover.policy.bayesian import Bayesian
+from discover.policy.bayesian import Bayesian, pool_search
 from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 
 X = features_of(700, seed=2)
@@ -59,10 +58,13 @@ def alike(whole, through, bounds: bool = True):
         ("expected-improvement", "minimize", "costs failures constraints"),
         ("uncertainty", "maximize", "costs failures constraints"),
         ("top", "minimize", "costs failures constraints"),
+        ("probability-of-improvement", "maximize", "costs failures constraints"),
+        ("hits", "minimize", "costs failures constraints"),
     ],
 )
 def test_weighed_scores(what, acquisition, direction, monkeypatch):
-    policy = Bayesian(acquisition=acquisition, model="single", draws=64)
+    threshold = 110.0 if acquisition == "hits" else None
+    policy = Bayesian(acquisition=acquisition, threshold=threshold, model="single", draws=64)
     alike(*batches(policy, situation(what, direction), monkeypatch))
 
 
@@ -73,18 +75,21 @@ def test_weighed_scores(what, acquisition, direction, monkeypatch):
         ("straddle", "single"),
         ("uncertainty", "single"),
         ("top", "evidence"),
+        ("probability-of-improvement", "evidence"),
+        ("hits", "evidence"),
     ],
 )
 def test_other_scores_than_the_expected_improvement(acquisition, model, monkeypatch):
-    threshold = 110.0 if acquisition == "straddle" else None
+    threshold = 110.0 if acquisition in ("straddle", "hits") else None
     policy = Bayesian(acquisition=acquisition, threshold=threshold, model=model)
     alike(*batches(policy, situation("", "minimize"), monkeypatch))
 
 
-def test_a_level_set_between_two_ends(monkeypatch):
+@pytest.mark.parametrize("acquisition", ["straddle", "hits"])
+def test_a_level_set_between_two_ends_and_hits_between_them(acquisition, monkeypatch):
     objective = Objective("strength", "match", band=(105.0, 125.0))
     view = replace(situation("", "maximize"), objective=objective)
-    alike(*batches(Bayesian(acquisition="straddle", model="single"), view, monkeypatch))
+    alike(*batches(Bayesian(acquisition=acquisition, model="single"), view, monkeypatch))
 
 
 @pytest.mark.parametrize("scale", ["logarithm"])
@@ -104,10 +109,9 @@ def test_what_has_no_zero_is_not_bounded_where_it_is_weighed(acquisition, monkey
     alike(*batches(policy, situation("failures", "maximize"), monkeypatch), bounds=False)
 
 
-@pytest.mark.parametrize("acquisition", ["probability-of-improvement", "max-value-entropy", "hits", "thompson"])
+@pytest.mark.parametrize("acquisition", ["max-value-entropy", "thompson"])
 def test_what_has_no_bound_is_scored_row_by_row(acquisition, monkeypatch):
-    threshold = 110.0 if acquisition == "hits" else None
-    policy = Bayesian(acquisition=acquisition, threshold=threshold, model="single")
+    policy = Bayesian(acquisition=acquisition, model="single")
     alike(*batches(policy, situation("", "maximize"), monkeypatch), bounds=False)
 
 

@@ -9,7 +9,7 @@ import pytest
 from discover.acquisition.goal import Goal
 from discover.objective import Objective
 from discover.policy import words
-from discover.protocols import Prediction
+from discover.values import Prediction
 from tests.policy.policy_views import features_of, view_of
 
 X = features_of(10)

@@ -99,7 +99,7 @@ def test_a_history_of_every_kind_is_replayed(store_url, pool):
 
 
 def test_differences_are_told_with_the_reason(campaign, monkeypatch):
-    from discover.policy import scoring
+    from discover.policy.bayesian import scoring
     from discover.provenance import replay as module
 
     real = scoring.score

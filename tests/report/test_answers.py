@@ -15,8 +15,8 @@ from discover import Campaign, Objective
 from discover.candidates.snapshot import Snapshot
 from discover.errors import IntegrityError, InvalidInput
 from discover.objective import Target
-from discover.protocols import Proposal, Result
 from discover.report.answers import known_answers, mismatches, read_answers
+from discover.values import Proposal, Result
 
 from .conftest import every_answer
 

@@ -9,18 +9,10 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, Objective
-from discover.report.tables import (
-    best_table,
-    cautions_table,
-    failure_kinds,
-    failures_table,
-    flags,
-    median_neighbour,
-    near_duplicates,
-    reduced_formula,
-    standardised,
-    why_table,
-)
+from discover.report import near
+from discover.report.formulas import flags, reduced_formula
+from discover.report.near import Standardised, near_duplicates
+from discover.report.tables import best_table, cautions_table, failure_kinds, failures_table, why_table
 
 from .conftest import SIZE, candidates
 
@@ -90,13 +82,28 @@ def test_reduced_formula_and_its_absence() -> None:
 
 
 def test_standardised_keeps_constant_features_out() -> None:
-    scaled = standardised(np.array([[1.0, 5.0], [3.0, 5.0]]))
-    assert scaled.tolist() == [[-1.0, 0.0], [1.0, 0.0]]
+    scaled = Standardised.over(np.array([[1.0, 5.0], [3.0, 5.0]]))
+    assert scaled[:].tolist() == [[-1.0, 0.0], [1.0, 0.0]]
 
 
-def test_median_neighbour_on_a_grid_and_of_equals() -> None:
-    assert median_neighbour(np.arange(20.0)[:, None]) == pytest.approx(1.0)
-    assert median_neighbour(np.zeros((5, 2))) == 1.0
+def test_the_usual_gap_on_a_grid_and_of_equals() -> None:
+    grid = np.arange(20.0)[:, None]
+    assert Standardised.over(grid).usual_gap() == pytest.approx(1.0 / grid.std())
+    assert Standardised.over(np.full((5, 2), 0.1)).usual_gap() == 1.0
+
+
+def test_a_large_pool_is_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(size=(900, 4)) * [1.0, 1e-6, 1e6, 0.0] + [0.0, 1.0, -1e6, 0.1]
+    whole = Standardised.over(values)
+    monkeypatch.setattr(near, "ROWS", 70)
+    parts = Standardised.over(values)
+    np.testing.assert_allclose(parts[:], whole[:], atol=1e-8)
+    assert parts.usual_gap() == pytest.approx(whole.usual_gap())
+    scaled = ((values - values.mean(axis=0)) / values.std(axis=0))[:, :3]
+    apart = np.linalg.norm(scaled[:, None] - scaled[None], axis=2)
+    rows = np.unique(np.linspace(0, 899, 400).astype(int))
+    gaps = np.where(apart > 1e-6, apart, np.inf).min(axis=1)[rows]
+    assert whole.usual_gap() == pytest.approx(float(np.median(gaps)))
 
 
 def test_a_pool_without_formulas(begin: Callable[..., Campaign]) -> None:

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from discover.errors import LeaseHeld, LeaseLost
 from discover.store import holders
 from discover.store.events import Draft
-from discover.store.heartbeat import beating
-from discover.store.leases import acquire, check, held, release, renew
+from discover.store.heartbeat import beating, held
+from discover.store.leases import acquire, check, release, renew
 from discover.store.log import EventLog
 
 

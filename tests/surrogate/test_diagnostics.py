@@ -11,7 +11,8 @@ import torch
 
 from discover.surrogate import fitting
 from discover.surrogate.diagnostics import leave_one_out
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.kernels import correlation, squared_distances
 
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from discover.protocols import Block
 from discover.surrogate.candidates import MOST, candidates
 from discover.surrogate.diagnostics import groups_of, held_out, leave_one_out, log_density
 from discover.surrogate.evidence import ALWAYS, NEGLIGIBLE, REST, Evidence, stacked
@@ -21,6 +20,7 @@ from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.layout import Layout
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.weighted import Weighted, owners
+from discover.values import Block
 
 QUICK = Evidence(evaluations=40, again=10, starts=1)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from discover.objective import Objective
-from discover.protocols import Block, FeatureTable, Training, View
+from discover.protocols import View
 from discover.surrogate.failure_words import failure_words
 from discover.surrogate.feasibility import FLOOR, LEAST, feasibility, outcomes
+from discover.values import Block, FeatureTable, Training
 
 NAMES = ("temperature", "ligand=PCy3", "ligand=PPh3")
 BLOCKS = (Block("temperature", "numbers", 0, 1), Block("ligand", "categories", 1, 3))

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.errors import InvalidInput
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, root
+from discover.surrogate.gaussian_posterior import GaussianPosterior, root
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.standard import Standard
 from discover.surrogate.threads import one_thread
 

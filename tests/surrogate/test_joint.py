@@ -11,12 +11,13 @@ import torch
 
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
-from discover.protocols import FeatureTable, Training, View
+from discover.protocols import View
 from discover.surrogate.belief import belief
 from discover.surrogate.diagnostics import groups_of
 from discover.surrogate.evidence import JOINT, Evidence
 from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.joint import JointPosterior, JointProcess, Told, _sense, held_out_with
+from discover.values import FeatureTable, Training
 
 RNG = np.random.default_rng(3)
 X = RNG.uniform(size=(160, 2))

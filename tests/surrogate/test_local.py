@@ -18,10 +18,12 @@ from discover.surrogate.belief import belief
 from discover.surrogate.diagnostics import leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.forms import Linear, Radial
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess, covariance_of
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.local import LocalPosterior
 from discover.surrogate.local_diagnostics import leave_some_out, local
 from discover.surrogate.neighbours import chunks, conditional, nearest, nearest_before
+from discover.surrogate.state import covariance_of
 from tests.policy.policy_views import features_of, view_of
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from discover.objective import Objective, Target
-from discover.protocols import FeatureTable, Training, View
+from discover.protocols import View
 from discover.surrogate.belief import belief
 from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.predict import predict
+from discover.values import FeatureTable, Training
 
 
 def view(bounds: np.ndarray | None = None) -> View:

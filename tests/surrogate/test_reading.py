@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.objective import Objective, Target
-from discover.protocols import Training
 from discover.surrogate import reading
 from discover.surrogate.reading import Reader, merits, read, read_as_before
+from discover.values import Training
 from tests.surrogate.test_shape import smooth
 
 ALL = Reader("evidence", "evidence", "evidence")

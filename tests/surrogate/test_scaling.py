@@ -54,11 +54,12 @@ def test_the_unit_of_a_feature_does_not_matter(pool: np.ndarray, unit: float) ->
 
 
 def test_a_table_too_large_for_a_copy_is_scaled_alike(monkeypatch):
-    from discover.surrogate import extent, scaling
+    from discover import sizes
+    from discover.surrogate import extent
 
     values = np.random.default_rng(0).normal(size=(5000, 4)) * [1.0, 1e-6, 1e12, 0.0] + [0.0, 1.0, 1e12, 3.0]
     whole = Scaling.over(values)
-    monkeypatch.setattr(scaling, "LARGE", 100)
+    monkeypatch.setattr(sizes, "CELLS", 100)
     monkeypatch.setattr(extent, "ROWS", 77)
     monkeypatch.setattr(extent, "SHARE", 10 * 77)
     parts = Scaling.over(values)
@@ -73,14 +74,14 @@ def test_a_few_rows_far_from_the_rest_do_not_get_a_world_of_their_own() -> None:
 
 
 def test_a_large_table_is_scaled_by_one_look_as_a_small_one_is(monkeypatch, tmp_path):
-    from discover.surrogate import scaling
+    from discover import sizes
 
     rng = np.random.default_rng(0)
     values = np.hstack(
         [rng.normal(size=(150_000, 3)) * [1e-160, 1.0, 1e160] + [0.0, 5.0, 0.0], np.full((150_000, 1), 7.0)]
     )
     whole = Scaling.over(values)
-    monkeypatch.setattr(scaling, "LARGE", 1000)
+    monkeypatch.setattr(sizes, "CELLS", 1000)
     np.save(tmp_path / "table.npy", values)
     mapped = np.load(tmp_path / "table.npy", mmap_mode="r")
     for table in (values, mapped, mapped):

@@ -17,14 +17,15 @@ from discover.acquisition.bounded import Improvement
 from discover.acquisition.paths import Paths
 from discover.acquisition.sweep import PoolRows, best_rows
 from discover.acquisition.tiles import Tiler
-from discover.protocols import Block, FeatureTable
 from discover.surrogate import fitting
 from discover.surrogate.candidates import ADDITIVE, WARPED, candidates
 from discover.surrogate.evidence import Evidence
-from discover.surrogate.gaussian_process import GaussianPosterior, GaussianProcess
+from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.layout import Layout
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.warping import Warp, Warped
+from discover.values import Block, FeatureTable
 
 FIT = GaussianProcess(form=Warped((-0.5, -0.5)), name="warped", evaluations=60, starts=1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from discover.candidates.materials_project import MaterialsProject
+from discover.candidates.materials_project.session import Runtime
 from discover.candidates.mp_ids import canonical_id
-from discover.candidates.mp_session import Runtime
 from tests import mp_server
 from tests.mp_server import Call, Fault, MPServer
 

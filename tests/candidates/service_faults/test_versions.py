@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from discover.candidates.materials_project import MaterialsProject
-from discover.candidates.mp_session import Runtime
+from discover.candidates.materials_project.session import Runtime
 from discover.errors import SourceError, SourceIntegrityError, SourceKeyError, SourceUnavailable
 from tests import mp_server
 from tests.candidates.service_faults.asking import ALWAYS, SILENCES, nothing_was_kept, second, source, wanted

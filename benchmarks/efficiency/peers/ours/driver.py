@@ -23,16 +23,16 @@ import pandas as pd
 from speaking import Table, serve
 
 import discover
-import discover.policy.bayesian_batch  # what a first proposal would import
+import discover.policy.bayesian.batch  # what a first proposal would import
 from discover import registry
 from discover.backtest.answers import Answers
 from discover.backtest.loop import Retrospective, view_of
 from discover.candidates.pool import CandidatePool
 from discover.features.build import feature_table
 from discover.objective import Objective
-from discover.protocols import FeatureTable
+from discover.values import FeatureTable
 
-ROOMS = ("acquisition", "candidates", "features", "policy", "surrogate", "objective.py", "protocols.py")
+ROOMS = ("acquisition", "candidates", "features", "policy", "surrogate", "objective.py", "protocols.py", "values.py")
 
 
 class Ours:

@@ -1,0 +1,1 @@
+"""Crystals, calculated: calculators of energies and stresses, and what is made of them."""
