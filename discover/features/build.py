@@ -124,8 +124,7 @@ class Features:
             for name, known in categories.items():
                 known.update(categories_of(cells[name]))
             for name, told in smiles.items():
-                texts = cells[told].fillna("").astype(str).str.strip()
-                molecules[name] |= dict(zip(cells[name].astype(str), texts, strict=True))
+                molecules[name] |= {str(cell): _text(text) for cell, text in zip(cells[name], cells[told])}
         return cls.from_spec(spec, {name: tuple(sorted(known)) for name, known in categories.items()}, molecules)
 
     @property
@@ -172,6 +171,11 @@ class Features:
         if problems:
             raise InvalidInput("features", problems)
         return np.ascontiguousarray(np.hstack(tables))
+
+
+def _text(cell: Any) -> str:
+    """A cell as text, "" where it is empty."""
+    return "" if cell is None or cell != cell else str(cell).strip()
 
 
 def _described(column: str, table: Mapping[str, Mapping[str, float]] | None, *, named: bool) -> list[Featurizer]:
