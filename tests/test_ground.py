@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +23,13 @@ def python(code: str) -> str:
 
 def test_a_room_imports_only_from_floors_below_it():
     assert "0 broken" in run(sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()")
+
+
+def test_no_files_import_each_other_in_a_circle():
+    graph = grimp.build_graph("discover", "flows")
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    assert imports["discover.policy.bayesian.batch"] >= {"discover.policy.bayesian.options"}  # for its type alone
+    TopologicalSorter(imports).prepare()  # CycleError names the circle
 
 
 def test_types():
