@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from discover.drafts import draft_of
+
 TICK = 2.0
 """Seconds: the coarsest clock of a file system in use."""
 
@@ -29,7 +31,7 @@ def stamp_of(path: Path) -> dict[str, int]:
 
 def note(path: Path, told: Mapping[str, Any], stamp: Mapping[str, int]) -> None:
     """Write down at `path` what was found of a file, with the stamp that the file had before it was read. As a whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = draft_of(path)
     fresh.parent.mkdir(parents=True, exist_ok=True)
     with fresh.open("w", encoding="utf-8") as file:
         json.dump({**told, "stamp": dict(stamp)}, file)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,6 +29,7 @@ import numpy as np
 import torch
 
 from discover.acquisition.tiles import AnyArray
+from discover.drafts import draft_of
 from discover.surrogate import fitting
 from discover.surrogate.gaussian_posterior import GaussianPosterior
 from discover.values import FloatArray, IntArray
@@ -120,7 +120,7 @@ class Carried:
     def write(self, folder: Path) -> None:
         """In place of what was carried before; a folder that cannot be written to is done without."""
         path = _path(folder, self.key)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+        fresh = draft_of(path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with fresh.open("wb") as file:

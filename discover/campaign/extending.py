@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from discover import registry
+from discover import registry, sizes
 from discover.campaign.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_names
 from discover.candidates.difference import Difference
+from discover.candidates.frames import places_of
 from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import OWN, Snapshot
 from discover.candidates.space.points import Points
+from discover.candidates.streaming import of_columns
 from discover.candidates.union import Union, union
 from discover.errors import Conflict, InvalidInput, Problem, Unsupported
 from discover.features.build import Known, feature_table
@@ -61,7 +63,7 @@ def extend(
         )
         if not found.difference:
             return found.difference
-        pool = _saved(found, held, new, place)
+        pool = _saved(found, held, new, place, cache)
         check_names(journal.name, objective, pool)
         feature_table(pool, cache, progress, _known(pool, held, found))
         try:
@@ -102,25 +104,31 @@ def tried(ledger: Ledger) -> set[str]:
     return proposed | elsewhere | taken_back | {o.candidate_id for o in ledger.observations.values()}
 
 
-def _saved(found: Union, held: Candidates, new: CandidatePool, place: Place) -> CandidatePool:
+def _saved(found: Union, held: Candidates, new: CandidatePool, place: Place, cache: Path) -> CandidatePool:
     """The union as a pool on a snapshot that names its parents; its other provenance is that of the new pull."""
     origin = {key: value for key, value in new.provenance.items() if key not in OWN and key != "parent"}
     pulled = {"hash": new.provenance.get("hash", new.hash), "rows": len(new), "kind": origin.get("kind", "frame")}
     parents = [{"hash": held.hash, "rows": len(held.pool), "kind": "candidates before"}, pulled]
-    snapshot = Snapshot.from_table(
-        found.table, place, id=held.pool.id, structure=found.structure,
-        provenance={**origin, "kind": "union", "parents": parents},
-    )  # fmt: skip
-    return CandidatePool.from_snapshot(snapshot, held.pool.spec)
+    provenance, id = {**origin, "kind": "union", "parents": parents}, held.pool.id
+    if found.structure is None and sizes.large(len(found), len(found.names)):
+        columns = ((name, found.column(name)) for name in found.names)
+        snapshot = of_columns(columns, place, id=id, provenance=provenance)
+    else:
+        snapshot = Snapshot.from_table(found.table, place, id=id, structure=found.structure, provenance=provenance)
+    return CandidatePool.from_snapshot(snapshot, held.pool.spec, cache=cache)
 
 
 def _known(pool: CandidatePool, held: Candidates, found: Union) -> Known:
     """Features of the rows that are as they were."""
+    assert isinstance(held.pool, CandidatePool)
     former = {one.kept_as: candidate for candidate, one in found.superseded.items()}
-    origin = {i: former.get(i, i) for i in pool.ids.tolist() if i not in found.counting}
-    same = {i: was for i, was in origin.items() if was in held.pool}
-    values = held.features.values[held.pool.rows(list(same.values()))]
-    return Known(held.features.names, pool.rows(list(same)).astype(np.int64), values)
+    was = np.array(pool.ids, dtype=np.result_type(pool.ids, held.pool.ids))
+    was[pool.rows(list(former))] = list(former.values())
+    places = places_of(held.pool.ids, was)
+    same = held.pool.ids[places] == was
+    same[pool.rows([i for i in found.counting if i in pool])] = False
+    rows = np.flatnonzero(same).astype(np.int64)
+    return Known(held.features.names, rows, held.features.values, places[rows])
 
 
 def _commit(

@@ -270,6 +270,13 @@ class CandidatePool:
                 record[self._structure] = text
         return [Candidate(record[self.id], _version(record), record) for record in records]
 
+    def column(self, name: str) -> pa.Array:
+        """The canonical cells of one column, the id and the structures among them; of a large pool nothing else is read."""
+        if name == self._structure:
+            return self._structures(None)
+        column = self._table[name]
+        return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
     def table(self) -> pa.Table:
         """All rows with their structures, as the canonical table that `save` writes."""
         return self._full()

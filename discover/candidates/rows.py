@@ -6,7 +6,6 @@ rows the row groups that hold them, and nobody all of it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from discover.candidates.parquet import column_parts, file_hash, full_columns, o
 from discover.candidates.place import Place
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.streaming import without_columns
+from discover.drafts import draft_of
 from discover.stamps import note, sound, told_of
 from discover.values import IntArray
 
@@ -108,7 +108,7 @@ def mapped_ids(snapshot: Snapshot, cache: Path) -> NDArray[np.str_]:
 
 def _write_ids(snapshot: Snapshot, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    fresh = draft_of(path)
     with opened(snapshot.path, snapshot.metadata) as file:
         width = max(int(pc.max(pc.utf8_length(part)).as_py()) for part in column_parts(file, snapshot.id))
         ids, start = np.lib.format.open_memmap(fresh, "w+", np.dtype(f"<U{width}"), (len(snapshot),)), 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +132,22 @@ def written(
     )
 
 
+def of_columns(
+    columns: Iterable[tuple[str, pa.ChunkedArray]],
+    folder: Place | Path | str,
+    *,
+    id: str,
+    provenance: Mapping[str, Any],
+) -> Snapshot:
+    """The snapshot of canonical columns, the id first, in ascending order of id; each waits on disk for the others."""
+    place, kinds, held = Place.of(folder), {}, {}
+    with _scratch(place) as scratch:
+        for number, (name, column) in enumerate(columns):
+            kinds[name] = kind_of(column)
+            held[name] = _on_disk(column, name, scratch / f"{number}.arrow")
+        return written(_parts(held), kinds, place, scratch, id=id, provenance=provenance)
+
+
 def without_columns(snapshot: Snapshot, names: Sequence[str], folder: Place, provenance: Mapping[str, Any]) -> Snapshot:
     """The snapshot of some columns of another one without structures, in another place or the same."""
     kept = [snapshot.id, *sorted(set(names) - {snapshot.id})]
@@ -238,15 +254,11 @@ class _Look:
         """Canonical tables of the rows in ascending order of id; columns wait on disk."""
         kinds, held = self.kinds(), {}
         for number, (name, kind) in enumerate(kinds.items()):
-            where = scratch / f"{number}.arrow"
-            self._sorted_column(file, name, kind, where)
-            held[name] = pa.ipc.open_file(pa.memory_map(str(where))).read_all()[name]
-        whole = pa.table(held)
-        for start in range(0, whole.num_rows, READ):
-            yield whole.slice(start, READ)
+            held[name] = _on_disk(self._sorted_column(file, name, kind), name, scratch / f"{number}.arrow")
+        yield from _parts(held)
 
-    def _sorted_column(self, file: pq.ParquetFile, name: str, kind: str, where: Path) -> None:
-        """Write one column in ascending order of id."""
+    def _sorted_column(self, file: pq.ParquetFile, name: str, kind: str) -> pa.ChunkedArray:
+        """One column in ascending order of id."""
         parts, start = [], 0
         labels = np.concatenate(self.labels)
         for batch in file.iter_batches(READ, columns=[name]):
@@ -255,10 +267,22 @@ class _Look:
             start += len(batch)
             array, _ = read_frame(series.to_frame(), id=name) if name == self.id else (column_array(series)[0], [])
             parts.append(_as(array[name].combine_chunks() if name == self.id else array, kind))
-        column = pa.chunked_array(parts).take(pa.array(self.order))
-        table = pa.table({name: column})
-        with pa.OSFile(str(where), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table, max_chunksize=READ)
+        return pa.chunked_array(parts).take(pa.array(self.order))
+
+
+def _on_disk(column: pa.ChunkedArray, name: str, where: Path) -> pa.ChunkedArray:
+    """The same column, mapped from a file."""
+    table = pa.table({name: column})
+    with pa.OSFile(str(where), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=READ)
+    return pa.ipc.open_file(pa.memory_map(str(where))).read_all()[name]
+
+
+def _parts(columns: Mapping[str, pa.ChunkedArray]) -> Iterator[pa.Table]:
+    """Columns as tables of some thousand rows, one below the other."""
+    whole = pa.table(dict(columns))
+    for start in range(0, whole.num_rows, READ):
+        yield whole.slice(start, READ)
 
 
 def _ascend(ids: pa.ChunkedArray) -> bool:

@@ -7,7 +7,7 @@ what was measured of it goes on to train with the row that was measured.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from discover.candidates.canonical import kind_of, sorted_by_id
+from discover.candidates.canonical import kind_of
 from discover.candidates.difference import Difference, differ
 from discover.candidates.pool import CandidatePool
 from discover.errors import InvalidInput, Problem
+from discover.values import IntArray
 
 _WIDER = {
     frozenset({"integer", "number"}): "number",
@@ -38,16 +39,30 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Union:
-    """All rows of a campaign's candidates as a canonical table, and what came of the new pull.
+    """All rows of a campaign's candidates, and what came of the new pull.
 
-    counting: ids of the rows that changed in a column that counts, tried or not.
+    names: columns of the canonical table, the id first. counting: ids of the rows that changed in a column that counts,
+    tried or not.
     """
 
-    table: pa.Table
+    names: tuple[str, ...]
     structure: str | None
     difference: Difference
     superseded: Mapping[str, Superseded]
     counting: frozenset[str]
+    rows: _Rows
+
+    def __len__(self) -> int:
+        return len(self.rows.order)
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """One column of all rows, in ascending order of id; made when it is asked for."""
+        return _column(name, self.rows, []).take(pa.array(self.rows.order))
+
+    @property
+    def table(self) -> pa.Table:
+        """All of it, in memory."""
+        return pa.table({name: self.column(name) for name in self.names}).combine_chunks()
 
 
 def union(
@@ -63,33 +78,83 @@ def union(
 
     old: all rows so far. gone: those among them that the source had already withdrawn. kept: former versions. tried:
     candidates of which something was proposed or found out. counts: columns that features are made from or that the
-    experiment reads; a change in another one replaces the row.
+    experiment reads; a change in another one replaces the row. Columns are looked at one after the other.
     """
     _check(old, new, kept, counts)
-    before, after = old.table(), new.table()
-    live = np.array([i for i in old.ids.tolist() if i not in kept], dtype=np.str_)
+    live = np.setdiff1d(old.ids, np.array(sorted(kept), dtype=np.str_))
     common = np.intersect1d(live, new.ids)
-    changed, counting = _changes(old, new, before, after, common, counts)
+    changed, counting = _changes(old, new, common, counts)
     superseded = _superseded(old, new, [i for i in counting if i in tried], kept)
     lost = np.setdiff1d(live, new.ids)
-    stay = sorted({*lost.tolist(), *kept})
-    rest = before.take(pa.array(old.rows(stay)))
-    versions = _renamed(before.take(pa.array(old.rows(list(superseded)))), old.id, superseded, kept)
-    table = sorted_by_id(_joined([after, rest, versions], old, new), old.id)
-    structure = next((name for name in (old.structure, new.structure) if name in table.column_names), None)
-    still = before.take(pa.array(old.rows(common)))
+    rows = _Rows.of(old, new, sorted({*lost.tolist(), *kept}), superseded, kept)
+    names = _joined(rows)
+    structure = next((name for name in (old.structure, new.structure) if name in names), None)
+    before, after = _names(old), _names(new)
+    still = old.rows(common)
     difference = Difference(
         added=tuple(np.setdiff1d(new.ids, old.ids).tolist()),
         removed=tuple(i for i in lost.tolist() if i not in gone),
         changed=tuple(changed),
-        columns_added=tuple(c for c in after.column_names if c not in before.column_names),
-        columns_removed=tuple(
-            c for c in before.column_names if c not in after.column_names and still[c].null_count < len(still)
-        ),
-        returned=tuple(i for i in new.ids.tolist() if i in gone),
+        columns_added=tuple(c for c in after if c not in before),
+        columns_removed=tuple(c for c in before if c not in after and _taken(old, c, still).null_count < len(still)),
+        returned=tuple(np.intersect1d(new.ids, np.array(sorted(gone), dtype=np.str_)).tolist()),
         superseded=tuple(superseded),
     )
-    return Union(table, structure, difference, superseded, frozenset(counting))
+    return Union(names, structure, difference, superseded, frozenset(counting), rows)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Which rows make the union: all of the new pull, some of the old ones (stay [s]), and former versions (versions [v], under
+    ids of their own). order: where each row of the union stands among these, one below the other.
+    """
+
+    old: CandidatePool
+    new: CandidatePool
+    stay: IntArray
+    versions: IntArray
+    version_ids: tuple[str, ...]
+    order: IntArray
+
+    @classmethod
+    def of(
+        cls,
+        old: CandidatePool,
+        new: CandidatePool,
+        stay: Sequence[str],
+        superseded: Mapping[str, Superseded],
+        kept: Collection[str],
+    ) -> _Rows:
+        """superseded: former versions; those that are kept already are among the rows that stay."""
+        fresh = {candidate: one.kept_as for candidate, one in superseded.items() if one.kept_as not in kept}
+        ids = pa.chunked_array(
+            [pa.array(part, type=pa.large_string()) for part in (new.ids, stay, list(fresh.values()))]
+        )
+        order = pc.sort_indices(ids).to_numpy().astype(np.int64)
+        return cls(old, new, old.rows(stay), old.rows(list(fresh)), tuple(fresh.values()), order)
+
+    def pieces(self, name: str) -> list[pa.Array | None]:
+        """One column of the three parts; None where a part has no such column."""
+        if name == self.old.id:
+            renamed = pa.array(self.version_ids, type=pa.large_string())
+            return [self.new.column(name), _taken(self.old, name, self.stay), renamed]
+        there = name in _names(self.old)
+        found = [_taken(self.old, name, part) if there else None for part in (self.stay, self.versions)]
+        return [self.new.column(name) if name in _names(self.new) else None, *found]
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Rows of each part."""
+        return len(self.new), len(self.stay), len(self.versions)
+
+
+def _names(pool: CandidatePool) -> tuple[str, ...]:
+    """All columns of a pool: the id, those by name, the structure."""
+    return (pool.id, *pool.columns, *([pool.structure] if pool.structure else []))
+
+
+def _taken(pool: CandidatePool, name: str, rows: IntArray) -> pa.Array:
+    return pool.column(name).take(pa.array(rows))
 
 
 def _check(old: CandidatePool, new: CandidatePool, kept: Collection[str], counts: Collection[str]) -> None:
@@ -114,20 +179,15 @@ def _check(old: CandidatePool, new: CandidatePool, kept: Collection[str], counts
 
 
 def _changes(
-    old: CandidatePool,
-    new: CandidatePool,
-    before: pa.Table,
-    after: pa.Table,
-    common: NDArray[np.str_],
-    counts: Collection[str],
+    old: CandidatePool, new: CandidatePool, common: NDArray[np.str_], counts: Collection[str]
 ) -> tuple[list[str], list[str]]:
     """Ids of common rows that differ in any column that both have, and in one that counts."""
-    at_old, at_new = pa.array(old.rows(common)), pa.array(new.rows(common))
+    at_old, at_new = old.rows(common), new.rows(common)
     anywhere, counting = np.zeros(len(common), dtype=bool), np.zeros(len(common), dtype=bool)
-    for name in before.column_names:
-        if name == old.id or name not in after.column_names:
+    for name in _names(old):
+        if name == old.id or name not in _names(new):
             continue
-        found = differ(before[name].combine_chunks().take(at_old), after[name].combine_chunks().take(at_new))
+        found = differ(_taken(old, name, at_old), _taken(new, name, at_new))
         anywhere |= found
         if name in old.spec.used or name in counts:
             counting |= found
@@ -153,34 +213,27 @@ def _content(pool: CandidatePool, id: str) -> Mapping[str, Any]:
     return pool.candidate(int(pool.rows([id])[0])).values
 
 
-def _renamed(table: pa.Table, id: str, superseded: Mapping[str, Superseded], kept: Collection[str]) -> pa.Table:
-    """Former versions under their own ids, without those that are kept already."""
-    names = [one.kept_as for one in superseded.values()]
-    place = table.column_names.index(id)
-    renamed = table.set_column(place, id, pa.array(names, type=pa.large_string()))
-    return renamed.filter(pa.array([name not in kept for name in names], type=pa.bool_()))
-
-
-def _joined(parts: list[pa.Table], old: CandidatePool, new: CandidatePool) -> pa.Table:
-    """Rows below each other: the new pull's columns, and those in which a row that stays has a value."""
+def _joined(rows: _Rows) -> tuple[str, ...]:
+    """The union's columns: the new pull's, and those in which a row that stays has a value. InvalidInput where kinds do not mix."""
+    old, new = rows.old, rows.new
     structure = old.structure or new.structure
-    leading, *staying = parts
-    kept = {name for part in staying for name in part.column_names if part[name].null_count < len(part)}
-    names = sorted({*leading.column_names, *kept} - {old.id, *([structure] if structure else [])})
-    problems: list[Problem] = []
-    columns = {
-        name: _column(name, parts, problems)
-        for name in [old.id, *names, *([structure] if structure in {*leading.column_names, *kept} else [])]
-        if name is not None
+    stays = {
+        name for name in _names(old) if any(p is not None and p.null_count < len(p) for p in rows.pieces(name)[1:])
     }
+    there = {*_names(new), *stays}
+    names = sorted(there - {old.id, *([structure] if structure else [])})
+    found = (old.id, *names, *([structure] if structure in there and structure is not None else []))
+    problems: list[Problem] = []
+    for name in found:
+        _column(name, rows, problems)
     if problems:
         raise InvalidInput("new candidates", problems)
-    return pa.table(columns)
+    return found
 
 
-def _column(name: str, parts: list[pa.Table], problems: list[Problem]) -> pa.ChunkedArray:
-    """One column of all parts in their common type; missing where a part has none."""
-    pieces = [part[name].combine_chunks() if name in part.column_names else None for part in parts]
+def _column(name: str, rows: _Rows, problems: list[Problem]) -> pa.ChunkedArray:
+    """One column of the parts of a union in their common type; missing where a part has none."""
+    pieces = rows.pieces(name)
     there = [piece for piece in pieces if piece is not None and len(piece) > piece.null_count]
     kinds = {kind_of(p): p.type for p in there if _speaks(p)} or {kind_of(p): p.type for p in there}
     wanted = pa.float64() if not kinds else next(iter(kinds.values()))
@@ -191,17 +244,15 @@ def _column(name: str, parts: list[pa.Table], problems: list[Problem]) -> pa.Chu
             raise pa.ArrowInvalid(f"the column holds {' and '.join(sorted(kinds))} now, which do not mix")
         return pa.chunked_array(
             [
-                pa.nulls(len(part), wanted)
-                if piece is None or len(piece) == piece.null_count
-                else pc.cast(piece, wanted)
-                for part, piece in zip(parts, pieces, strict=True)
+                pa.nulls(size, wanted) if piece is None or len(piece) == piece.null_count else pc.cast(piece, wanted)
+                for size, piece in zip(rows.sizes, pieces, strict=True)
             ],
             type=wanted,
         )
     except pa.ArrowInvalid as error:
         hint = "give the column the kind that it had"
         problems.append(Problem(str(error), column=name, way_out=hint))
-        return pa.chunked_array([pa.nulls(sum(len(part) for part in parts), pa.float64())])
+        return pa.chunked_array([pa.nulls(sum(rows.sizes), pa.float64())])
 
 
 def _speaks(column: pa.Array) -> bool:

@@ -200,11 +200,13 @@ def _kind(part: Featurizer) -> BlockKind:
 
 @dataclass(frozen=True)
 class Known:
-    """Rows whose features are known from another pool: `rows` [m] are positions in the new one, `values` [m, d] by `names`."""
+    """Rows whose features are known from another pool: `rows` [m] are positions in the new one, `values` [n, d] those of the
+    other by `names`, and `places` [m] where each row stands among these."""
 
     names: tuple[str, ...]
     rows: IntArray
     values: FloatArray
+    places: IntArray
 
 
 def feature_table(
@@ -233,7 +235,9 @@ def _transform(
     """Fill the features of a pool, [N, d]."""
     todo = np.arange(len(pool))
     if known is not None and known.names == features.names:
-        values[known.rows] = known.values
+        for start in range(0, len(known.rows), ROWS):
+            part = slice(start, start + ROWS)
+            values[known.rows[part]] = known.values[known.places[part]]
         todo = np.setdiff1d(todo, known.rows)
     columns = list(features.requires)
     step = ROWS if sizes.large(*values.shape) else max(1, len(pool))

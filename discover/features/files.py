@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from discover import sizes
+from discover.drafts import draft_of
 from discover.errors import InvalidInput, Problem
 from discover.stamps import note, sound, stamp_of, told_of
 from discover.values import FeatureTable, FloatArray
@@ -26,7 +26,7 @@ def room_for(cache: Path | None, key: str, rows: int, columns: int) -> FloatArra
     if cache is None or not sizes.large(rows, columns):
         return np.zeros((rows, columns))
     cache.mkdir(parents=True, exist_ok=True)
-    path = _fresh(cache / f"features-{key}.npy")
+    path = draft_of(cache / f"features-{key}.npy")
     return np.lib.format.open_memmap(path, "w+", np.float64, (rows, columns))
 
 
@@ -37,14 +37,14 @@ def finished(cache: Path | None, key: str, names: tuple[str, ...], values: Float
         table = table_of(names, values)
     except InvalidInput:
         if mapped:
-            _fresh(_path(cache, key)).unlink(missing_ok=True)
+            draft_of(_path(cache, key)).unlink(missing_ok=True)
         raise
     if cache is None:
         return table
     path = _path(cache, key)
     if mapped:
         values.flush()  # type: ignore[attr-defined]
-        _fresh(path).replace(path)
+        draft_of(path).replace(path)
     else:
         cache.mkdir(parents=True, exist_ok=True)
         _write(path, lambda file: np.save(file, table.values))
@@ -106,13 +106,9 @@ def _path(cache: Path | None, key: str) -> Path:
     return cache / f"features-{key}.npy"
 
 
-def _fresh(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.new")
-
-
 def _write(target: Path, write: Callable[[Any], object]) -> None:
     """As a whole or not at all."""
-    fresh = _fresh(target)
+    fresh = draft_of(target)
     with fresh.open("wb") as file:
         write(file)
         file.flush()

@@ -21,6 +21,7 @@ from discover.provenance.sequence import RESTORE, Sequence
 from discover.provenance.storage import (
     Cached,
     file_findings,
+    half_written,
     lease_findings,
     pool_of,
     snapshot_findings,
@@ -154,6 +155,8 @@ def _files(log: EventLog, audits: list[_OfCampaign]) -> Iterator[Finding]:
             yield Finding("error", str(error), RESTORE, campaign=one.name)
     for place, hashes in referred.items():
         yield from file_findings(place, hashes)
+    for name in ("features", "sweeps"):
+        yield from half_written(log.database.files / name)
 
 
 def _against(path: Path, audits: list[_OfCampaign]) -> Iterator[Finding]:

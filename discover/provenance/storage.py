@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -14,6 +15,7 @@ from discover.candidates.place import Place
 from discover.candidates.pool import CandidatePool
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.spec import PoolSpec
+from discover.drafts import unfinished
 from discover.errors import DiscoverError, IntegrityError, StoreError
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import RESTORE
@@ -186,6 +188,12 @@ def file_findings(place: Place, referred: set[str]) -> Iterator[Finding]:
     if others := sorted((tables & manifests) - referred - _origins(place, referred & tables & manifests)):
         told = f"{len(others)} snapshot{'s' if len(others) != 1 else ''} that no campaign refers to in {place}"
         yield Finding("note", told, "pulls that no campaign began with; they may be kept or removed")
-    half = sorted(place.local.glob(".*.new")) if place.local is not None else []
-    for path in half:
-        yield Finding("note", f"{path} was not finished", "a process was killed while writing; it may be removed")
+    if place.local is not None:
+        yield from half_written(place.local)
+
+
+def half_written(folder: Path) -> Iterator[Finding]:
+    """Files of a folder that nobody has finished."""
+    for path in unfinished(folder):
+        hint = "a process is writing it, or was killed while it did; then it may be removed"
+        yield Finding("note", f"{path} was not finished", hint)

@@ -225,13 +225,13 @@ def test_rows_that_are_known_are_not_made_again_and_the_rest_are_the_same() -> N
     whole = feature_table(pool)
     rows = np.array([0, 3, 4, 39])
     shown: list[int] = []
-    known = Known(whole.names, rows, whole.values[rows])
+    known = Known(whole.names, rows, whole.values, rows)
     part = feature_table(pool, progress=lambda done, _: shown.append(done), known=known)
     assert part.hash == whole.hash
     assert shown == [40]
-    marked = Known(whole.names, rows, whole.values[rows] + 1)
+    marked = Known(whole.names, rows, whole.values + 1, rows)
     assert np.array_equal(np.flatnonzero((feature_table(pool, known=marked).values != whole.values).any(axis=1)), rows)
-    other = Known(("something",), rows, np.zeros((4, 1)))
+    other = Known(("something",), rows, np.zeros((4, 1)), np.arange(4))
     assert feature_table(pool, known=other).hash == whole.hash
 
 

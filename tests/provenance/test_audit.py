@@ -213,6 +213,10 @@ def test_what_is_left_over_is_a_note_or_a_warning(campaign, store_url):
     (place / ("0" * 64 + ".parquet")).write_bytes(b"")
     (place / ("1" * 64 + ".json")).write_bytes(b"{}")
     (place / ".x.new").write_bytes(b"")
+    (place / ".rows-x").mkdir()
+    for name in ("features", "sweeps"):
+        (log.database.files / name).mkdir(exist_ok=True)
+        (log.database.files / name / f".{name}.npy.1-1.new").write_bytes(b"")
     make_pool(7).save(place)
     late = EventLog(store_url, clock=lambda: log.clock() - timedelta(days=1))
     late.transact("c", campaign.ledger.seq, lambda _: [Draft("noted", {"text": "yesterday"})])
@@ -222,7 +226,8 @@ def test_what_is_left_over_is_a_note_or_a_warning(campaign, store_url):
     assert says(found, "is of no proposal", "warning")
     assert says(found, "has no manifest", "note")
     assert says(found, "has no table", "warning")
-    assert says(found, "was not finished", "note")
+    for half in (".x.new", ".rows-x", ".features.npy.1-1.new", ".sweeps.npy.1-1.new"):
+        assert says(found, f"{half} was not finished", "note")
     assert says(found, "1 snapshot that no campaign refers to", "note")
     assert says(found, "dated before", "note")
     with closing(EventLog(store_url).database):
