@@ -111,7 +111,8 @@ def settings_of(group: str, instance: Any) -> dict[str, Any]:
     An instance of a class that no entry point names gets its module and class as `kind`; it cannot be loaded by name.
     """
     cls = type(instance)
-    named = (e.name for e in entry_points(group=group) if e.value == f"{cls.__module__}:{cls.__qualname__}")
+    alike = (entry for entry in entry_points(group=group) if entry.attr == cls.__qualname__)
+    named = (entry.name for entry in alike if entry.load() is cls)  # it may be named where a package hands it on
     kind = next(named, f"{cls.__module__}:{cls.__qualname__}")
     try:
         values = asdict(instance)

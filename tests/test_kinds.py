@@ -48,6 +48,17 @@ def test_what_suits_a_type(hint: Any, right: list[Any], wrong: list[Any]) -> Non
     assert [suits(value, hint) for value in wrong] == [False] * len(wrong)
 
 
+def test_a_kind_is_called_by_its_name_though_a_package_hands_it_on() -> None:
+    entry = next(e for e in entry_points(group=registry.POLICIES) if e.name == "bayesian")
+    assert entry.module != Bayesian.__module__
+    assert registry.settings_of(registry.POLICIES, Bayesian(start=7))["kind"] == "bayesian"
+
+
+def test_a_class_that_only_shares_its_name_with_a_kind_is_not_called_so() -> None:
+    other = type("Bayesian", (), {"__module__": "elsewhere"})
+    assert registry.settings_of(registry.POLICIES, other())["kind"] == "elsewhere:Bayesian"
+
+
 @dataclass(frozen=True)
 @typed
 class Made:

@@ -15,7 +15,7 @@ import torch
 from discover.errors import InvalidInput
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
-from discover.policy.bayesian.acquisitions import Acquisition
+from discover.policy.bayesian.options import Acquisition
 from discover.policy.random import Random
 from discover.protocols import View
 from discover.surrogate.predict import predict
