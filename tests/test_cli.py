@@ -113,8 +113,9 @@ def test_results_go_to_no_other_candidate(cli, folder):  # noqa: F811
     assert "--extra" in error
     assert "extra=" not in error
     cli("tell", "dyes.yaml", "extra.csv", "--extra", "vessel")
-    Path("semicolon.csv").write_text("dye;yield\nd1;1,5\n")
-    assert "the separator seems to be ;" in cli("tell", "dyes.yaml", "semicolon.csv", code=1).stderr
+    Path("semicolon.csv").write_text("dye;yield\nd1;1,234\n")
+    error = cli("tell", "dyes.yaml", "semicolon.csv", code=1).stderr
+    assert "row 2, column 'yield', value '1,234': may mean 1.234 or 1234" in error
     Path("latin.csv").write_bytes("dye,yield,note\nd1,1.5,für\n".encode("cp1252"))
     assert "save the file as UTF-8" in cli("tell", "dyes.yaml", "latin.csv", code=1).stderr
     assert "cannot be read" in cli("tell", "dyes.yaml", "none.csv", code=1).stderr

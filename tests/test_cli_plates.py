@@ -13,6 +13,7 @@ from discover.cli import app
 from discover.definition import load
 from discover.errors import InvalidInput
 from discover.report.plate import Plate, read_workbook, workbook
+from tests.candidates.european import european
 
 SPACE = """
 campaign: plates
@@ -79,6 +80,39 @@ def test_a_csv_of_a_large_plate_is_told_by_proposal(cli):
     cli("tell", "plates.yaml", "filled.csv")
     told = campaign().observations.set_index("proposal_id")["yield"]
     assert told.to_dict() == {p: float(v) for p, v in zip(turned["proposal_id"], turned["yield"])}
+
+
+YIELDS = ["12.5", "<0.5", "", "98.125", "3"]
+NOTES = ["2,5", "2,5 equiv", "", "1.234", "01.05"]
+
+
+def test_a_csv_from_a_european_spreadsheet_is_told_as_it_is_meant(cli):
+    cli("ask", "plates.yaml", "-n", "5", "--plate", "24", "--out", "plate.csv")
+    sheet = pd.read_csv("plate.csv", dtype=str, keep_default_na=False).assign(**{"yield": YIELDS})
+    lines = european(sheet.to_csv(index=False)).decode().split("\r\n")
+    lines[1:6] = [line + note for line, note in zip(lines[1:6], NOTES, strict=True)]  # the last column
+    Path("filled.csv").write_text("\r\n".join(lines), encoding="utf-8", newline="")
+    cli("tell", "plates.yaml", "filled.csv")
+    told = campaign().observations.set_index("proposal_id")
+    assert told["yield"].reindex(sheet["proposal_id"]).fillna(-1).tolist() == [12.5, 0.5, -1, 98.125, 3]
+    assert told.loc[sheet["proposal_id"][1], "yield_bound"] == "below"
+    assert told["note"].reindex(sheet["proposal_id"]).tolist()[0] == "2,5"
+    assert told["note"].reindex(sheet["proposal_id"]).tolist()[3] == "1.234"
+
+
+def test_of_a_european_csv_the_cells_that_are_wrong_are_told_and_nothing_is_added(cli):
+    cli("ask", "plates.yaml", "-n", "4", "--plate", "24", "--out", "plate.csv")
+    sheet = pd.read_csv("plate.csv", dtype=str, keep_default_na=False)
+    for yields, told in (
+        (["12.5", "n.d.", "3.5", ""], ["row 3, column 'yield', value 'n.d.': not a number"]),
+        (["12.5", "1,234.5", "3", ""], ["value '1,234.5': may be a number with separators of thousands"]),
+    ):
+        Path("filled.csv").write_bytes(european(sheet.assign(**{"yield": yields}).to_csv(index=False)))
+        error = cli("tell", "plates.yaml", "filled.csv", code=1).output
+        assert "1 problem" in error
+        for one in told:
+            assert one in " ".join(error.split())
+    assert not campaign().status().to_dict()["measured"]
 
 
 @pytest.mark.parametrize(

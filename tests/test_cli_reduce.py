@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from discover.cli import app
 from discover.definition import load
+from tests.candidates.european import european
 
 CAMPAIGN = """
 campaign: rates
@@ -44,6 +45,15 @@ def samples(runs):  # type: ignore[no-untyped-def]
         for t in range(0, 30, 3)
     ]
     return pd.DataFrame(rows)
+
+
+def test_runs_from_a_european_spreadsheet_are_the_same(cli, tmp_path):
+    text = samples({"0,5": 0.05, "1,5": 0.1}).to_csv(index=False)
+    (tmp_path / "plain.csv").write_text(text)
+    (tmp_path / "europe.csv").write_bytes(european(text))
+    cli("reduce", "plain.csv", "--out", "one.csv")
+    cli("reduce", "europe.csv", "--out", "other.csv")
+    assert (tmp_path / "one.csv").read_text() == (tmp_path / "other.csv").read_text()
 
 
 def test_runs_become_results_with_their_uncertainty(cli):

@@ -33,10 +33,11 @@ SUFFIXES = (".csv", ".parquet", ".xlsx")
 class TableSource:
     """Candidates that stand in a file with one row each.
 
-    file: .csv (UTF-8, commas), .parquet or .xlsx (first sheet), relative to the campaign file. id: its column of ids, read as
-    text ("007" stays so); a row of a .csv with more or fewer cells than its header is refused. structure: its column of
-    structures (JSON text), if it has one. query: only rows that match. A .parquet without structures may hold millions of rows:
-    beyond twenty million cells it is read part by part, and its rows stay on disk.
+    file: .csv, .parquet or .xlsx (first sheet), relative to the campaign file. A .csv is UTF-8 with commas between the cells and
+    decimal points, or with semicolons and either decimal mark, if no number in it may mean two; a row with more or fewer cells
+    than its header is refused. id: its column of ids, read as text ("007" stays so). structure: its column of structures (JSON
+    text), if it has one. query: only rows that match. A .parquet without structures may hold millions of rows: beyond twenty
+    million cells it is read part by part, and its rows stay on disk.
     """
 
     file: str
@@ -175,7 +176,7 @@ def _frame(path: Path, id: str) -> pd.DataFrame:
         frame, text = pd.read_excel(path), pd.read_excel(path, dtype=str, keep_default_na=False)
         index = pd.Index(range(2, len(frame) + 2), dtype=object)
     else:
-        frame, text, index = _read_csv(path)
+        frame, text, index = _read_csv(path, id)
     for name in frame.columns:
         meant = pd.api.types.infer_dtype(frame[name], skipna=True)
         if name == id or meant not in ("boolean", "integer", "floating", "mixed-integer-float", "empty"):
@@ -183,13 +184,13 @@ def _frame(path: Path, id: str) -> pd.DataFrame:
     return frame.set_axis(index, axis=0)
 
 
-def _read_csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.Index]:
+def _read_csv(path: Path, id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Index]:
     """The cells as what they look like, the same as text, and their lines in the file."""
     sheet = read_sheet(path)
     doubled = sorted({name for name in sheet.header if sheet.header.count(name) > 1})
     if doubled:
         raise InvalidInput(str(path), [Problem("two columns have this name", column=name) for name in doubled])
-    plain = sheet.text()
+    plain = sheet.with_points(names=[id]).text()
     return (
         pd.read_csv(io.StringIO(plain)),
         pd.read_csv(io.StringIO(plain), dtype=str, keep_default_na=False),

@@ -185,11 +185,13 @@ def tell(
 ) -> None:
     """Add results: all rows or, where anything is wrong, none.
 
+    A CSV has commas between its cells and decimal points, or semicolons and then decimal commas or points.
+
     Example: discover tell campaign.yaml batch.csv --dry-run
     """
-    frame = plates.read_results(results)
+    sheet = plates.read_results(results)
     campaign = open_campaign(file, store, create=not dry_run, changes="note")
-    frame = plates.in_units(frame, campaign.objective)
+    frame = plates.in_units(sheet, campaign)
     kept = plates.kept_columns(frame, campaign, extra or ())
     if correct is not None:
         became = campaign.correct(frame, reason=correct, extra=kept, dry_run=dry_run)

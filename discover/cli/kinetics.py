@@ -35,12 +35,12 @@ def reduce(
 
     Example: discover reduce runs.csv --by proposal_id --out rates.csv
     """
-    from discover.cli.plates import read_results
+    from discover.cli.plates import frame_of, read_results
     from discover.experiment.kinetics import Order, rates
 
     if out is not None:
         check_new_file(out, force=force)
-    frame = read_results(runs)
+    frame = frame_of(read_results(runs), names=[by], numbers=[time, concentration])
     absent = [Problem("no such column", column=c) for c in (by, time, concentration) if c not in frame.columns]
     if absent:
         raise InvalidInput(str(runs), absent)

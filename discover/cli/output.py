@@ -50,13 +50,6 @@ def progress(what: str) -> Callable[[int, int | None], None] | None:
     return show
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """A sheet of results as text. Rows are named by their line in the file; ids stay text; numbers are read exactly."""
-    from discover.candidates.sheet import read_sheet
-
-    return read_sheet(path).frame()
-
-
 def check_new_file(path: Path, *, force: bool) -> None:
     """InvalidInput if no file can be written there, or if one stands there already and is not to be overwritten."""
     from discover.report.writing import check_place

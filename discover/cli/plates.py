@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from discover.cli.output import check_new_file, read_csv, write_csv
+from discover.cli.output import check_new_file, write_csv
 from discover.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from discover.campaign import Campaign
+    from discover.candidates.sheet import Sheet
+    from discover.candidates.space.points import Pool
     from discover.objective import Objective
 
 PICTURES = (".png", ".svg", ".pdf")
+TEXTS = ("proposal_id", "status", "note", "source", "fidelity", "context", "measured_at", "raw_data", "raw_hash")
+"""Columns of results that hold no numbers, whatever their cells look like."""
 
 
 def check_wishes(n: int | None, plate: int | None, out: Path | None, picture: Path | None, *, force: bool) -> int:
@@ -82,12 +86,13 @@ def write_batch(
             draft.write_bytes(data)
 
 
-def read_results(path: Path) -> pd.DataFrame:
-    """A sheet of results, a .csv or the first sheet of an .xlsx."""
-    if path.suffix.lower() != ".xlsx":
-        return read_csv(path)
+def read_results(path: Path) -> pd.DataFrame | Sheet:
+    """A sheet of results as it stands: a .csv, whose rows are named by their lines in the file, or the first sheet of an .xlsx."""
+    from discover.candidates.sheet import read_sheet
     from discover.report.plate import read_workbook
 
+    if path.suffix.lower() != ".xlsx":
+        return read_sheet(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -95,7 +100,35 @@ def read_results(path: Path) -> pd.DataFrame:
     return read_workbook(data)
 
 
-def in_units(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+def frame_of(results: pd.DataFrame | Sheet, names: Sequence[str], numbers: Sequence[str]) -> pd.DataFrame:
+    """A sheet as a frame, of a CSV all cells as text with decimal points. names, numbers: columns that certainly hold them.
+
+    InvalidInput for a CSV with semicolons in which a number may mean two.
+    """
+    from discover.candidates.sheet import Sheet
+
+    return results.with_points(names, numbers).frame() if isinstance(results, Sheet) else results
+
+
+def in_units(results: pd.DataFrame | Sheet, campaign: Campaign) -> pd.DataFrame:
+    """The results as the campaign reads them, with what a workbook shows as percentages in the targets' units. InvalidInput."""
+    objective = campaign.objective
+    numbers = ["cost", "replicate", *(name for target in objective.names for name in (target, f"{target}_std"))]
+    bounds = [f"{target}_bound" for target in objective.names]
+    frame = frame_of(results, [*TEXTS, *bounds, campaign.pool.id, *_labels(campaign.pool)], numbers)
+    return _without_percents(frame, objective)
+
+
+def _labels(pool: Pool) -> list[str]:
+    """Columns whose cells are names."""
+    from discover.candidates.space.points import Points
+
+    if isinstance(pool, Points):
+        return [slot.name for slot in pool.space.slots if slot.labels]
+    return list(pool.spec.categorical)
+
+
+def _without_percents(frame: pd.DataFrame, objective: Objective) -> pd.DataFrame:
     """The results with what a workbook shows as percentages in the targets' units: 0.551 that is seen as 55.1 %."""
     import pandas as pd
 

@@ -15,6 +15,7 @@ def read_descriptors(path: Path) -> dict[str, dict[str, float]]:
         raise InvalidDefinition("descriptors", [Problem("no such file", value=str(path))])
     try:
         sheet = read_sheet(path)
+        sheet = sheet.with_points(names=sheet.header[:1], numbers=sheet.header[1:])
     except InvalidInput as error:
         raise InvalidDefinition(path.name, error.problems) from error
     found: dict[str, dict[str, float]] = {}

@@ -158,8 +158,9 @@ def test_values_are_fixed_in_a_pool_as_well(url):
         campaign.ask(1, fixed={"base": "NaOH"})
 
 
-def test_a_file_declares_a_space(tmp_path):
-    (tmp_path / "ligands.csv").write_text("ligand,cone\nPPh3,145\nPCy3,170\n")
+@pytest.mark.parametrize("table", ["ligand,cone\nPPh3,145.5\nPCy3,170\n", "ligand;cone\nPPh3;145,5\nPCy3;170\n"])
+def test_a_file_declares_a_space(tmp_path, table):
+    (tmp_path / "ligands.csv").write_text(table)
     text = """
 campaign: arylation
 objective: {target: yield, unit: "%"}
@@ -179,6 +180,11 @@ policy: {kind: random}
     campaign = definition.open()
     assert len(set(campaign.ask(4)["temperature"])) == 1
     assert "ligand:cone" in campaign.features.names
+    assert campaign.pool.space.parameters[1].descriptors["PPh3"] == {"cone": 145.5}
+    (tmp_path / "ligands.csv").write_text("ligand;cone\nPPh3;145,5\nPCy3;170.5\n")
+    with pytest.raises(InvalidInput, match=r"ligands.csv: row 3, column 'cone', value '170.5'.*beside '145,5'"):
+        check(load(tmp_path / "c.yaml"))
+    (tmp_path / "ligands.csv").write_text(table)
     assert not definition.refresh(campaign)
     assert len(definition.open().pending) == 4
     (tmp_path / "bad.yaml").write_text(

@@ -171,13 +171,15 @@ def test_answers_are_hidden_from_the_candidates(folder):
         load(folder / "x.yaml").open()
 
 
-def test_descriptors_from_a_file(folder):
-    (folder / "solvents.csv").write_text("solvent,polarity\nx,1.5\ny,2.5\n")
+@pytest.mark.parametrize("table", ["solvent,polarity\nx,1.5\ny,2.5\n", "solvent;polarity\nx;1,5\ny;2,5\n"])
+def test_descriptors_from_a_file(folder, table):
+    (folder / "solvents.csv").write_text(table)
     (folder / "x.yaml").write_text(
         GOOD.replace("{categorical: solvent}", "{categorical: solvent, descriptors: solvents.csv}")
     )
     campaign = load(folder / "x.yaml").open()
     assert campaign.features.names == ("a", "b", "solvent:polarity")
+    assert set(campaign.features.values[:, 2]) == {1.5, 2.5}
 
 
 def test_several_targets_and_constraints(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from discover.candidates.place import Place
+from discover.candidates.sheet import read_sheet
 from discover.candidates.snapshot import Snapshot
 from discover.candidates.space.declaring import space_of
 from discover.candidates.space.points import save_space
@@ -84,12 +86,13 @@ class SpaceSource:
         assert self.base is not None
         path = self.base / one["descriptors"]
         try:
-            table = pd.read_csv(path, index_col=0, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            problem = Problem(
-                f"cannot be read: {error}", column=f"parameters.{place}.descriptors", value=str(path.name)
-            )
-            raise InvalidInput("search space", [problem]) from error
+            sheet = read_sheet(path)
+            plain = sheet.with_points(names=sheet.header[:1], numbers=sheet.header[1:]).text()
+        except InvalidInput as error:
+            where = f"parameters.{place}.descriptors"
+            told = [Problem(f"{path.name}: {problem}", column=where) for problem in error.problems]
+            raise InvalidInput("search space", told) from error
+        table = pd.read_csv(io.StringIO(plain), index_col=0, keep_default_na=False)
         return {**one, "descriptors": table}
 
 
