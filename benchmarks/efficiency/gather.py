@@ -16,7 +16,7 @@ from efficiency import comparing
 from efficiency.comparing import Estimate
 from efficiency.measures import Scene, Worth
 from efficiency.peers import RANDOM, Peer
-from efficiency.pools import Pool
+from efficiency.pool import Pool
 from efficiency.runs import Cell, tame
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from efficiency.pools import Pool
+    from efficiency.pool import Pool
 
 HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = HERE / ".envs"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from efficiency import encodings
-from efficiency.pools import Column, Kind, Pool
+from efficiency.pool import Column, Kind, Pool
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,8 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from efficiency import peers, runs, split
-from efficiency.pools import Missing, Pool, load
+from efficiency.pool import Pool
+from efficiency.pools import Missing, load
 from efficiency.runs import Cell
 from efficiency.talk import Conversation, Failed, TooLate
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from efficiency.peers import HERE, Peer
-from efficiency.pools import Pool
+from efficiency.pool import Pool
 from efficiency.talk import Conversation, Failed, TooLate
 
 RUNS = HERE / ".runs"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from efficiency.peers import Peer, parse
-from efficiency.pools import Pool
+from efficiency.pool import Pool
 
 SETTING = "molecules"
 OURS = "substances"

@@ -8,7 +8,7 @@ from typing import Any
 
 from efficiency.gather import Block, newest, played
 from efficiency.peers import RANDOM
-from efficiency.pools import Pool
+from efficiency.pool import Pool
 from efficiency.runs import Cell
 
 from reactions.contenders import Contender

@@ -22,7 +22,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from efficiency import runs
-from efficiency.pools import Pool
+from efficiency.pool import Pool
 from efficiency.run import TEST_WARNING, Study, found
 
 from reactions import split
