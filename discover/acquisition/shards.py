@@ -23,7 +23,9 @@ from discover.surrogate.threads import one_thread
 from discover.values import FloatArray, IntArray
 
 SHARD = 64 * TILE
-"""Rows of a shard that threads of one process share out."""
+"""Rows of a shard that threads of one process share out, at most;"""
+SHARES = 16
+"""of few rows so many shards for each thread, for none is to wait long for the last of another."""
 FAR_SHARD = 1024 * TILE
 """Rows of a shard that goes to another process, about a second of work; a smaller pool stays here."""
 
@@ -112,9 +114,9 @@ def sweep(tilers: Sequence[Tiler], values: FloatArray, rows: IntArray | None = N
     size: rows of a shard, a multiple of a tile; 0 for what suits.
     """
     spread = _elsewhere.get() if rows is None and len(values) > FAR_SHARD else None
-    size = size or (FAR_SHARD if spread else SHARD)
-    shards = list(_shards(tuple(tilers), values, rows, size, far=spread is not None))
     count = len(values) if rows is None else len(rows)
+    size = size or (FAR_SHARD if spread else _share(count))
+    shards = list(_shards(tuple(tilers), values, rows, size, far=spread is not None))
     mean, variance = (np.empty((len(tilers), count), dtype=tilers[0].weights.dtype) for _ in range(2))
     done = 0
     for some_mean, some_variance in (spread or _here)(shards):
@@ -122,6 +124,11 @@ def sweep(tilers: Sequence[Tiler], values: FloatArray, rows: IntArray | None = N
         mean[:, part], variance[:, part] = some_mean, some_variance
         done = part.stop
     return mean, variance
+
+
+def _share(count: int) -> int:
+    """Rows of a shard, of so many in all."""
+    return TILE * min(max(1, count // (TILE * SHARES * threads.count())), SHARD // TILE)
 
 
 def _shards(

@@ -53,11 +53,11 @@ CROWDED = 0.1
 """The share of the pool that may pass the sweep in single precision before it is done in double."""
 WIDE = 0.5
 """The share of the pool that may pass the bounds of the last iteration before all of it is swept anew."""
-PROMISING = 2048
+PROMISING = 1024
 """Rows that are solved first where something was carried: the better their k-th best, the more is left out."""
 WORTH = 50_000
 """Rows of one epoch from which on a closer look is taken at what moved their means,"""
-SAMPLE = 2048
+SAMPLE = 512
 """judged by some of them,"""
 WORTHWHILE = 0.85
 """where it leaves less to be done than this share of it."""
