@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, sizes
+from discover import Campaign, CandidatePool, Objective, sizes
 from discover.candidates import rows, streaming
 from discover.candidates.rows import StoredRows
 from discover.candidates.snapshot import Snapshot
 from discover.definition import load
 from discover.features import files
+from discover.report import report
 
 FILE = """\
 campaign: pool
@@ -106,3 +107,55 @@ def test_features_that_were_damaged_are_made_again(path: Path, tmp_path: Path, o
     again = Campaign.open("pool", store=store)
     assert again.features.hash == digest
     assert file.read_bytes() == whole
+
+
+def updated(folder: Path, before: pd.DataFrame, after: pd.DataFrame) -> tuple[Campaign, object]:
+    """A campaign on one table that three results were told of, and what came of another table."""
+    folder.mkdir()
+    pools = []
+    for name, frame in (("before", before), ("after", after)):
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        roles = {"features": ["x0", "x1"], "categorical": ["solvent"]}
+        pools.append(CandidatePool.from_parquet(folder / f"{name}.parquet", folder / "kept", id="id", **roles))  # type: ignore[arg-type]
+    campaign = Campaign.create(
+        "c", objective=Objective("y"), candidates=pools[0], store=f"sqlite:///{folder}/c.db", policy="random"
+    )
+    campaign.tell(before.iloc[[3, 50, 51]][["id"]].assign(y=[1.0, 2.0, 3.0]))
+    return campaign, campaign.update_candidates(pools[1], reason="a new pull")
+
+
+def test_new_candidates_of_a_large_pool_come_in_as_those_of_a_small_one(
+    path: Path, tmp_path: Path, on_disk: None
+) -> None:
+    before = pd.read_parquet(tmp_path / "pool.parquet").drop(columns="y")
+    after = pd.concat([before.iloc[5:], before.iloc[:9].assign(id=[f"new{k}" for k in range(9)])])
+    after.loc[after["id"].isin(before["id"].iloc[[50, 60]]), "x0"] += 1.0  # one of them was measured
+    after["grade"] = 7
+    with mock.patch.object(StoredRows, "table", side_effect=AssertionError("read as a whole")):
+        disk, found = updated(tmp_path / "disk", before, after)
+        assert isinstance(disk.pool._table, StoredRows)  # type: ignore[union-attr]
+        assert isinstance(disk.features.values, np.memmap)
+        disk.ask(2)
+    with mock.patch.object(sizes, "CELLS", 10**9):
+        held, other = updated(tmp_path / "held", before, after)
+        assert not isinstance(held.pool._table, StoredRows)  # type: ignore[union-attr]
+    assert found == other
+    assert (len(found.added), len(found.removed), len(found.changed), len(found.superseded)) == (9, 5, 2, 1)  # type: ignore[attr-defined]
+    assert disk.pool.hash == held.pool.hash
+    assert disk.features.hash == held.features.hash
+    assert disk.pool.columns == held.pool.columns
+    assert disk.observations["y"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_the_report_of_a_large_pool_reads_only_what_was_tried(path: Path, tmp_path: Path, on_disk: None) -> None:
+    campaign = load(path).open(f"sqlite:///{tmp_path}/disk.db")
+    campaign.tell(campaign.ask(4)[["proposal_id"]].assign(y=[1.0, 2.0, 3.0, 4.0]))
+    taken: list[int] = []
+    take = StoredRows.take
+    with (
+        mock.patch.object(StoredRows, "table", side_effect=AssertionError("read as a whole")),
+        mock.patch.object(StoredRows, "take", lambda self, places: taken.append(len(places)) or take(self, places)),
+    ):
+        page = report(campaign, tmp_path / "report.html").read_text()
+    assert max(taken) <= 4
+    assert campaign.observations["id"].iloc[0] in page

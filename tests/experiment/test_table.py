@@ -106,7 +106,7 @@ def test_a_large_table_is_refused_as_a_small_one_is(tmp_path: Path, monkeypatch:
         look(tmp_path, file=path.name, target="y", stds={"y": "s"}).run(proposal("c0"))
     assert [(p.row, p.column, p.value) for p in caught.value.problems] == [(7, "s", -1.0), (8, "s", -2.0)]
     frame.assign(y=True).to_parquet(path, index=False)
-    with pytest.raises(InvalidInput, match="kind 'flag', not numbers"):
+    with pytest.raises(InvalidInput, match="row 8, column 'y', value True: not a number"):
         look(tmp_path, file=path.name, target="y").describe()
     with pytest.raises(InvalidInput, match="no such column"):
         look(tmp_path, file=path.name, target="z").describe()
