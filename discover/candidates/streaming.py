@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ from discover.values import BoolArray, IntArray, Progress
 GROUP = 16_384
 """Rows of a row group: features are made from one at a time, and one candidate is read without more neighbours than that."""
 
+Part = TypeVar("Part", pa.Table, pd.DataFrame)
+Stamp = Mapping[str, int]
 Fits = Callable[[pd.DataFrame], BoolArray]
 """Which rows of a frame are wanted."""
 
@@ -57,11 +59,14 @@ def freeze(
     needed: Sequence[str] = (),
     fits: Fits | None = None,
     progress: Progress | None = None,
+    stamp: Stamp | None = None,
 ) -> Snapshot:
     """The snapshot of a Parquet file, or of its rows that fit. InvalidInput collects what is wrong with the file.
 
-    provenance: without `rows_in_file`. progress is called with rows looked at, of both times.
+    provenance: without `rows_in_file`. progress is called with rows looked at, of both times. stamp: of the file that is meant,
+    see `discover.stamps`; nothing is made of one that is another, or is written to, before its last row is read.
     """
+    stamp = stamp_of(path) if stamp is None else stamp
     with opened(path) as file:
         look = _Look(id, file.metadata.num_rows)
         problems = column_problems(file.schema_arrow.empty_table().to_pandas(), [id, *needed])
@@ -75,7 +80,7 @@ def freeze(
         place, told = Place.of(folder), {**provenance, "rows_in_file": look.rows_in_file}
         with _scratch(place) as scratch:
             tables = look.in_file_order(file, fits) if look.order is None else look.in_order(file, fits, scratch)
-            return written(tables, look.kinds(), place, scratch, id=id, provenance=told)
+            return written(_of_one(tables, path, stamp), look.kinds(), place, scratch, id=id, provenance=told)
 
 
 def frozen(path: Path, folder: Place, *, id: str, needed: Sequence[str]) -> Snapshot:
@@ -90,9 +95,18 @@ def frozen(path: Path, folder: Place, *, id: str, needed: Sequence[str]) -> Snap
             return Snapshot.open(str(told_of(noted).get("snapshot")), folder)
     stamp = stamp_of(path)
     with reading(path):
-        snapshot = freeze(path, folder, id=id, needed=needed, provenance={"kind": "table", "source": path.name})
+        provenance = {"kind": "table", "source": path.name}
+        snapshot = freeze(path, folder, id=id, needed=needed, provenance=provenance, stamp=stamp)
     note(noted, {"snapshot": snapshot.hash}, stamp)
     return snapshot
+
+
+def _of_one(parts: Iterable[Part], path: Path, stamp: Stamp) -> Iterator[Part]:
+    """Parts of a file. InvalidInput at their end if the file is no longer the one with that stamp."""
+    yield from parts
+    if stamp_of(path) != stamp:
+        problem = Problem("changed while it was read", value=path.name, way_out="once nobody writes to it, try again")
+        raise InvalidInput("table", [problem])
 
 
 @contextmanager
@@ -166,14 +180,15 @@ def _scratch(place: Place) -> Iterator[Path]:
         yield Path(folder)
 
 
-def parts_of(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """Some columns of a Parquet file, part by part, labelled by their rows in the file. InvalidInput for what is not there."""
+def parts_of(path: Path, columns: Sequence[str], stamp: Stamp) -> Iterator[pd.DataFrame]:
+    """Some columns of a Parquet file, part by part, labelled by their rows in the file. InvalidInput for what is not there, and
+    where the file is not, or no longer, the one with that stamp."""
     with reading(path), opened(path) as file:
         problems = column_problems(file.schema_arrow.empty_table().to_pandas(), columns)
         if problems:
             raise InvalidInput(f"table {path.name}", problems)
-        for _, frame in _frames(file, None, list(dict.fromkeys(columns))):
-            yield frame
+        frames = (frame for _, frame in _frames(file, None, list(dict.fromkeys(columns))))
+        yield from _of_one(frames, path, stamp)
 
 
 def _frames(

@@ -23,6 +23,7 @@ from discover.candidates.snapshot import Snapshot, stored
 from discover.candidates.streaming import freeze, is_large, reading, unreadable
 from discover.errors import InvalidInput, Problem
 from discover.kinds import typed
+from discover.stamps import stamp_of
 from discover.values import Progress
 
 SUFFIXES = (".csv", ".parquet", ".xlsx")
@@ -93,11 +94,13 @@ class TableSource:
 
     def _streamed(self, path: Path, fields: Sequence[str], progress: Progress | None) -> Snapshot:
         """The same of a file that is too large for memory."""
-        digest = sha256_of(path)
+        stamp, digest = stamp_of(path), sha256_of(path)
         fits = (lambda frame: matches(frame, self.query)) if self.query else None
         origin, folder = self._origin(path, digest), snapshots(self.files, self.place)
         with reading(path):
-            return freeze(path, folder, id=self.id, provenance=origin, needed=fields, fits=fits, progress=progress)
+            return freeze(
+                path, folder, id=self.id, provenance=origin, needed=fields, fits=fits, progress=progress, stamp=stamp
+            )
 
     def _origin(self, path: Path, digest: str) -> dict[str, Any]:
         return {

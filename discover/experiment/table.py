@@ -19,6 +19,7 @@ from discover.candidates.table import read_table
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
 from discover.experiment.table_answers import TableAnswers, read_answers
 from discover.kinds import typed
+from discover.stamps import stamp_of
 from discover.values import Proposal, Result, Value
 
 
@@ -183,8 +184,8 @@ class TableLookup:
         if self.file is not None:
             id, path = self.id or "id", base / self.file
             if path.suffix.lower() == ".parquet" and is_large(path):
-                origin = {"file": path.name, "file_sha256": sha256_of(path)}
-                return parts_of(path, [id, *wanted]), id, origin
+                stamp, origin = stamp_of(path), {"file": path.name, "file_sha256": sha256_of(path)}
+                return parts_of(path, [id, *wanted], stamp), id, origin
             data, frame = read_table(path, id=id)
             return [frame], id, {"file": path.name, "file_sha256": hashlib.sha256(data).hexdigest()}
         assert self.snapshot is not None
@@ -195,7 +196,8 @@ class TableLookup:
                 "experiment 'table'", [Problem("not the snapshot's id", column="id", value=self.id, way_out=hint)]
             )
         if is_large(snapshot.path):
-            return parts_of(snapshot.path, [snapshot.id, *wanted]), snapshot.id, dict(snapshot.manifest)
+            parts = parts_of(snapshot.path, [snapshot.id, *wanted], stamp_of(snapshot.path))
+            return parts, snapshot.id, dict(snapshot.manifest)
         return [snapshot.frame()], snapshot.id, dict(snapshot.manifest)
 
 

@@ -15,6 +15,7 @@ from discover.candidates.rows import StoredRows
 from discover.candidates.snapshot import Snapshot
 from discover.definition import load
 from discover.features import files
+from discover.provenance.replay import replay
 from discover.report import report
 
 FILE = """\
@@ -159,3 +160,49 @@ def test_the_report_of_a_large_pool_reads_only_what_was_tried(path: Path, tmp_pa
         page = report(campaign, tmp_path / "report.html").read_text()
     assert max(taken) <= 4
     assert campaign.observations["id"].iloc[0] in page
+
+
+class Killed(BaseException):
+    """The end of a process at this point: nobody catches it."""
+
+
+def asked(path: Path, store: str) -> list[list[str]]:
+    """Two batches of a campaign that goes on from wherever it is."""
+    campaign = load(path).open(store)
+    if not len(campaign.observations):
+        first = campaign.pool.frame(np.arange(0, 240, 24))
+        campaign.tell(first[["id"]].assign(y=np.sin(first["x0"]) + first["x1"]))
+    for key in ("one", "two"):
+        batch = campaign.ask(3, key=key)
+        if len(campaign.pending):
+            campaign.tell(batch[["proposal_id"]].assign(y=np.sin(batch["x0"]) + batch["x1"]))
+    return [campaign.proposals.query("iteration == @k")["id"].tolist() for k in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        "discover.candidates.snapshot._bytes_of",  # rows are written, and have no name yet
+        "discover.candidates.snapshot.json.dumps",  # they have one, and no manifest
+        "discover.features.files.note",  # so have the features, and no hash
+        "discover.candidates.rows.sha256_of",  # and the ids
+        "discover.acquisition.carried.np.savez",
+        "discover.campaign.choosing._commit",  # a batch is chosen, and what its search left lies on disk
+    ],
+)
+def test_whoever_is_killed_goes_on_to_the_same_choices(
+    boundary: str, path: Path, tmp_path: Path, on_disk: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("discover.policy.bayesian.pool_search.LARGE", 1)
+    path.write_text(
+        path.read_text().replace("at_most: {solvent: 2}, ", "")
+    )  # which asks for the order of the whole pool
+    undisturbed = asked(path, f"sqlite:///{tmp_path}/whole.db")
+    store = f"sqlite:///{tmp_path}/killed.db"
+    with mock.patch(boundary, side_effect=Killed), pytest.raises(Killed):
+        asked(path, store)
+    assert asked(path, store) == undisturbed
+    again = Campaign.open("pool", store=store)
+    assert len(again.observations) == 16
+    assert all(replay(again, number).identical for number in (1, 2))
+    assert list((again.files / "sweeps").glob("sweep-*.npz")), "the pool was not searched through bounds"

@@ -152,6 +152,31 @@ def test_a_file_that_is_damaged_is_refused_in_words(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("files/snapshots/*"))
 
 
+@pytest.mark.parametrize("order", [True, False])
+def test_nothing_is_made_of_a_file_that_changes_while_it_is_read(tmp_path: Path, order: bool) -> None:
+    path, frame = big(tmp_path, order=order)
+    place, looks = Place(tmp_path / "snapshots"), []
+
+    def changed(done: int, total: int | None) -> None:
+        looks.append(done)
+        if len(looks) == 1:  # between the first look, which checks all cells, and the second
+            frame.assign(x=0.0).to_parquet(tmp_path / "other.parquet", index=False)
+            (tmp_path / "other.parquet").replace(path)
+
+    with pytest.raises(InvalidInput, match="changed while it was read"):
+        freeze(path, place, id="id", provenance={}, progress=changed)
+    assert not place.names()
+    assert len(freeze(path, place, id="id", provenance={})) == 100
+    source = TableSource("pool.parquet", "id").located(tmp_path, tmp_path / "files")
+    hashed = "discover.candidates.table.sha256_of"  # the manifest names the bytes: not those of before
+    with (
+        mock.patch.object(sizes, "CELLS", 10),
+        mock.patch(hashed, side_effect=lambda _: path.touch() or ""),
+        pytest.raises(InvalidInput, match="changed while it was read"),
+    ):
+        source.pull()
+
+
 def pools(folder: Path, order: bool = True, drop: tuple[str, ...] = ()) -> tuple[CandidatePool, CandidatePool]:
     """The same pool on disk and in memory."""
     path, frame = big(folder, order=order)
