@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from discover.protocols import View
 from discover.surrogate import fitting
+from discover.surrogate.candidates import one_encoding
 from discover.surrogate.censored import settled
 from discover.surrogate.conditions import Conditions
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
 from discover.surrogate.evidence import Evidence
 from discover.surrogate.feasibility import Feasibility
-from discover.surrogate.forms import Radial
 from discover.surrogate.gaussian_posterior import GaussianPosterior
 from discover.surrogate.gaussian_process import GaussianProcess
 from discover.surrogate.joint import Told
@@ -155,8 +155,7 @@ def _knowing(model: GaussianProcess | Evidence, layout: Layout) -> GaussianProce
         return replace(model, layout=layout)
     if not layout.doubled or model.form is not None:
         return model
-    columns = sorted(c for part in layout.preferring("descriptors").parts for c in part.columns)
-    form = Radial.over(model.kernel, columns, each=model.lengths == "each", width=layout.width)
+    form = one_encoding(layout, "descriptors", model.kernel, each=model.lengths == "each")
     return replace(model, form=form, name=f"{model.kernel} of one encoding")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from discover.surrogate.composite import Product, Sum
 from discover.surrogate.forms import Form, Linear, Radial, Tanimoto
+from discover.surrogate.kernels import Kernel
 from discover.surrogate.layout import Layout, Part
 from discover.surrogate.warping import Warped
 from discover.values import BlockKind
@@ -47,6 +48,25 @@ def candidates(layout: Layout, observations: int = 0) -> dict[str, Form]:
     if observations >= WARPED and layout.lows and layout.width <= ADDITIVE and _numbers(layout):
         found["warped"] = Warped(layout.lows)
     return dict(list(found.items())[:MOST])
+
+
+def encodings(layout: Layout) -> dict[str, Form]:
+    """At most MOST forms by name: one kernel over each of the ways in which columns are told, and over all of them.
+
+    each-<kind>: a length-scale for each feature, columns that are encoded more than once taken in that kind. each: for each
+    feature of all encodings side by side.
+    """
+    width = layout.width
+    found: dict[str, Form] = {"each": Radial.over("matern", range(width), each=True, width=width)}
+    for kind in layout.doubled:
+        found[f"each-{kind}"] = one_encoding(layout, kind)
+    return dict(list(found.items())[:MOST])
+
+
+def one_encoding(layout: Layout, kind: BlockKind, kernel: Kernel = "matern", *, each: bool = True) -> Radial:
+    """A kernel over every column once, in this kind where there is a choice."""
+    columns = sorted(c for part in layout.preferring(kind).parts for c in part.columns)
+    return Radial.over(kernel, columns, each=each, width=layout.width)
 
 
 def _numbers(layout: Layout) -> bool:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
 from discover.surrogate.asked import Asked
-from discover.surrogate.candidates import candidates
+from discover.surrogate.candidates import candidates, encodings
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged, log_density
 from discover.surrogate.gaussian_posterior import GaussianPosterior
 from discover.surrogate.gaussian_process import GaussianProcess
@@ -53,6 +53,7 @@ COMPARED = 500
 class Evidence:
     """A surrogate that is a mixture of a few models, weighted by evidence.
 
+    between: models that suit the features, or one kernel over each of the encodings of columns that are told in several ways.
     layout: which features belong together; without it they are numbers of which nothing is known. evaluations, starts, rows,
     chunk, keep: of each fit, see `GaussianProcess`; weights are kept with the hyperparameters. again: evaluations
     of a fit that begins where another ended. exact: beyond so many observations `alone` is fitted in its place. asked: the
@@ -60,6 +61,7 @@ class Evidence:
     """
 
     layout: Layout | None = None
+    between: Literal["models", "encodings"] = "models"
     evaluations: int = 100
     again: int = 25
     starts: int = 2
@@ -91,7 +93,8 @@ class Evidence:
         that are judged, see `leave_one_out`. others: observations of further targets, which enter one more model: the
         best of the others, joined with them.
         """
-        joint = bool(others) and self.asked is None and len(y) + sum(len(o.y) for o in others) <= COMPARED
+        plain = self.asked is None and self.between == "models"
+        joint = bool(others) and plain and len(y) + sum(len(o.y) for o in others) <= COMPARED
         models = self.models(X.shape[1], len(y)) | ({JOINT: self.alone} if joint else {})
         before = Before.of(memory, models, len(y))
         if (same := self._kept(before, X, y, noise)) is not None:
@@ -171,7 +174,9 @@ class Evidence:
         """The models that are compared after so many observations, by name."""
         plain, found = self.alone, {}
         layout = self.layout or Layout.plain(self.asked.width if self.asked else width)
-        for name, form in candidates(layout, 0 if self.asked else observations).items():
+        few = 0 if self.asked else observations
+        forms = encodings(layout) if self.between == "encodings" else candidates(layout, few)
+        for name, form in forms.items():
             if self.asked is not None:
                 asking = replace(self.asked, features=form)
                 found[name] = replace(plain, form=asking, name=f"{name} at {asking.words}")

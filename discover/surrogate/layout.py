@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,14 +78,22 @@ class Layout:
     @property
     def doubled(self) -> tuple[BlockKind, ...]:
         """Kinds of encoding among which there is a choice, for some column is encoded in two of them."""
-        names = [part.name for part in self.parts]
-        twice = {name for name in names if names.count(name) > 1}
+        twice = told_twice(self.parts)
         return tuple(k for k in ENCODINGS if any(part.kind == k and part.name in twice for part in self.parts))
 
     def preferring(self, kind: BlockKind) -> Layout:
         """Each column that is encoded more than once in this kind, if it has it, and else in its first."""
         chosen: dict[str, Part] = {}
         for part in self.parts:
-            if part.name not in chosen or (part.kind == kind != chosen[part.name].kind):
+            first = part.name not in chosen
+            if part.kind in ENCODINGS and (first or part.kind == kind != chosen[part.name].kind):
                 chosen[part.name] = part
-        return replace(self, parts=tuple(part for part in self.parts if chosen[part.name] is part))
+        kept = (part for part in self.parts if part.kind not in ENCODINGS or chosen[part.name] is part)
+        return replace(self, parts=tuple(kept))
+
+
+def told_twice(parts: Iterable[Part | Block]) -> set[str]:
+    """Columns that are encoded in more than one way. A number beside a name, which says whether a parameter has a value at
+    all, is no encoding."""
+    names = [part.name for part in parts if part.kind in ENCODINGS]
+    return {name for name in names if names.count(name) > 1}

@@ -170,8 +170,26 @@ def test_a_large_space_is_searched_by_what_molecules_tell_and_each_proposal_says
 
 def test_a_single_model_takes_the_descriptors():
     one = space()
-    batch = in_space.propose(Bayesian(start=5), observed(one), 2, np.random.default_rng(0))
+    batch = in_space.propose(Bayesian(start=5, model="single"), observed(one), 2, np.random.default_rng(0))
     told = set(batch.learned["targets"]["y"]["lengths"])
     used = sum(b.stop - b.start for b in one.encoding.blocks if (b.name, b.kind) not in OTHERS)
     assert len(told) > 1
     assert len(batch.learned["targets"]["y"]["lengths"]) == used
+
+
+def test_by_default_the_evidence_decides_between_the_encodings_alone_and_each_proposal_says_so():
+    one = space()
+    batch = in_space.propose(Bayesian(start=5), observed(one), 2, np.random.default_rng(0))
+    for proposal in batch:
+        told = proposal.details["models"]["y"]
+        assert set(told["all_weights"]) == {"each", "each-categories", "each-descriptors", "each-fingerprint"}
+        density = told["log_density_per_observation"]
+        assert density["each-descriptors"] > density["each-categories"]
+    assert (
+        "all_weights"
+        not in (
+            in_space.propose(Bayesian(start=5), observed(space(())), 2, np.random.default_rng(0))
+            .proposals[0]
+            .details["models"]["y"]
+        )
+    )

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from discover.policy.bayesian.options import Acquisition
 from discover.policy.random import Random
 from discover.protocols import View
 from discover.surrogate.predict import predict
-from discover.values import Block, Training
+from discover.values import Block, BlockKind, Training
 from tests.policy.policy_views import answers_of, features_of, rows_of, view_of
 
 X = features_of(300)
@@ -57,6 +57,25 @@ def test_auto_compares_models_where_a_few_numbers_describe_a_candidate() -> None
     assert Bayesian() == Bayesian(model="auto")
     with pytest.raises(InvalidInput, match="decides on kernel and lengths itself"):
         Bayesian(model="evidence", lengths="one")
+
+
+def test_auto_compares_encodings_where_a_column_is_told_in_several_ways() -> None:
+    def compared(view: View, **options: Any) -> set[str]:
+        told = Bayesian(**options).propose(view, 1, rng()).proposals[0].details["models"]["strength"]
+        return set(told.get("all_weights", ()))
+
+    def view(*kinds: BlockKind) -> View:
+        blocks = tuple(Block("solvent", kind, k, k + 1) for k, kind in enumerate(kinds))
+        plain = view_of(X, range(12))
+        return replace(plain, features=replace(plain.features, blocks=(*blocks, Block("x", "numbers", len(kinds), 3))))
+
+    twice = view("categories", "descriptors")
+    assert compared(twice) == {"each", "each-categories", "each-descriptors"}
+    assert not compared(view("categories"))
+    assert not compared(view("categories", "numbers"))
+    assert not compared(twice, model="single")
+    assert not compared(twice, kernel="rbf")
+    assert "only-descriptors" in compared(twice, model="evidence")
 
 
 def test_a_start_may_be_drawn_at_random_with_a_known_chance() -> None:

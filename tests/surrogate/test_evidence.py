@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from discover.surrogate.candidates import MOST, candidates
+from discover.surrogate.candidates import MOST, candidates, encodings
 from discover.surrogate.diagnostics import groups_of, held_out, leave_one_out, log_density
 from discover.surrogate.evidence import ALWAYS, NEGLIGIBLE, REST, Evidence, stacked
 from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.layout import Layout
+from discover.surrogate.layout import Layout, told_twice
 from discover.surrogate.scaling import Scaling
 from discover.surrogate.weighted import Weighted, owners
 from discover.values import Block
@@ -249,3 +249,55 @@ def test_categories_that_act_by_name_are_told_by_their_mismatches() -> None:
     model = replace(QUICK, layout=Layout.of(scaling, blocks, raw))
     told = model.fit(torch.from_numpy(scaling.apply(raw)), torch.from_numpy(y)).record["log_density_per_observation"]
     assert told["mixed"] > max(told["one"], told["plane"])
+
+
+def test_encodings_are_compared_under_one_kernel() -> None:
+    layout, X = table()
+    forms = encodings(layout)
+    assert list(forms) == ["each", "each-categories", "each-descriptors"]
+    assert [len(form.dimensions) for form in forms.values()] == [19, 17, 15]
+    A = torch.from_numpy(X)
+    for name, left_out in (("each-categories", slice(6, 8)), ("each-descriptors", slice(2, 6))):
+        moved = A.clone()
+        moved[:, left_out] += 1.0
+        lengths = torch.ones(len(forms[name].dimensions), dtype=torch.float64)
+        told = [forms[name].across(lengths, torch.empty(0), A, B) for B in (A, moved)]
+        assert torch.allclose(*told)
+    assert list(encodings(Layout.plain(3))) == ["each"]
+
+
+def test_a_number_that_says_whether_there_is_a_value_is_no_second_encoding() -> None:
+    raw = np.hstack([np.eye(3)[[0, 1, 2, 0]], np.array([[1.0], [1.0], [0.0], [1.0]])])
+    blocks = (Block("base", "categories", 0, 3), Block("base", "numbers", 3, 4))
+    layout = Layout.of(Scaling.over(raw), blocks, raw)
+    assert told_twice(blocks) == set()
+    assert layout.doubled == ()
+    assert layout.preferring("descriptors") == layout
+    with_descriptors = (*blocks[:1], Block("base", "descriptors", 3, 4))
+    assert told_twice(with_descriptors) == {"base"}
+
+
+@pytest.mark.parametrize(
+    ("acts", "wins", "loses"), [(0, "categories", "descriptors"), (1, "descriptors", "categories")]
+)
+def test_the_encoding_that_a_substance_acts_by_wins(acts: int, wins: str, loses: str) -> None:
+    """Each of 16 substances has an effect of its own, or one that two descriptors tell."""
+    gains = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        cells, described = rng.integers(16, size=48), rng.random((16, 2))
+        effect = (rng.normal(size=16), 3.0 * described[:, 0] + np.sin(4.0 * described[:, 1]))[acts]
+        raw = np.hstack([np.eye(16)[cells], described[cells], rng.random((48, 1))])
+        blocks = (
+            Block("base", "categories", 0, 16),
+            Block("base", "descriptors", 16, 18),
+            Block("x", "numbers", 18, 19),
+        )
+        scaling = Scaling.over(raw)
+        model = replace(QUICK, between="encodings", layout=Layout.of(scaling, blocks, raw))
+        y = effect[cells] + 0.5 * raw[:, -1] + 0.1 * rng.normal(size=48)
+        record = model.fit(torch.from_numpy(scaling.apply(raw)), torch.from_numpy(y)).record
+        told = record["log_density_per_observation"]
+        gains.append(told[f"each-{wins}"] - told[f"each-{loses}"])
+        assert "joint" not in record["all_weights"]
+    assert np.mean(gains) > 0.0

@@ -73,9 +73,8 @@ class Options:
         from discover.surrogate.evidence import Evidence
         from discover.surrogate.gaussian_process import GaussianProcess
 
-        few = view is not None and not self.asks_for_one and _few_numbers(view)
-        if self.model == "evidence" or (self.model == "auto" and few):
-            return Evidence(chunk=self.chunk, keep=self.refit)
+        if (between := self._compared(view)) is not None:
+            return Evidence(between=between, chunk=self.chunk, keep=self.refit)
         return GaussianProcess(kernel=self.kernel, lengths=self.lengths, chunk=self.chunk, keep=self.refit)
 
     def reader(self) -> Reader:
@@ -83,6 +82,16 @@ class Options:
         from discover.surrogate.reading import Reader
 
         return Reader(self.scale, self.outliers, self.noise)
+
+    def _compared(self, view: View | None) -> Literal["models", "encodings"] | None:
+        """What the evidence decides between; None for a single model."""
+        if self.model == "evidence":
+            return "models"
+        if self.model == "single" or self.asks_for_one or view is None:
+            return None
+        if _few_numbers(view):
+            return "models"
+        return "encodings" if _told_twice(view) else None
 
     @property
     def asks_for_one(self) -> bool:
@@ -93,6 +102,13 @@ class Options:
 def _few_numbers(view: View) -> bool:
     """Whether a candidate is told by at most FEW numbers, and by nothing else."""
     return view.features.values.shape[1] <= FEW and all(block.kind == "numbers" for block in view.features.blocks)
+
+
+def _told_twice(view: View) -> bool:
+    """Whether a column is told in more than one way, by name and by descriptors say."""
+    from discover.surrogate.layout import told_twice
+
+    return bool(told_twice(view.features.blocks))
 
 
 def usable_observations(view: View) -> int:
