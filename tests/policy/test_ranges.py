@@ -59,7 +59,7 @@ def test_what_costs_nothing_may_be_as_large_as_one_likes():
 def test_a_batch_may_be_all_that_is_left_but_no_joint_belief_about_more_than_can_be_held():
     small = view_of(features_of(30), range(12))
     assert len(Bayesian(start=5).propose(small, HUGE, np.random.default_rng(0))) == 18
-    large = view_of(features_of(TOGETHER + 1), range(0, 100, 5))
+    large = view_of(features_of(2 * TOGETHER + 100), range(0, 100, 5))
     assert told(lambda: Bayesian(start=5).propose(large, HUGE, np.random.default_rng(0))) == [
         ("n", "at most 5,000 are chosen together")
     ]
