@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from discover.values import FloatArray, IntArray
 
 CORRELATED = 0.95
 """Two descriptors that are correlated more closely than this, over the things that they describe, say the same."""

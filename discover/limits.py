@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from discover.filling import Each, Kinds, Rule, Sum, largest
 from discover.values import BoolArray, FloatArray, IntArray
 
 ROUNDING = 1e-9
@@ -20,7 +21,7 @@ class Limits:
 
     at_most: by column, how often one of its values may occur in a batch. same: columns in which a whole batch agrees.
     codes: [N] by column, equal where values are equal. costs: [N] > 0, what each candidate is known to cost. funds: what
-    the batch may cost. chosen: rows that are in the batch already.
+    the batch may cost. chosen: rows that are in the batch already. among: the only rows that may join it; None for any.
     """
 
     at_most: Mapping[str, int] = field(default_factory=dict)
@@ -29,11 +30,21 @@ class Limits:
     costs: FloatArray | None = None
     funds: float = math.inf
     chosen: tuple[int, ...] = ()
+    among: tuple[int, ...] | None = None
 
     @property
     def binding(self) -> bool:
         """Whether one choice may stand in the way of another."""
-        return bool(self.at_most or self.same or (self.costs is not None and math.isfinite(self.funds)))
+        return bool(self.at_most or self.same or self._limited_funds or self.among is not None)
+
+    @property
+    def shared(self) -> bool:
+        """Whether the batch shares more than its funds, which are spent on the best first."""
+        return bool(self.at_most or self.same)
+
+    @property
+    def _limited_funds(self) -> bool:
+        return self.costs is not None and math.isfinite(self.funds)
 
     def allowed(self, rows: IntArray, chosen: Sequence[int] = ()) -> BoolArray:
         """Which of some rows [m] may join the batch, besides `chosen` rows that have joined it; [m].
@@ -43,6 +54,8 @@ class Limits:
         fine = np.ones(len(rows), dtype=bool)
         if not self.binding:
             return fine
+        if self.among is not None:
+            fine &= np.isin(rows, self.among)
         taken = np.array([*self.chosen, *chosen], dtype=np.int64)
         for column, most in self.at_most.items():
             values, counts = np.unique(self.codes[column][taken], return_counts=True)
@@ -52,7 +65,7 @@ class Limits:
         if len(taken):
             for column in self.same:
                 fine &= self.codes[column][rows] == self.codes[column][taken[0]]
-        if self.costs is not None and math.isfinite(self.funds):
+        if self.costs is not None and self._limited_funds:
             fine &= self.costs[rows] <= self.funds * (1.0 + ROUNDING) - float(self.costs[taken].sum())
         return fine
 
@@ -72,6 +85,30 @@ class Limits:
             places.append(int(fine.argmax()))
             left[places[-1]] = False
         return places
+
+    def fullest(self, rows: IntArray, n: int, preference: FloatArray) -> IntArray:
+        """At most n of some rows [m] that may join the batch together: as many as can be, and of these the most preferred.
+
+        preference: [m], between 0 and 1. Empty where no batch was found.
+        """
+        rows, preference = rows[fine := self.allowed(rows)], preference[fine]
+        return rows[largest(n, self.rules(rows), preference)]
+
+    def rules(self, rows: IntArray) -> list[Rule]:
+        """What further rows of a batch must keep together, of some rows [m] that may each join it."""
+        taken = np.array(self.chosen, dtype=np.int64)
+        found: list[Rule] = []
+        for column, most in self.at_most.items():
+            values, codes = np.unique(self.codes[column][rows], return_inverse=True)
+            had = np.array([np.count_nonzero(self.codes[column][taken] == value) for value in values])
+            found.append(Each(codes.reshape(-1).astype(np.int64), most - had.astype(np.float64)))
+        if self.same and not len(taken):
+            values = np.stack([self.codes[column][rows] for column in self.same])
+            found.append(Kinds(np.unique(values, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64), 1))
+        if self.costs is not None and self._limited_funds:
+            left = self.funds * (1.0 + ROUNDING) - float(self.costs[taken].sum())
+            found.append(Sum(self.costs[rows], left))
+        return found
 
     def spread(self, rows: IntArray, k: int, n: int) -> IntArray:
         """Places of at most k of some rows, which stand in order of preference, among which n can be found.
@@ -104,7 +141,7 @@ class Limits:
         for column, most in self.at_most.items():
             counts = np.unique(self.codes[column][rows], return_counts=True)[1]
             room = min(room, int(np.minimum(counts, most).sum()))
-        if self.costs is not None and math.isfinite(self.funds):
+        if self.costs is not None and self._limited_funds:
             spent = np.cumsum(np.sort(self.costs[rows]))
             room = min(room, int(np.searchsorted(spent, self.funds * (1.0 + ROUNDING), side="right")))
         return room
@@ -114,7 +151,7 @@ class Limits:
         """The limits, for a sentence that says why a batch is small."""
         parts = [f"at most {most} of the same {column}" for column, most in self.at_most.items()]
         parts += [f"the same {column} in all of a batch" for column in self.same]
-        if self.costs is not None and math.isfinite(self.funds):
+        if self.costs is not None and self._limited_funds:
             parts.append(f"{max(self.funds, 0.0):g} left of the budget in cost")
         return ", ".join(parts)
 

@@ -120,6 +120,8 @@ class Search:
         return np.array(chosen, dtype=np.int64)
 
     def best(self, places: IntArray, ahead: FloatArray, k: int) -> IntArray:
-        """The best k of some places, where further points count as observed; best first."""
+        """The best k of some places, where further points count as observed; best first. Of none, none."""
+        if not len(places):
+            return places
         scores = self._told(places, ahead if len(ahead) else None)
         return places[np.argsort(-scores, kind="stable")[:k]]

@@ -12,6 +12,7 @@ from discover.campaign.asking import check_batch, seed_of
 from discover.campaign.terms import Terms
 from discover.policy import in_space
 from discover.policy.choice import beginners, shortage, with_chosen
+from discover.policy.filled import filled
 from discover.protocols import Policy, View
 from discover.values import Batch, Proposal
 
@@ -40,7 +41,7 @@ def decide(view: View, definition: Mapping[str, Any], policy: Policy, n: int, ke
     explored = _explored(view, n, share, np.random.default_rng([seed, 1])) if share else ()
     rest = _without(view, explored) if explored else view
     left = n - len(explored)
-    chosen = policy.propose(rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
+    chosen = filled(policy.propose, rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
     batch = _joined(chosen, explored, rest, view, n) if explored else chosen
     check_batch(batch, view, n)
     return Decision(_within(batch, view, n) if view.limits.binding else batch, seed, view.seen)

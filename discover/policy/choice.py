@@ -31,6 +31,25 @@ def beginners(view: View, n: int) -> IntArray:
     return free[view.limits.groups(free, n) >= 0] if view.limits.same else free
 
 
+def fuller(view: View, n: int, chosen: IntArray, leading: IntArray) -> View | None:
+    """The view in which only the rows of a largest batch may be chosen, where `chosen` stopped short of it; else None.
+
+    Of the largest batches it is one with the most of `chosen`, and then of what stands early in `leading`: free rows, the
+    preferred ones first.
+    """
+    if len(chosen) >= n or not view.limits.shared:
+        return None
+    free = free_rows(view)
+    preference = np.zeros(len(free))
+    order = np.searchsorted(free, leading)
+    preference[order] = np.linspace(0.5, 0.0, len(leading), endpoint=False)
+    preference[np.searchsorted(free, chosen)] = 1.0
+    rows = view.limits.fullest(free, n, preference)
+    if len(rows) <= len(chosen):
+        return None
+    return replace(view, limits=replace(view.limits, among=tuple(rows.tolist())))
+
+
 def with_chosen(view: View, rows: IntArray) -> View:
     """The view as it is once some rows are in the batch: blocked, under trial, and counted by its limits."""
     if not len(rows):

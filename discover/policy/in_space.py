@@ -7,6 +7,7 @@ those that a search on its acquisition function comes upon; for others, points d
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from discover.errors import DiscoverError, InvalidInput, Problem
 from discover.policy.bayesian import Bayesian
 from discover.policy.bayesian.options import usable_observations
 from discover.policy.choice import checked_count, rows_of, with_chosen
+from discover.policy.filled import filled
 from discover.policy.offer import Offer
 from discover.policy.random import Random
 from discover.protocols import Policy, View
@@ -46,12 +48,13 @@ class _Portion:
 def propose(policy: Policy, view: View, n: int, generator: np.random.Generator) -> Batch:
     """At most n different points that keep every constraint, deterministic in (view, n, generator).
 
-    Where limits of a batch left too few of the points that were found, further ones are sought that may join it.
+    Where limits of a batch left too few of the points that were found, further ones are sought that may join it; where these do
+    not fill it, it is chosen anew among points of all kinds, of which some use little of what a batch may use in total.
     """
     n = _checked(n)
-    portions = [_portion(policy, view, n, generator)]
-    while (left := n - sum(len(one.proposals) for one in portions)) and _further(portions):
-        portions.append(_portion(policy, portions[-1].after, left, generator, portions[-1].offer.held))
+    portions = _portions(policy, view, n, generator)
+    if _size(portions) < n and portions[0].after.limits.shared and portions[0].offer.share != 1.0:
+        portions = max(portions, _portions(policy, view, n, generator, portions[0].offer), key=_size)
     proposals = portions[0].proposals + tuple(
         replace(p, probability=None) for one in portions[1:] for p in one.proposals
     )
@@ -69,6 +72,20 @@ def _checked(n: int) -> int:
     return n
 
 
+def _portions(
+    policy: Policy, view: View, n: int, generator: np.random.Generator, before: Offer | None = None
+) -> list[_Portion]:
+    """A batch, from one offer after the other. before: one that was not enough, for points of all kinds besides."""
+    portions = [_portion(policy, view, n, generator, before=before)]
+    while (left := n - _size(portions)) and _further(portions):
+        portions.append(_portion(policy, portions[-1].after, left, generator, portions[-1].offer.held))
+    return portions
+
+
+def _size(portions: list[_Portion]) -> int:
+    return sum(len(one.proposals) for one in portions)
+
+
 def _further(portions: list[_Portion]) -> bool:
     """Whether it is limits that keep a batch small, and a further search may help: the last one did."""
     last = portions[-1]
@@ -76,21 +93,27 @@ def _further(portions: list[_Portion]) -> bool:
 
 
 def _portion(
-    policy: Policy, view: View, n: int, generator: np.random.Generator, held: Belief | None = None
+    policy: Policy,
+    view: View,
+    n: int,
+    generator: np.random.Generator,
+    held: Belief | None = None,
+    before: Offer | None = None,
 ) -> _Portion:
-    """At most n points of one offer. held: the belief, where it is known from an earlier portion."""
+    """At most n points of one offer. held: the belief, where it is known from an earlier portion. before: as in _portions."""
     assert view.ground is not None
-    offer = _offer(policy, view, n, generator, held)
+    offer = _offer(policy, view, n, generator, held) if before is None else _of_all_kinds(before, view, n, generator)
     whole, _ = grown(view, offer.codes)
     assert whole.ground is not None
     columns = named_columns(policy, whole.ground.known)
-    batch = _chosen(policy, replace(whole, ground=None, columns=columns), n, generator, offer.held)
+    propose = partial(_chosen, policy, offer.held)
+    batch = filled(propose, replace(whole, ground=None, columns=columns), n, generator)
     proposals = tuple(_whole(proposal, whole, offer) for proposal in batch.proposals)
     proposals = _within(proposals, whole)
     return _Portion(offer, batch, proposals, with_chosen(whole, rows_of(whole, proposals)))
 
 
-def _chosen(policy: Policy, view: View, n: int, generator: np.random.Generator, held: Belief | None) -> Batch:
+def _chosen(policy: Policy, held: Belief | None, view: View, n: int, generator: np.random.Generator) -> Batch:
     """What a policy chooses of a view with the offered points."""
     if held is not None and isinstance(policy, Bayesian):
         return policy.propose(view, n, generator, held=held)
@@ -159,6 +182,16 @@ def _offer(policy: Policy, view: View, n: int, generator: np.random.Generator, h
 
         return searched(policy, view, n, generator, held)
     return drawn(view, max(SAMPLE, 20 * n), generator)
+
+
+def _of_all_kinds(before: Offer, view: View, n: int, generator: np.random.Generator) -> Offer:
+    """An offer with further points besides, drawn evenly and among those that use little; no chance of these is known."""
+    assert view.ground is not None
+    region = view.ground.region
+    drawn = [one.draw(max(SAMPLE, 20 * n), generator) for one in (region, region.sparing(n))]
+    codes = np.unique(np.concatenate([before.codes, *drawn]), axis=0)
+    how = before.how | {"of all kinds besides": len(codes) - len(before.codes)}
+    return Offer(codes, how, held=before.held)
 
 
 def _whole(proposal: Proposal, view: View, offer: Offer) -> Proposal:

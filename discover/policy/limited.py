@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from discover.limits import Limits
-from discover.policy.choice import beginners, free_rows, with_chosen
+from discover.policy.choice import beginners, free_rows, fuller, with_chosen
 from discover.policy.ranking import Chosen, Ranking
 from discover.protocols import View
 from discover.values import FloatArray, IntArray
@@ -25,9 +25,28 @@ TRIED = 3
 
 
 def together(view: View, n: int, once: Once) -> list[tuple[Ranking, Chosen]]:
-    """At most n candidates in one or several portions, each as if the earlier ones were under trial."""
+    """At most n candidates in one or several portions, each as if the earlier ones were under trial.
+
+    Where they stop short of what the limits allow together, they are chosen again among those of a largest batch.
+    """
     if not view.limits.binding:
         return [once(view, n)]
+    parts = _one_after_the_other(view, n, once)
+    if not parts or view.limits.among is not None:
+        return parts
+    chosen = np.concatenate([ranking.rows[[place for place, _ in places]] for ranking, places in parts])
+    wider = fuller(view, n, chosen, parts[0][0].rows)
+    return parts if wider is None else _told(_one_after_the_other(wider, n, once), len(chosen))
+
+
+def _told(parts: list[tuple[Ranking, Chosen]], before: int) -> list[tuple[Ranking, Chosen]]:
+    """The portions of a batch, and how many there had been before it was filled."""
+    (ranking, chosen), *rest = parts
+    return [(replace(ranking, sweep=ranking.sweep | {"filled": {"one after the other": before}}), chosen), *rest]
+
+
+def _one_after_the_other(view: View, n: int, once: Once) -> list[tuple[Ranking, Chosen]]:
+    """At most n candidates, each of which leaves room for those before it."""
     if view.limits.same and not view.limits.chosen:
         view = _agreeing(view, n, once)
     parts: list[tuple[Ranking, Chosen]] = []

@@ -17,6 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from discover import filling
 from discover.candidates.space.conditions import Condition
 from discover.candidates.space.constraint_text import LONGEST, Misread, Reader, Sum
 from discover.candidates.space.levels import exact
@@ -47,6 +48,16 @@ class Different:
         """Which of the offered codes [m, slots] may join the chosen ones [k, slots]; the same as numbers."""
         if not self.full(chosen):
             return np.ones(len(offered), dtype=bool)
+        return self._had(chosen, offered)
+
+    def joining(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> filling.Rule:
+        """What those of the offered ones that join must keep together."""
+        codes = np.unique(offered[:, self.slots], axis=0, return_inverse=True)[1].reshape(-1)
+        had = len(np.unique(chosen[:, self.slots], axis=0))
+        return filling.Kinds(np.where(self._had(chosen, offered), -1, codes).astype(np.int64), self.most - had)
+
+    def _had(self, chosen: IntArray, offered: IntArray) -> BoolArray:
+        """Which of the offered ones have values that some chosen one has."""
         had = np.unique(chosen[:, self.slots], axis=0)
         return np.asarray((offered[:, None, self.slots] == had[None]).all(axis=2).any(axis=1))
 
@@ -67,6 +78,13 @@ class Number:
             return np.ones(len(offered), dtype=bool)
         return ~self.condition.decide(numbers)[0]
 
+    def joining(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> filling.Rule:
+        """What those of the offered ones that join must keep together."""
+        if self.condition is None:
+            return filling.Sum(np.ones(len(offered)), self.most - len(chosen))
+        left = self.most - int(self.condition.decide(known)[0].sum())
+        return filling.Sum(self.condition.decide(numbers)[0].astype(np.float64), left)
+
 
 @dataclass(frozen=True)
 class Total:
@@ -79,13 +97,19 @@ class Total:
 
     def fits(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> BoolArray:
         """Which of the offered ones may join."""
-        left = self.limit - sum((self._exact(row) for row in known[self._counts(known)]), Fraction(0))
-        adds = self._floats(numbers)
+        left, adds = self._left(known), self._floats(numbers)
         fine = adds <= float(left)
         size = 1e-12 * (np.abs(adds) + abs(float(self.limit)))
         for row in np.flatnonzero(np.abs(adds - float(left)) <= size).tolist():
             fine[row] = self._exact(numbers[row]) <= left
         return fine | ~self._counts(numbers)
+
+    def joining(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> filling.Rule:
+        """What those of the offered ones that join must keep together."""
+        return filling.Sum(np.where(self._counts(numbers), self._floats(numbers), 0.0), float(self._left(known)))
+
+    def _left(self, known: FloatArray) -> Fraction:
+        return self.limit - sum((self._exact(row) for row in known[self._counts(known)]), Fraction(0))
 
     def _counts(self, numbers: FloatArray) -> BoolArray:
         return np.ones(len(numbers), dtype=bool) if self.condition is None else self.condition.decide(numbers)[0]
@@ -116,6 +140,12 @@ class BatchRules:
         for rule in self.rules:
             fine &= rule.fits(chosen, offered, numbers, known)
         return fine
+
+    def joining(
+        self, chosen: IntArray, offered: IntArray, known: FloatArray, numbers: FloatArray
+    ) -> list[filling.Rule]:
+        """What those of the offered codes [m, slots] that join the chosen ones must keep together."""
+        return [rule.joining(chosen, offered, numbers, known) for rule in self.rules]
 
     @property
     def words(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from discover.candidates.space.points import Points
 from discover.candidates.space.region import Region
+from discover.filling import Rule
 from discover.limits import Limits
 from discover.values import BoolArray, Candidate, IntArray
 
@@ -62,12 +63,17 @@ class SpaceLimits(Limits):
     def over(cls, ground: Ground, chosen: tuple[int, ...] = ()) -> SpaceLimits:
         """The limits over the known points of a ground, some of which are in the batch already."""
         plain = ground.limiting(ground.known)
-        return cls(plain.at_most, plain.same, plain.codes, plain.costs, plain.funds, chosen, ground)
+        return cls(plain.at_most, plain.same, plain.codes, plain.costs, plain.funds, chosen, ground=ground)
 
     @property
     def binding(self) -> bool:
         """Whether one choice may stand in the way of another."""
         return (self.ground is not None and bool(self.ground.region.space.rules)) or super().binding
+
+    @property
+    def shared(self) -> bool:
+        """Whether the batch shares more than its funds, which are spent on the best first."""
+        return (self.ground is not None and bool(self.ground.region.space.rules)) or super().shared
 
     def allowed(self, rows: IntArray, chosen: list[int] | tuple[int, ...] = ()) -> BoolArray:  # type: ignore[override]
         """Which of some rows [m] may join the batch, besides `chosen` rows that have joined it; [m]."""
@@ -79,6 +85,15 @@ class SpaceLimits(Limits):
         taken = codes[[*self.chosen, *(int(row) for row in chosen)]]
         offered = codes[rows]
         return fine & rules.fits(taken, offered, space.numbers(taken), space.numbers(offered))
+
+    def rules(self, rows: IntArray) -> list[Rule]:
+        """What further rows of a batch must keep together, of some rows [m] that may each join it."""
+        found = super().rules(rows)
+        if self.ground is None:
+            return found
+        space = self.ground.region.space
+        taken, offered = self.ground.codes[list(self.chosen)], self.ground.codes[rows]
+        return found + space.rules.joining(taken, offered, space.numbers(taken), space.numbers(offered))
 
     @property
     def words(self) -> str:

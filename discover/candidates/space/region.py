@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from discover.candidates.space.batch_rules import Different
+from discover.candidates.space.batch_rules import Different, Total
 from discover.candidates.space.conditions import Linear
 from discover.candidates.space.levels import Even
 from discover.candidates.space.mixture import Mixture
@@ -99,6 +100,22 @@ class Region:
             if had.min() >= 0:  # a point without a value may be joined by others without one
                 low[slot], high[slot] = max(low[slot], had.min()), min(high[slot], had.max())
         return self if (low == self.low).all() and (high == self.high).all() else replace(self, low=low, high=high)
+
+    def sparing(self, n: int) -> Region:
+        """The part whose points use so little of what a batch may use in total that n of them may be in one, about."""
+        high = self.high.copy()
+        for rule in (rule for rule in self.space.rules.rules if isinstance(rule, Total)):
+            uses = {slot: partial(self._used, slot, weight) for slot, weight in rule.sum.weights.items()}
+            least = {slot: min(used(self.low[slot]), used(self.high[slot])) for slot, used in uses.items()}
+            spare = rule.limit / n - rule.sum.constant - sum(least.values())
+            for slot in (slot for slot, weight in rule.sum.weights.items() if weight > 0):
+                codes = range(int(self.low[slot]), int(high[slot]) + 1)
+                high[slot] = codes[max(bisect_right(codes, least[slot] + spare, key=uses[slot]) - 1, 0)]
+        return replace(self, high=high)
+
+    def _used(self, slot: int, weight: Fraction, code: int | np.int64) -> Fraction:
+        """What a setting adds to a total."""
+        return weight * self.space.slots[slot].levels.exact(int(code))
 
     @cached_property
     def free(self) -> tuple[int, ...]:
