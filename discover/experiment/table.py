@@ -17,7 +17,7 @@ from discover.candidates.snapshot_source import SnapshotSource
 from discover.candidates.streaming import is_large, parts_of
 from discover.candidates.table import read_table
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
-from discover.experiment.table_answers import TableAnswers, read_answers
+from discover.experiment.table_answers import TableAnswers, answers_of
 from discover.kinds import typed
 from discover.stamps import stamp_of
 from discover.values import Proposal, Result, Value
@@ -176,7 +176,7 @@ class TableLookup:
         wanted = list(dict.fromkeys([*self._columns.values(), *self.stds.values(), *self.valid]))
         frames, id, provenance = self._frames(wanted)
         name = f"table {self.file or self.snapshot}"
-        return read_answers(frames, id=id, wanted=wanted, stds=self.stds, name=name, provenance=provenance)
+        return answers_of(frames, id=id, wanted=wanted, stds=self.stds, name=name, provenance=provenance)
 
     def _frames(self, wanted: Sequence[str]) -> tuple[Iterable[pd.DataFrame], str, Mapping[str, Any]]:
         """The table's frames, in parts where it is large, its column of ids, and where it comes from."""

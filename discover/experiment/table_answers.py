@@ -71,7 +71,7 @@ class _Parts:
         return found, order
 
 
-def read_answers(
+def answers_of(
     frames: Iterable[pd.DataFrame],
     *,
     id: str,
