@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from degenerate_cases import Case, drawn, policy_of, view_of
 
-from discover.campaign.predicting import believed
+from discover.campaign.predicting import outlook_of
 from discover.errors import Unsupported
 from discover.policy.choice import free_rows
 from discover.policy.rules import HitsBelow, ImprovementBelow, NoImprovement, RegretBelow, Standing, TargetReached
@@ -120,12 +120,12 @@ def _text(batch: Batch) -> str:
 
 
 def _unadvised(case: Case, view: View, policy: Policy) -> Iterator[str]:
-    belief = believed(view, policy)
-    for name, parts in (belief or {}).items():
-        if not all(np.isfinite(part).all() for part in parts):
+    outlook, rows = outlook_of(view, policy), np.arange(len(view.ids))
+    for name in view.objective.names:
+        if outlook is not None and not all(np.isfinite(part).all() for part in outlook.at(name, rows)):
             yield f"the belief about {name} is not finite"
     name = view.objective.names[0]
-    standing = Standing(tuple(view.training[name].values.tolist()), lambda: belief)
+    standing = Standing(tuple(view.training[name].values.tolist()), lambda: outlook)
     unit = 10.0**case.scale
     for rule in (TargetReached(unit), NoImprovement(2), ImprovementBelow(unit), RegretBelow(unit), HitsBelow(unit)):
         try:
