@@ -105,6 +105,8 @@ def _hope(target: Target, prediction: Prediction, best: float | None) -> str:
 
 def _above(limit: float, prediction: Prediction) -> float:
     """Probability that the outcome lies above a limit."""
+    if prediction.std == 0.0:  # values so small that their deviation is none in double precision
+        return 0.5 * float((prediction.mean > limit) + (prediction.mean >= limit))
     return 0.5 * math.erfc((limit - prediction.mean) / (prediction.std * math.sqrt(2.0)))
 
 

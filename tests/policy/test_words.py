@@ -45,6 +45,8 @@ def test_an_amount_is_short_and_plain(value: float, text: str) -> None:
         (Objective("y", "match", band=(6.0, 8.0)), Prediction(7.0, 0.1), r"nearer to the band 6 to 8 than the best so far \(5\) with probability 1\.00"),
         (Objective("y", "match", band=(3.5, 4.5), unit="eV"), Prediction(9.0, 1.0), r"lie between 3\.5 and 4\.5 eV with probability below 0\.01"),
         (Objective("y", constraints=["y <= 0"]), Prediction(9.0, 1.0), r"nothing measured keeps the constraints yet"),
+        (Objective("y", "maximize"), Prediction(6.0, 0.0), r"exceed the best so far \(5\) with probability 1\.00"),
+        (Objective("y", "minimize"), Prediction(6.0, 0.0), r"fall below the best so far \(1\) with probability below 0\.01"),
         (Objective("y", constraints=["y < 4"]), Prediction(3.0, 1.0), r"exceed the best so far \(3\) with probability 0\.50"),
     ],
 )  # fmt: skip
