@@ -9,17 +9,20 @@ from discover.values import FloatArray, IntArray
 CORRELATED = 0.95
 """Two descriptors that are correlated more closely than this, over the things that they describe, say the same."""
 FLAT = 1e-9
-"""A descriptor that varies by no more than this, in parts of its largest value, is the same for all."""
+"""A descriptor that varies by no more than this, in parts of its largest value, is the same for all: it is rounding."""
 
 
-def decorrelated(values: FloatArray) -> tuple[IntArray, FloatArray]:
+def decorrelated(values: FloatArray, *, least: float = 0.0) -> tuple[IntArray, FloatArray]:
     """The columns of a table [k, d] that are kept, ascending [e], and these columns standardised over its rows, [k, e].
 
     From left to right, a column is kept if it varies and is correlated with no kept one more closely than CORRELATED. Rows
     that would no longer be told apart, and were before, get back the first columns that do so.
+
+    least: what counts as a column's largest value where that is smaller: 1 for numbers that are worked out and may be rounding
+    about 0, and nothing for those that are told, for lengths of bonds may stand in metres.
     """
     spread = values.std(axis=0)
-    varies = np.flatnonzero(spread > FLAT * np.maximum(1.0, np.abs(values).max(axis=0, initial=0.0)))
+    varies = np.flatnonzero(spread > FLAT * np.maximum(least, np.abs(values).max(axis=0, initial=0.0)))
     standard = (values[:, varies] - values[:, varies].mean(axis=0)) / spread[varies]
     alike = np.abs(standard.T @ standard) / max(1, len(values))
     kept: list[int] = []

@@ -73,3 +73,9 @@ def test_two_things_that_only_a_dropped_column_tells_apart_get_it_back() -> None
     assert abs(np.corrcoef(size, nearly)[0, 1]) > CORRELATED
     assert decorrelated(np.stack([size, nearly], axis=1))[0].tolist() == [0, 1]
     assert decorrelated(np.stack([size, 2 * size], axis=1))[0].tolist() == [0], "these two are alike in everything"
+
+
+def test_numbers_in_small_units_are_told_and_numbers_that_are_rounding_are_not() -> None:
+    values = np.array([[1.52e-10, 4.2, 1e-17], [1.80e-10, 4.2, 0.0], [1.95e-10, 4.2, -1e-17]])
+    assert decorrelated(values[:, :2])[0].tolist() == [0]
+    assert decorrelated(values, least=1.0)[0].tolist() == []

@@ -140,7 +140,7 @@ class MoleculeDescriptors:
         those that say nearly the same as an earlier one (`discover.descriptors`). InvalidInput names what is no molecule.
         """
         names, smiles = _listed(column, substances)
-        kept, values = decorrelated(descriptors(smiles))
+        kept, values = decorrelated(descriptors(smiles), least=1.0)
         told = tuple(descriptor_names()[place] for place in kept)
         return Encoded(column, names, told, _rows(values), cls.kind)
 
