@@ -43,7 +43,9 @@ class Bayesian(Options):
     `evidence` a few of them that suit the features are fitted (one length-scale, one a feature, one a block; linear and
     smooth; a sum over features; bent features; numbers times categories), and mixed by how well they predict what they have
     not seen. With `auto` so it is where at most ten numbers, and nothing else, describe a candidate, unless kernel or lengths
-    ask for one model; elsewhere a single model did as well in open tables at half of the cost. Log expected improvement ranks
+    ask for one model. Where columns are told in several ways, by names, descriptors or fingerprints, `auto` fits one kernel
+    over each of these encodings, and over all of them side by side, and mixes them alike. Elsewhere a single model did as well
+    in open tables at half of the cost; `single` takes one encoding of a column, its descriptors. Log expected improvement ranks
     the whole pool, `chunk` rows at a time; the best `shortlist` of it enter a joint batch, chosen by sequential greedy qLogEI
     from `draws` joint draws, in which pending experiments count with all that they may bring. Directions and constraints: see
     `discover.acquisition.pool.score`. Of these numbers those are refused that no memory would hold: a short list beyond 10,000,
