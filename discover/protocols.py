@@ -1,7 +1,8 @@
 """The contracts between rooms, and what a policy may know of a campaign.
 
 A row of data visits the rooms in this order, once per iteration:
-candidates, features, surrogate, acquisition, policy, experiment, store. What passes through their doors is in `values.py`.
+candidates, features, surrogate, acquisition, policy, experiment, store. What passes through their doors is in
+`values.py`, and handed on here, so that a kind of one's own needs one import.
 """
 
 from __future__ import annotations
@@ -19,16 +20,23 @@ from discover.objective import Objective
 from discover.values import (
     Advice,
     Batch,
+    Block,
+    BlockKind,
     BoolArray,
+    Candidate,
     FeatureTable,
     FloatArray,
     Handle,
     IntArray,
+    Observation,
+    Prediction,
     Progress,
     Proposal,
     Result,
     Spending,
+    Status,
     Training,
+    Value,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +45,39 @@ if TYPE_CHECKING:
 
     from discover.candidates.snapshot import Snapshot
     from discover.candidates.space.ground import Ground
+
+
+__all__ = [
+    "Advice",
+    "Batch",
+    "Block",
+    "BlockKind",
+    "BoolArray",
+    "Candidate",
+    "CandidateSource",
+    "Experiment",
+    "FeatureTable",
+    "Featurizer",
+    "FloatArray",
+    "Handle",
+    "IntArray",
+    "Measures",
+    "Observation",
+    "OutsideExperiment",
+    "Policy",
+    "Posterior",
+    "Prediction",
+    "Progress",
+    "Proposal",
+    "Result",
+    "Spending",
+    "Status",
+    "StoppingRule",
+    "Surrogate",
+    "Training",
+    "Value",
+    "View",
+]
 
 
 @dataclass(frozen=True)
