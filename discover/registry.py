@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from discover.errors import InvalidInput, Problem, UnknownKind, nearest
+from discover.errors import InvalidInput, Problem, UnknownKind, Unsupported, nearest
 from discover.wording import message_of, way_out_of
 
 SOURCES = "discover.sources"
@@ -29,11 +29,15 @@ def kinds(group: str) -> tuple[str, ...]:
 
 
 def load(group: str, kind: str) -> Any:
-    """The class registered under `kind`. UnknownKind names the nearest one."""
+    """The class registered under `kind`. UnknownKind names the nearest one; Unsupported says why one cannot be loaded."""
+    noun = group.split(".")[-1]
     for entry in entry_points(group=group):
         if entry.name == kind:
-            return entry.load()
-    noun = group.split(".")[-1]
+            try:
+                return entry.load()
+            except (ImportError, AttributeError) as error:
+                package = f" of the package {entry.dist.name}" if entry.dist else ""
+                raise Unsupported(f"{noun} of kind {kind!r}{package} cannot be loaded: {error}") from error
     raise UnknownKind(f"no {noun} of kind {kind!r} is installed ({nearest(kind, kinds(group))})")
 
 
@@ -105,15 +109,25 @@ def _endless(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
+def _names(entry: EntryPoint, cls: type) -> bool:
+    """Whether an entry point names a class, where that is or where its package hands it on. Other packages are not imported."""
+    if entry.attr != cls.__qualname__ or entry.module.split(".")[0] != cls.__module__.split(".")[0]:
+        return False
+    if entry.module == cls.__module__:
+        return True
+    try:
+        return entry.load() is cls
+    except (ImportError, AttributeError):  # a sibling that is broken is another class
+        return False
+
+
 def settings_of(group: str, instance: Any) -> dict[str, Any]:
     """The settings that make this instance again: its kind and its options, as plain values.
 
     An instance of a class that no entry point names gets its module and class as `kind`; it cannot be loaded by name.
     """
     cls = type(instance)
-    alike = (entry for entry in entry_points(group=group) if entry.attr == cls.__qualname__)
-    named = (entry.name for entry in alike if entry.load() is cls)  # it may be named where a package hands it on
-    kind = next(named, f"{cls.__module__}:{cls.__qualname__}")
+    kind = next((e.name for e in entry_points(group=group) if _names(e, cls)), f"{cls.__module__}:{cls.__qualname__}")
     try:
         values = asdict(instance)
     except TypeError:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from discover import registry
-from discover.errors import InvalidInput, Problem
+from discover.errors import InvalidInput, Problem, Unsupported
 from discover.kinds import suits, typed
 from discover.policy.bayesian import Bayesian
 
@@ -57,6 +57,25 @@ def test_a_kind_is_called_by_its_name_though_a_package_hands_it_on() -> None:
 def test_a_class_that_only_shares_its_name_with_a_kind_is_not_called_so() -> None:
     other = type("Bayesian", (), {"__module__": "elsewhere"})
     assert registry.settings_of(registry.POLICIES, other())["kind"] == "elsewhere:Bayesian"
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose kinds are named as ours are, and which cannot be imported."""
+    folder = tmp_path / "broken-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    points = "[discover.policies]\nfirst = broken.module:Bayesian\nsecond = discover.gone:Bayesian\n"
+    (folder / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_package_that_cannot_be_imported_harms_no_kind_but_its_own() -> None:
+    assert {"first", "second"} <= set(registry.kinds(registry.POLICIES))
+    assert registry.settings_of(registry.POLICIES, Bayesian())["kind"] == "bayesian"
+    with pytest.raises(Unsupported, match="policies of kind 'first' of the package broken cannot be loaded: No module"):
+        registry.load(registry.POLICIES, "first")
 
 
 @dataclass(frozen=True)
