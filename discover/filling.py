@@ -15,8 +15,10 @@ import numpy as np
 
 from discover.values import FloatArray, IntArray
 
-MANY = 3_000
+MANY = 600
 """Candidates up to which all of them compete; of more, those that are preferred or need least, of each combination of codes."""
+CODES = 6
+"""Of codes of which a batch may have few, so many times as many compete."""
 NODES = 200
 """Branches after which the best batch so far is taken: a count, and no time, so that the same is found everywhere."""
 CLOSE = 0.1
@@ -115,17 +117,26 @@ class _Programme:
 
 
 def _competing(n: int, rules: Sequence[Rule], preference: FloatArray) -> IntArray:
-    """The candidates that compete, ascending: all, or of each combination of codes as many in any order as may be chosen."""
-    if len(preference) <= MANY:
-        return np.arange(len(preference), dtype=np.int64)
-    codes = [rule.codes for rule in rules if not isinstance(rule, Sum)]
-    group = np.unique(np.stack([np.zeros(len(preference), dtype=np.int64), *codes]), axis=1, return_inverse=True)[1]
-    most = np.full(len(preference), float(n))
+    """The candidates that compete, ascending: all, or of each combination of codes as many in any order as may be chosen.
+
+    Of codes of which there may be few, those with the most candidates compete, so that a search stays small.
+    """
+    kept = np.arange(len(preference), dtype=np.int64)
+    for rule in sorted((rule for rule in rules if isinstance(rule, Kinds)), key=lambda rule: rule.most):
+        codes, counts = np.unique(rule.codes[kept], return_counts=True)
+        counts[codes < 0] = len(preference) + 1
+        leading = codes[np.argsort(-counts, kind="stable")[: 1 + CODES * max(1, rule.most)]]
+        kept = kept[np.isin(rule.codes[kept], leading)]
+    if len(kept) <= MANY:
+        return kept
+    every = [np.zeros(len(kept), dtype=np.int64), *(rule.codes[kept] for rule in rules if not isinstance(rule, Sum))]
+    group = np.unique(np.stack(every), axis=1, return_inverse=True)[1]
+    most = np.full(len(kept), float(n))
     for rule in rules:
         if isinstance(rule, Each):
-            most = np.minimum(most, rule.most[rule.codes])
-    orders = [-preference, *(rule.adds for rule in rules if isinstance(rule, Sum))]
-    return np.unique(np.concatenate([_first(group.reshape(-1), order, most) for order in orders]))
+            most = np.minimum(most, rule.most[rule.codes[kept]])
+    orders = [-preference[kept], *(rule.adds[kept] for rule in rules if isinstance(rule, Sum))]
+    return kept[np.unique(np.concatenate([_first(group.reshape(-1), order, most) for order in orders]))]
 
 
 def _first(group: IntArray, order: FloatArray, most: FloatArray) -> IntArray:
