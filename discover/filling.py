@@ -122,11 +122,11 @@ def _competing(n: int, rules: Sequence[Rule], preference: FloatArray) -> IntArra
     Of codes of which there may be few, those with the most candidates compete, so that a search stays small.
     """
     kept = np.arange(len(preference), dtype=np.int64)
-    for rule in sorted((rule for rule in rules if isinstance(rule, Kinds)), key=lambda rule: rule.most):
-        codes, counts = np.unique(rule.codes[kept], return_counts=True)
+    for few in sorted((rule for rule in rules if isinstance(rule, Kinds)), key=lambda rule: rule.most):
+        codes, counts = np.unique(few.codes[kept], return_counts=True)
         counts[codes < 0] = len(preference) + 1
-        leading = codes[np.argsort(-counts, kind="stable")[: 1 + CODES * max(1, rule.most)]]
-        kept = kept[np.isin(rule.codes[kept], leading)]
+        leading = codes[np.argsort(-counts, kind="stable")[: 1 + CODES * max(1, few.most)]]
+        kept = kept[np.isin(few.codes[kept], leading)]
     if len(kept) <= MANY:
         return kept
     every = [np.zeros(len(kept), dtype=np.int64), *(rule.codes[kept] for rule in rules if not isinstance(rule, Sum))]
