@@ -44,8 +44,13 @@ def predictions(
 
 
 def outlook_of(view: View, policy: Policy) -> Outlook | None:
-    """What is believed of a view's candidates, by the policy's model where it has one; None where too little is known."""
-    if min(len(view.training[name]) for name in view.objective.names) < FEWEST:
+    """What is believed of a view's candidates, by the policy's model where it has one; None where too little is known.
+
+    A policy that waits for so many observations before it chooses by its model is not stopped by that model earlier.
+    """
+    start = getattr(policy, "start", 0)
+    least = max(FEWEST, start) if isinstance(start, int) else FEWEST
+    if min(len(np.unique(view.training[name].rows)) for name in view.objective.names) < least:
         return None
     from discover.policy.outlook import Held, Told
     from discover.surrogate.belief import belief

@@ -1,7 +1,10 @@
 """Stopping rules in a campaign file: checked with the file, followed by unattended runs, changeable."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from discover import Campaign, CandidatePool, Objective
 from discover.campaign.iterating import advise, propose_next
 from discover.definition import load
 from discover.errors import DefinitionChanged
@@ -31,6 +34,21 @@ def test_rules_stop_an_unattended_campaign_with_their_evidence(folder):  # noqa:
     best = campaign.best(1)["yield"].iloc[0]
     assert ("wanted is 0.7" in advice.evidence and best >= 0.7) or "in the last 3 experiments" in advice.evidence
     assert len(campaign.observations) < 12
+
+
+def test_no_model_stops_a_campaign_that_its_policy_does_not_choose_by_yet(tmp_path):
+    frame = pd.DataFrame({"id": [f"c{i:02d}" for i in range(40)], "x": np.linspace(0.0, 1.0, 40)})
+    campaign = Campaign.create(
+        "early", objective=Objective("y"), candidates=CandidatePool.from_frame(frame, id="id", features=["x"]),
+        policy={"kind": "bayesian", "start": 8}, stop=[{"kind": "hits-below", "threshold": 1e6}],
+        store=f"sqlite:///{tmp_path}/early.db",
+    )  # fmt: skip
+    for known in (4, 8):
+        batch = campaign.ask(4)
+        campaign.tell(batch.assign(y=range(known, known + 4)))
+        advice = advise(campaign)
+        assert advice.stop == (known == 8), advice
+        assert ("no model yet" in advice.evidence) == (known == 4)
 
 
 def test_a_file_without_rules_is_the_definition_that_it_was(folder):  # noqa: F811
