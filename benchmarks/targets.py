@@ -110,6 +110,9 @@ def main() -> None:
         if not DATA.exists() and (not given.tasks or any(name in TASKS for name in given.tasks)):
             parser.error(f"the tables are not there: {DATA}")
         names = given.tasks or [name for name in TASKS if task(name).side == given.side]
+        known = {policy for name in names for policy in policies_of(task(name))}
+        if unknown := sorted(set(given.policies) - known):
+            parser.error(f"these play none of the tasks: {', '.join(unknown)}; valid: {', '.join(sorted(known))}")
         if any(task(name).side == "test" for name in names):
             print(TEST_WARNING, file=sys.stderr)
         run(names, given.policies, given.seeds, given.hours, given.out)

@@ -36,6 +36,16 @@ def test_every_policy_plays_each_toy_and_a_second_call_plays_nothing(
         assert "| toy-front | hypervolume | 1 |" in again
 
 
+def test_a_policy_that_plays_no_task_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["targets.py", "--tasks", "toy-front", "--policies", "hypervolum", "--seeds", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit):
+        targets.main()
+    assert "play none of the tasks: hypervolum; valid: " in capsys.readouterr().err
+
+
 def test_a_run_of_another_version_of_the_library_is_made_again_and_one_of_a_peer_is_not(tmp_path: Path) -> None:
     targets.run(["toy-hits"], ["hits", "random"], 1, 1.0, tmp_path)
     places = {policy: tmp_path / f"toy-hits.{policy}.0.json" for policy in ("hits", "random")}
