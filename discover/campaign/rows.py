@@ -237,6 +237,8 @@ def _cell(cell: Any) -> Any:
 def _number_hint(cell: str, column: str) -> str:
     if cell.strip()[:1] in "<>≤≥":
         return f"give the limit as the number, and 'below' or 'above' in {column}_bound"
+    if "%" in cell:
+        return "write the number alone, in the unit of the column"
     if "," in cell:
         return "write a decimal point"
     if cell[:1].isdigit():

@@ -113,6 +113,12 @@ def test_every_problem_is_reported_at_once_and_nothing_is_written(campaign):
     assert len(campaign.pending) == 4
 
 
+def test_a_percentage_in_words_is_not_called_a_matter_of_the_decimal_mark(campaign):
+    found = problems(campaign, campaign.ask(1).assign(**{"yield": ["54,7 %"]}))
+    assert len(found) == 1
+    assert "write the number alone" in found[0]
+
+
 def test_unknown_columns_are_refused_unless_named(campaign):
     frame = campaign.ask(1).assign(**{"yield": [1.0], "colour": ["red"], "yeild": [2.0]})
     found = problems(campaign, frame, extra=["colour"])

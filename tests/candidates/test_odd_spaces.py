@@ -83,13 +83,13 @@ def test_the_rounding_of_floats_is_no_other_setting():
 
 @pytest.mark.parametrize(
     ("cell", "label"),
-    [("1.0", "1.0"), (1, "1"), (1.0, "1.0"), (8.5, "8.50"), ("8.5", "8.50"), ("7.0", "7"), (7, "7"), (True, "true"), ("x", "x")],
+    [("1.0", "1.0"), (1, "1"), (1.0, "1.0"), (8.5, "8.50"), ("8.5", "8.50"), ("8,5", "8.50"), ("7.0", "7"), (7, "7"), (True, "true"), ("x", "x")],
 )  # fmt: skip
 def test_a_label_is_known_by_what_a_spreadsheet_makes_of_it(cell, label):
     assert Categorical("c", ["1.0", "1", "01", "8.50", "7", "true", "x"]).read({"c": cell}) == {"c": label}
 
 
-@pytest.mark.parametrize("cell", ["1.00", "TRUE", "X", 8.51, False, "nan", float("inf")])
+@pytest.mark.parametrize("cell", ["1.00", "1,00", "8,500", "TRUE", "X", 8.51, False, "nan", float("inf")])
 def test_a_label_that_could_be_several_or_none_is_refused(cell):
     with pytest.raises(Unreadable, match="not one of the choices"):
         Categorical("c", ["1.0", "1", "01", "8.50", "7", "true", "x"]).read({"c": cell})

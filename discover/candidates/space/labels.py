@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from discover.candidates.decimals import kind_of
 from discover.candidates.space.levels import Even, exact
 from discover.candidates.space.molecules import encoded, kind_problems
 from discover.candidates.space.parameter import CONTROL, Encoding, Parameter, Slot, Unreadable, one_hot, scaled
@@ -218,9 +219,11 @@ class Substance(_Labelled):
 
 
 def _same(label: str, cell: Any) -> bool:
-    """Whether a cell is what a spreadsheet makes of a label: 8.5 of '8.50', TRUE of 'true'."""
+    """Whether a cell is what a spreadsheet makes of a label: 8.5 of '8.50', a European one '8,5', TRUE of 'true'."""
     if isinstance(cell, bool | np.bool_):
         return label.casefold() == str(cell).casefold()
+    if isinstance(cell, str) and kind_of(cell)[0] == "comma":
+        cell = cell.replace(",", ".")
     try:
         return exact(label) == exact(cell)
     except ValueError:
