@@ -132,3 +132,9 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         Bandit(arms=("a",), scope=("a",))
     with pytest.raises(Unsupported):
         Bandit(arms=("a",)).check(Objective([Target("yield"), Target("cost", "minimize")]))
+
+
+@pytest.mark.parametrize("span", [(1.0, 1.0), (2.0, 1.0), (-1e308, 1e308)])
+def test_a_range_without_a_finite_way_between_its_ends_is_refused(span: tuple[float, float]) -> None:
+    with pytest.raises(InvalidInput, match="the smaller first"):
+        Bandit(arms=("ligand",), range=span)

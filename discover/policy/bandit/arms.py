@@ -168,8 +168,9 @@ def option_problems(
     if (goal == "fraction-above") != (threshold is not None):
         hint = "objective fraction-above needs a threshold, and no other takes one"
         found.append(Problem(hint, column="threshold", value=threshold))
-    if span is not None and not span[0] < span[1]:
-        found.append(Problem("is two numbers, the smaller first", column="range", value=list(span)))
+    if span is not None and not (span[0] < span[1] and np.isfinite(span[1] - span[0])):
+        hint = "rewards are shares of the way between them, which must be a finite one"
+        found.append(Problem("is two numbers, the smaller first", column="range", value=list(span), way_out=hint))
     return found
 
 
