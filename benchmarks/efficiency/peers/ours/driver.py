@@ -32,7 +32,10 @@ from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.values import FeatureTable
 
-ROOMS = ("acquisition", "candidates", "features", "policy", "surrogate", "objective.py", "protocols.py", "values.py")
+ROOMS = (
+    "acquisition", "candidates", "features", "policy", "surrogate",
+    "descriptors.py", "filling.py", "limits.py", "objective.py", "pareto.py", "protocols.py", "values.py",
+)  # fmt: skip
 
 
 class Ours:
