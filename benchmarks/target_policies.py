@@ -19,7 +19,18 @@ from discover.protocols import View
 from discover.values import FeatureTable, FloatArray, IntArray, Training
 
 RANDOM = "random"
-ROOMS = ("acquisition", "features", "policy", "surrogate", "descriptors.py", "limits.py", "objective.py", "pareto.py", "protocols.py", "values.py")
+ROOMS = (
+    "acquisition",
+    "features",
+    "policy",
+    "surrogate",
+    "descriptors.py",
+    "limits.py",
+    "objective.py",
+    "pareto.py",
+    "protocols.py",
+    "values.py",
+)
 """What decides which rows ours chooses."""
 
 
