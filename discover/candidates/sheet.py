@@ -20,6 +20,8 @@ from discover.errors import InvalidInput, Problem
 SHOWN = 20
 """Rows of one file that are listed as wrong before the rest is only counted."""
 _LONGEST = 2**31 - 1
+_SAID = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)
+"""The separator in a line of its own before the header, as Excel writes and reads it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """A CSV file: UTF-8, commas or semicolons, names of columns in its first line.
+    """A CSV file: UTF-8, commas or semicolons, names of columns in its first line, or after Excel's `sep=;`.
 
     InvalidInput: it cannot be read, is in another encoding or has tabs between its cells, or rows have more or fewer cells
     than the header. Empty cells beyond the header are no harm, nor are unnamed columns at the end without a cell in them.
@@ -90,11 +92,14 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _sheet(text: str, name: str) -> Sheet:
-    separator = _separator(text)
+    said = _SAID.match(text)
+    separator = said[1] if said else _separator(text)
     if separator == "\t":
         hint = "save the file with commas or semicolons"
         raise InvalidInput(name, [Problem("the separator seems to be a tab", way_out=hint)])
     records = _records(text, name, separator)
+    if said:
+        next(records)
     _, header = next(records, (1, []))
     if not any(cell.strip() for cell in header):
         raise InvalidInput(name, [Problem("there is no header: the first line must name the columns")])

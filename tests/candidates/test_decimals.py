@@ -165,3 +165,15 @@ def test_a_source_of_candidates_is_the_same_from_either_file(tmp_path: Path) -> 
     )
     assert one.hash == other.hash
     assert TableSource("europe.csv", "id").located(tmp_path, tmp_path).header() == ("id", "temperature", "base", "ml")
+
+
+@pytest.mark.parametrize(("first", "mark"), [("sep=;\r\n", ";"), ("SEP=,\n", ",")])
+def test_a_line_that_names_the_separator_is_no_header(first: str, mark: str, tmp_path: Path) -> None:
+    body = mark.join(["id", "x"]) + "\r\n" + mark.join(["a", "7"]) + "\r\n"
+    sheet = read_sheet(written(tmp_path, "\ufeff" + first + body))
+    assert (sheet.header, sheet.rows, sheet.lines) == (["id", "x"], [["a", "7"]], [3])
+
+
+def test_a_line_that_names_a_tab_is_refused_as_tabs_are(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="tab"):
+        read_sheet(written(tmp_path, "sep=\t\nid\tx\na\t7\n"))
