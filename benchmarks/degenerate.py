@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from degenerate_cases import Case, drawn, policy_of, view_of
 
-from discover.campaign.predicting import outlook_of
+from discover.campaign.reading.predicting import outlook_of
 from discover.errors import Unsupported
 from discover.policy.choice import free_rows
 from discover.policy.rules import HitsBelow, ImprovementBelow, NoImprovement, RegretBelow, Standing, TargetReached

@@ -4,7 +4,7 @@
     python benchmarks/dispatch.py --seconds 2 --experiments 60
 
 A local cluster of two processes, a Prefect server of its own. First, empty experiments, one a task: what a task costs. Then
-experiments that sleep, as the campaign divides them (`discover.campaign.portions`), beside one a task: the share of the
+experiments that sleep, as the campaign divides them (`discover.campaign.unattended.portions`), beside one a task: the share of the
 machines' time that is not work.
 """
 
@@ -83,7 +83,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         os.environ["DISCOVER_DASK"] = cluster.scheduler_address
         from prefect import flow
 
-        from discover.campaign import portions
+        from discover.campaign.unattended import portions
         from flows import spread
 
         where = options.task_seconds or portions.TASK_SECONDS

@@ -30,14 +30,14 @@ import torch
 from space_search_cases import Case, cases, measured
 
 from discover.acquisition.space_search import Score
-from discover.campaign.asking import environment
+from discover.campaign.asking.asking import environment
 from discover.policy import in_space
 from discover.policy.bayesian import Bayesian
 from discover.policy.bayesian.believing import belief_of
 from discover.policy.bayesian.search_scores import acquired
 from discover.policy.bayesian.searching import searched
 from discover.protocols import View
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.threads import one_thread
 from discover.values import Batch, FloatArray, IntArray
 
 OUT = Path(__file__).resolve().parent / "results" / "space-search.json"

@@ -8,7 +8,7 @@ environment.prepare()
 
 from prefect import flow  # noqa: E402
 
-from discover.campaign.iterating import wait_for_vacancy  # noqa: E402
+from discover.campaign.unattended.iterating import wait_for_vacancy  # noqa: E402
 from discover.report import report  # noqa: E402
 from discover.report.terminal import table_text  # noqa: E402
 from flows import interrupts, spread, steps  # noqa: E402

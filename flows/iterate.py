@@ -16,7 +16,7 @@ from prefect import flow, runtime  # noqa: E402
 from prefect.states import Completed, State  # noqa: E402
 
 from discover import Campaign  # noqa: E402
-from discover.campaign.iterating import advise, room  # noqa: E402
+from discover.campaign.unattended.iterating import advise, room  # noqa: E402
 from discover.errors import LeaseHeld  # noqa: E402
 from discover.protocols import Experiment, OutsideExperiment  # noqa: E402
 from flows import outside, spread, steps  # noqa: E402

@@ -8,9 +8,9 @@ from __future__ import annotations
 from prefect import task
 
 from discover import Campaign
-from discover.campaign import collecting
-from discover.campaign.iterating import advise, room
-from discover.campaign.proposing import propose_more
+from discover.campaign.experiments import collecting
+from discover.campaign.unattended.iterating import advise, room
+from discover.campaign.unattended.proposing import propose_more
 from discover.protocols import OutsideExperiment
 from flows import steps
 

@@ -22,7 +22,7 @@ from prefect.cache_policies import NO_CACHE  # noqa: E402
 
 from discover import Campaign  # noqa: E402
 from discover.campaign.claiming import workable  # noqa: E402
-from discover.campaign.portions import portions, typical_seconds  # noqa: E402
+from discover.campaign.unattended.portions import portions, typical_seconds  # noqa: E402
 from discover.definition import load  # noqa: E402
 from discover.errors import DiscoverError  # noqa: E402
 from discover.protocols import Experiment  # noqa: E402

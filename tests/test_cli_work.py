@@ -193,7 +193,7 @@ def alive(pid):
 
 
 def test_opened_by_name_a_campaign_has_workers_too(place, campaign):  # noqa: F811
-    from discover.campaign.working import Worker
+    from discover.campaign.unattended.working import Worker
 
     campaign.ask(2)
     same = Campaign.open("dyes", store=place.store)

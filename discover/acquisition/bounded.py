@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from discover.acquisition.improvement import log_expected_improvement, log_probability_between
-from discover.surrogate.weighted import moments
+from discover.surrogate.gaussian.weighted import moments
 
 if TYPE_CHECKING:
     from torch import Tensor

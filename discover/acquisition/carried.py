@@ -30,8 +30,8 @@ import torch
 
 from discover.acquisition.tiles import AnyArray
 from discover.drafts import draft_of
-from discover.surrogate import fitting
-from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.covariance import fitting
+from discover.surrogate.gaussian.posterior import GaussianPosterior
 from discover.values import FloatArray, IntArray
 
 EPOCHS = 32

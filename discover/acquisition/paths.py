@@ -15,13 +15,13 @@ import numpy as np
 import torch
 
 from discover.errors import Unsupported
-from discover.surrogate import fitting
+from discover.surrogate.covariance import fitting
 from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.gaussian_posterior import GaussianPosterior
+    from discover.surrogate.gaussian.posterior import GaussianPosterior
 
 FEATURES = 1024
 """Random features of a draw; their error falls with the root of their number."""

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from discover.acquisition.tiles import SUBSET, Tiler
-from discover.surrogate import fitting
+from discover.surrogate.covariance import fitting
 from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from discover.surrogate.gaussian_posterior import GaussianPosterior
-    from discover.surrogate.scaling import Scaling
+    from discover.surrogate.gaussian.posterior import GaussianPosterior
+    from discover.surrogate.inputs.scaling import Scaling
 
 SIZES = (64, 128, 256, 384, 512)
 """Sizes of S that are tried."""

@@ -2,7 +2,7 @@
 
 For one target that is to be large or small. Its incumbent and the limits of constraints are carried over; probabilities of
 intervals are then exact. Improvement is measured along the tangent at the incumbent: beyond the values seen, where the maps
-of `discover.surrogate.transforms` are straight, that is the improvement in the target's unit. It is what makes components of
+of `discover.surrogate.targets.transforms` are straight, that is the improvement in the target's unit. It is what makes components of
 a mixture comparable, and expected improvement still grows with the variance at a fixed mean, so that bounds of it hold.
 Elsewhere (several targets, a value or a band to match) the moments in the target's unit stand for the belief.
 """
@@ -17,7 +17,7 @@ import torch
 
 from discover.acquisition.goal import Goal
 from discover.objective import Constraint, Objective
-from discover.surrogate.transforms import Affine, Transform
+from discover.surrogate.targets.transforms import Affine, Transform
 
 
 @dataclass(frozen=True)

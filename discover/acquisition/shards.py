@@ -19,7 +19,7 @@ import numpy as np
 from discover import threads
 from discover.acquisition.tiles import TILE, AnyArray, Tiler
 from discover.errors import IntegrityError
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.threads import one_thread
 from discover.values import FloatArray, IntArray
 
 SHARD = 64 * TILE

@@ -33,10 +33,10 @@ from discover.acquisition.refined import Shift, cost, shifts
 from discover.acquisition.shards import sweep
 from discover.acquisition.tiles import SUBSET, AnyArray, Tiler
 from discover.acquisition.weights import NOTHING, Weights
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.threads import one_thread
-from discover.surrogate.weighted import Weighted, moments
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.threads import one_thread
+from discover.surrogate.gaussian.weighted import Weighted, moments
+from discover.surrogate.inputs.scaling import Scaling
 from discover.values import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:

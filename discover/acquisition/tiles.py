@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.surrogate.scaling import SPAN, Scaling
-from discover.surrogate.subset import pivots
+from discover.surrogate.gaussian.subset import pivots
+from discover.surrogate.inputs.scaling import SPAN, Scaling
 from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.covariance import Covariance
-    from discover.surrogate.gaussian_posterior import GaussianPosterior
-    from discover.surrogate.warping import Warp
+    from discover.surrogate.covariance.fitted import Covariance
+    from discover.surrogate.covariance.warping import Warp
+    from discover.surrogate.gaussian.posterior import GaussianPosterior
 
 TILE = 256
 """Raw rows that are looked at together: their covariances with 1,000 observations fill 1 MB in single precision."""

@@ -14,7 +14,7 @@ from discover.errors import InvalidInput, Problem, Unsupported
 from discover.policy.bandit.arms import Arms
 
 if TYPE_CHECKING:
-    from discover.campaign.reader import Reader
+    from discover.campaign.reading.reader import Reader
     from discover.store.trials import Trial
 
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from discover.campaign import collecting, tables, transitions
-from discover.campaign.choosing import choose, choose_by_hand, known_ids, warn_of_excess, warn_of_shortage
-from discover.campaign.claims import Claims
-from discover.campaign.collecting import Collected
+from discover.campaign.asking.choosing import choose, choose_by_hand, known_ids, warn_of_excess, warn_of_shortage
+from discover.campaign.asking.limiting import check_costs, check_limits
 from discover.campaign.creating import begin, check_seed, redefine, source_of
-from discover.campaign.extending import as_pool, columns_of_experiment, extend
-from discover.campaign.limiting import check_costs, check_limits
-from discover.campaign.places import Where
-from discover.campaign.reader import Reader
-from discover.campaign.running import Watch, check_experiment, run_pending, warn_of_failures
+from discover.campaign.experiments import collecting
+from discover.campaign.experiments.claims import Claims
+from discover.campaign.experiments.collecting import Collected
+from discover.campaign.experiments.running import Watch, check_experiment, run_pending, warn_of_failures
+from discover.campaign.pool.extending import as_pool, columns_of_experiment, extend
+from discover.campaign.pool.places import Where
+from discover.campaign.reading import tables
+from discover.campaign.reading.reader import Reader
 from discover.campaign.settings import (
     check_budget,
     check_count,
@@ -27,8 +28,9 @@ from discover.campaign.settings import (
     refuse,
     resolve_policy,
 )
+from discover.campaign.telling import transitions
+from discover.campaign.telling.told_frame import tell_frame
 from discover.campaign.terms import Terms
-from discover.campaign.told_frame import tell_frame
 from discover.candidates.difference import Difference
 from discover.candidates.named import check_named
 from discover.candidates.pool import CandidatePool

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.campaign.places import KEY, Where, named_for_all, place_of
+from discover.campaign.pool.places import KEY, Where, named_for_all, place_of
 from discover.campaign.settings import definition_hash, differences, fixed
 from discover.candidates.space.points import Points, Pool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError

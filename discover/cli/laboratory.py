@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _opened(file: Path, store: str | None) -> tuple[Campaign, OutsideExperiment]:
-    from discover.campaign.collecting import outside
+    from discover.campaign.experiments.collecting import outside
     from discover.definition import load
 
     definition = load(file)
@@ -34,8 +34,8 @@ def dispatch(
 
     Example: discover dispatch campaign.yaml
     """
-    from discover.campaign.collecting import dispatch as hand_over
-    from discover.campaign.collecting import under_way
+    from discover.campaign.experiments.collecting import dispatch as hand_over
+    from discover.campaign.experiments.collecting import under_way
 
     campaign, experiment = _opened(file, store)
     with campaign.held():
@@ -49,8 +49,8 @@ def collect(file: File, store: Store = None) -> None:
 
     Example: discover collect campaign.yaml
     """
-    from discover.campaign.collecting import collect as bring_in
-    from discover.campaign.collecting import under_way
+    from discover.campaign.experiments.collecting import collect as bring_in
+    from discover.campaign.experiments.collecting import under_way
 
     campaign, experiment = _opened(file, store)
     with campaign.held():

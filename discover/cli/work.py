@@ -48,7 +48,7 @@ def work(
     patience = math.inf if forever else wait
     if jobs > 1:
         raise typer.Exit(_several(file, jobs, patience, limit, worker, grace, store))
-    from discover.campaign.working import Worker, give_back_in, runnable
+    from discover.campaign.unattended.working import Worker, give_back_in, runnable
     from discover.cli.jobs import follow_starter
     from discover.cli.stopping import stopped_by_signals
     from discover.definition import load

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from discover import registry
 from discover.campaign import Campaign, terms
+from discover.campaign.asking.limiting import check_costs
 from discover.campaign.creating import redefine
-from discover.campaign.limiting import check_costs
-from discover.campaign.places import named_place
+from discover.campaign.pool.places import named_place
 from discover.campaign.settings import definition_of, differences, fixed
 from discover.candidates.difference import Difference
 from discover.candidates.place import Place

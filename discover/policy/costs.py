@@ -18,8 +18,8 @@ from discover.protocols import View
 from discover.values import FloatArray, Training
 
 if TYPE_CHECKING:
-    from discover.surrogate.gaussian_posterior import GaussianPosterior
-    from discover.surrogate.scaling import Scaling
+    from discover.surrogate.gaussian.posterior import GaussianPosterior
+    from discover.surrogate.inputs.scaling import Scaling
 
 FEWEST = 5
 """Candidates whose cost was told from which on costs are learned."""
@@ -53,8 +53,8 @@ def with_learned_costs(view: View) -> tuple[View, dict[str, Any]]:
 
 def learn(view: View, told: Training) -> LearnedCosts:
     """From at least one cost above 0."""
-    from discover.surrogate.gaussian_process import GaussianProcess, fit_arrays
-    from discover.surrogate.scaling import Scaling
+    from discover.surrogate.gaussian.process import GaussianProcess, fit_arrays
+    from discover.surrogate.inputs.scaling import Scaling
 
     fine = told.values > 0
     rows, logs = told.rows[fine], np.log(told.values[fine])

@@ -12,7 +12,7 @@ from discover.kinds import typed
 from discover.limits import Limits
 from discover.policy.choice import beginners, checked_count, shortage, touched_rows
 from discover.protocols import View
-from discover.surrogate.scaling import Scaling
+from discover.surrogate.inputs.scaling import Scaling
 from discover.values import Batch, FloatArray, IntArray, Proposal
 
 SAMPLE = 2000

@@ -19,8 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from discover.campaign.places import place_of
-from discover.campaign.tables import observations_frame
+from discover.campaign.pool.places import place_of
+from discover.campaign.reading.tables import observations_frame
 from discover.errors import IntegrityError
 from discover.objective import Objective
 from discover.provenance.rows import Entry, entry, event_of, line_of, snapshots_of, stored_rows

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from discover.campaign.places import place_of
+from discover.campaign.pool.places import place_of
 from discover.candidates.place import Place
 from discover.errors import DiscoverError
 from discover.provenance.findings import Audit, Finding

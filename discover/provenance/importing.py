@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.campaign import Campaign
-from discover.campaign.places import place_of
+from discover.campaign.pool.places import place_of
 from discover.campaign.settings import NAME
 from discover.candidates.snapshot import Snapshot
 from discover.errors import CampaignExists, Conflict, IntegrityError, InvalidInput, Problem

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from discover import registry, threads
-from discover.campaign.asking import environment, moved, view_of
-from discover.campaign.choosing import BY_HAND
-from discover.campaign.deciding import Decision, decide
-from discover.campaign.pooling import Candidates, candidates_of
+from discover.campaign.asking.asking import environment, moved, view_of
+from discover.campaign.asking.choosing import BY_HAND
+from discover.campaign.asking.deciding import Decision, decide
+from discover.campaign.pool.pooling import Candidates, candidates_of
 from discover.campaign.terms import without_terms
 from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, UnknownKind, nearest

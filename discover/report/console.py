@@ -15,7 +15,7 @@ from discover.values import Result
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
-    from discover.campaign.running import Watch
+    from discover.campaign.experiments.running import Watch
     from discover.store.trials import Trial
 
 

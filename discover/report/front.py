@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from discover.campaign.fronts import Front
+from discover.campaign.reading.fronts import Front
 from discover.objective import Target
 from discover.pareto import on_front
 from discover.report.figure import ROLES, Picture, picture, styled

@@ -11,27 +11,27 @@ import torch
 from numpy.typing import NDArray
 
 from discover.protocols import View
-from discover.surrogate import fitting
-from discover.surrogate.candidates import one_encoding
-from discover.surrogate.censored import settled
-from discover.surrogate.conditions import Conditions
+from discover.surrogate.covariance import fitting
 from discover.surrogate.diagnostics import LeaveOneOut, leave_one_out
-from discover.surrogate.evidence import Evidence
-from discover.surrogate.feasibility import Feasibility
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.joint import Told
-from discover.surrogate.layout import Layout
-from discover.surrogate.local import LocalPosterior
+from discover.surrogate.evidence.conditions import Conditions
+from discover.surrogate.evidence.evidence import Evidence
+from discover.surrogate.evidence.joint import Told
+from discover.surrogate.evidence.short_list import one_encoding
+from discover.surrogate.failing.feasibility import Feasibility
+from discover.surrogate.gaussian.local import LocalPosterior
+from discover.surrogate.gaussian.local_fit import TOLD
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.standard import Standard
+from discover.surrogate.gaussian.weighted import Weighted
+from discover.surrogate.inputs.layout import Layout
+from discover.surrogate.inputs.scaling import Scaling
 from discover.surrogate.local_diagnostics import leave_some_out
-from discover.surrogate.local_fit import TOLD
 from discover.surrogate.posterior import TargetPosterior
-from discover.surrogate.reading import Reader, Reading, merits, read, read_as_before
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.standard import Standard
-from discover.surrogate.transformed import Transformed, in_unit
-from discover.surrogate.transforms import Affine
-from discover.surrogate.weighted import Weighted
+from discover.surrogate.targets.censored import settled
+from discover.surrogate.targets.reading import Reader, Reading, merits, read, read_as_before
+from discover.surrogate.targets.transformed import Transformed, in_unit
+from discover.surrogate.targets.transforms import Affine
 from discover.values import BoolArray, FloatArray, IntArray, Training
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from discover.surrogate import fitting
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.state import State
-from discover.surrogate.threads import one_thread
-from discover.surrogate.weighted import Weighted, moments
+from discover.surrogate.covariance import fitting
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.state import State
+from discover.surrogate.gaussian.threads import one_thread
+from discover.surrogate.gaussian.weighted import Weighted, moments
 from discover.values import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.surrogate import fitting
+from discover.surrogate.covariance import fitting
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged
-from discover.surrogate.local import LocalPosterior
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.local import LocalPosterior
+from discover.surrogate.gaussian.threads import one_thread
 from discover.values import BoolArray, IntArray
 
 if TYPE_CHECKING:
-    from discover.surrogate.gaussian_posterior import GaussianPosterior
+    from discover.surrogate.gaussian.posterior import GaussianPosterior
 
 JUDGED = 1000
 """Candidates that are predicted, evenly taken."""

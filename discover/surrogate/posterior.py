@@ -10,7 +10,7 @@ from discover.protocols import Posterior
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.standard import Standard
+    from discover.surrogate.gaussian.standard import Standard
 
 
 class TargetPosterior(Posterior, Protocol):

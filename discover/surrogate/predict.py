@@ -10,9 +10,9 @@ from discover.protocols import View
 from discover.values import FloatArray
 
 if TYPE_CHECKING:
-    from discover.surrogate.evidence import Evidence
-    from discover.surrogate.gaussian_process import GaussianProcess
-    from discover.surrogate.reading import Reader
+    from discover.surrogate.evidence.evidence import Evidence
+    from discover.surrogate.gaussian.process import GaussianProcess
+    from discover.surrogate.targets.reading import Reader
 
 
 def predict(

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from discover.acquisition.sweep import PoolRows
-from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.standard import Standard
-from discover.surrogate.state import State
+from discover.surrogate.covariance.fitting import Hyperparameters
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.standard import Standard
+from discover.surrogate.gaussian.state import State
+from discover.surrogate.inputs.scaling import Scaling
 
 
 def posterior(

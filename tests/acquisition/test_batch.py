@@ -13,9 +13,9 @@ from discover.acquisition.batch import greedy_batch, joint_values
 from discover.acquisition.goal import Goal
 from discover.acquisition.improvement import log_expected_improvement
 from discover.objective import Direction, Objective, Target
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.weighted import Weighted
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.weighted import Weighted
 
 DRAWS = 4096
 
@@ -36,7 +36,7 @@ def standardised(posterior: GaussianPosterior, sign: float) -> object:
     """BoTorch's model in the units of the goal: standardised values, large is good."""
     from dataclasses import replace
 
-    from discover.surrogate.standard import Standard
+    from discover.surrogate.gaussian.standard import Standard
 
     scale = posterior.standard.scale
     y = sign * posterior.y / scale

@@ -17,8 +17,8 @@ from discover.acquisition.hypervolume import greedy_front, log_expected_hypervol
 from discover.acquisition.improvement import log_expected_gain
 from discover.objective import Objective, Target
 from discover.pareto import hypervolume
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
 
 TWO = Objective([Target("a"), Target("b", "minimize")])
 

@@ -20,7 +20,7 @@ from discover.acquisition.improvement import (
     log_h,
     log_probability_between,
 )
-from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.gaussian.process import GaussianProcess
 
 
 def tensor(*values: float) -> torch.Tensor:

@@ -12,7 +12,7 @@ from discover.acquisition.goal import Goal
 from discover.acquisition.pool import score
 from discover.acquisition.scales import on_scales
 from discover.objective import Objective
-from discover.surrogate.transforms import Affine, Logarithm, YeoJohnson
+from discover.surrogate.targets.transforms import Affine, Logarithm, YeoJohnson
 
 MEAN = torch.tensor([0.5, 1.5, 2.2, 2.6, 1.0], dtype=torch.float64)
 DEVIATION = torch.tensor([0.2, 0.6, 0.1, 0.3, 1.2], dtype=torch.float64)

@@ -10,9 +10,9 @@ from discover.acquisition.bounded import Chance, Confidence, Improvement, Stradd
 from discover.acquisition.sweep import PoolRows, best_rows, scores_above
 from discover.acquisition.tiles import Tiler
 from discover.objective import Objective
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.subset import pivots
-from discover.surrogate.weighted import Weighted
+from discover.surrogate.gaussian.subset import pivots
+from discover.surrogate.gaussian.weighted import Weighted
+from discover.surrogate.inputs.scaling import Scaling
 from tests.acquisition.beliefs import pool_of, posterior, rows_of, scaled
 
 
@@ -150,11 +150,11 @@ def test_most_variances_are_never_worked_out():
 
 
 def test_a_form_that_is_not_stationary_is_swept_too():
-    from discover.surrogate.fitting import Hyperparameters
-    from discover.surrogate.forms import Linear
-    from discover.surrogate.gaussian_posterior import GaussianPosterior
-    from discover.surrogate.standard import Standard
-    from discover.surrogate.state import State
+    from discover.surrogate.covariance.fitting import Hyperparameters
+    from discover.surrogate.covariance.forms import Linear
+    from discover.surrogate.gaussian.posterior import GaussianPosterior
+    from discover.surrogate.gaussian.standard import Standard
+    from discover.surrogate.gaussian.state import State
 
     rng = np.random.default_rng(1)
     pool = rows_of(rng.random((3000, 5)))

@@ -12,7 +12,7 @@ from discover.acquisition import refined, sweep
 from discover.acquisition.bounded import Improvement, Uncertainty
 from discover.acquisition.sweep import best_rows
 from discover.acquisition.weights import Weights
-from discover.surrogate.weighted import Weighted
+from discover.surrogate.gaussian.weighted import Weighted
 from tests.acquisition.beliefs import pool_of, posterior, rows_of, scaled
 
 ROUNDING = 1e-5

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from discover import Campaign
-from discover.campaign import collecting, outside
+from discover.campaign.experiments import collecting, outside
 from discover.experiment.command import Command
 from discover.store.journal import Journal
 

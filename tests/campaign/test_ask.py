@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover import Campaign, Objective, Target
-from discover.campaign.choosing import FewerProposals
+from discover.campaign.asking.choosing import FewerProposals
 from discover.errors import (
     CampaignExists,
     CampaignNotFound,
@@ -213,7 +213,7 @@ def test_processes_that_ask_at_once_never_share_a_candidate(campaign, url):
     seed=st.integers(0, 5),
     kind=st.sampled_from(["random", "space-filling"]),
 )
-@pytest.mark.filterwarnings("ignore::discover.campaign.choosing.FewerProposals")
+@pytest.mark.filterwarnings("ignore::discover.campaign.asking.choosing.FewerProposals")
 def test_no_candidate_is_ever_proposed_twice(pool, sizes, seed, kind):
     campaign = Campaign.create(
         "c", objective=Objective("yield"), candidates=pool, policy=kind, store="sqlite://", seed=seed

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.collecting import collect, dispatch
+from discover.campaign.experiments.collecting import collect, dispatch
 from discover.store.life import State
 from tests.campaign.cut_off import BOUNDARIES, UNCLEAR, batch_queue
 from tests.campaign.outside_system import states

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.choosing import FewerProposals
-from discover.campaign.deciding import decide
+from discover.campaign.asking.choosing import FewerProposals
+from discover.campaign.asking.deciding import decide
 from discover.values import Batch, Proposal
 
 

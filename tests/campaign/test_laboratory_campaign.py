@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 from typer.testing import CliRunner
 
 from discover import Campaign
-from discover.campaign import collecting
+from discover.campaign.experiments import collecting
 from discover.cli import app
 from discover.experiment.laboratory import Laboratory
 from discover.store.life import State
@@ -206,8 +206,8 @@ def test_a_conflict_waits_with_both_values(file: Path) -> None:
 
 
 def test_a_person_settles_what_nobody_knows(file: Path) -> None:
-    from discover.campaign import outside
     from discover.campaign.claiming import take
+    from discover.campaign.experiments import outside
     from discover.store.claims import release
 
     cli("ask", file, "-n", 1)

@@ -187,7 +187,7 @@ def asked(path: Path, store: str) -> list[list[str]]:
         "discover.features.files.note",  # so have the features, and no hash
         "discover.candidates.rows.sha256_of",  # and the ids
         "discover.acquisition.carried.np.savez",
-        "discover.campaign.choosing._commit",  # a batch is chosen, and what its search left lies on disk
+        "discover.campaign.asking.choosing._commit",  # a batch is chosen, and what its search left lies on disk
     ],
 )
 def test_whoever_is_killed_goes_on_to_the_same_choices(

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.choosing import OverBudget
-from discover.campaign.iterating import advise, propose_next, room
+from discover.campaign.asking.choosing import OverBudget
+from discover.campaign.unattended.iterating import advise, propose_next, room
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import InvalidInput, Unsupported
 from discover.provenance.replay import replay
 from tests.definition.test_definition import GOOD, folder, problems  # noqa: F401
 
-SHORT = pytest.mark.filterwarnings("ignore::discover.campaign.choosing.FewerProposals")
+SHORT = pytest.mark.filterwarnings("ignore::discover.campaign.asking.choosing.FewerProposals")
 FRAME = pd.DataFrame(
     {
         "dye": [f"d{i:02d}" for i in range(30)],

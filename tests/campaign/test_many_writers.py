@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import select
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.iterating import propose_next, room, vacancies, wait_for_vacancy
-from discover.campaign.working import Worker
+from discover.campaign.unattended.iterating import propose_next, room, vacancies, wait_for_vacancy
+from discover.campaign.unattended.working import Worker
 from discover.definition import load
 from discover.errors import InvalidInput, StoreError
 from discover.experiment.callable import CallableExperiment
@@ -189,7 +189,7 @@ def test_workers_find_a_full_queue_until_the_budget_is_spent(store_url, large):
 
 SLEEPY = """
     import sys
-    from discover.campaign.working import Worker
+    from discover.campaign.unattended.working import Worker
     from discover.definition import load
     definition = load({file!r})
     campaign = definition.open({store!r}, create=False)
@@ -305,7 +305,7 @@ def test_dispatch_is_here_or_by_workers(large, sqlite_url):
 
 def test_a_result_waits_for_a_store_that_is_away(store_url, large, monkeypatch):
     """What took days to find out is not lost because the store is away in the moment of telling."""
-    from discover.campaign import working
+    from discover.campaign.unattended import working
 
     campaign = Campaign.create("c", objective=Objective("y"), candidates=large, policy="random", store=store_url)
     campaign.ask(2)

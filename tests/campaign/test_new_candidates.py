@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.asking import view_of
-from discover.campaign.choosing import choose
+from discover.campaign.asking.asking import view_of
+from discover.campaign.asking.choosing import choose
 from discover.candidates.snapshot import Snapshot, stored
 from discover.errors import InvalidInput
 from discover.store.folds import dumped, loaded, same
@@ -260,7 +260,7 @@ def test_another_process_that_changes_the_candidates_is_noticed_before_a_batch_i
 
 def test_a_candidate_proposed_while_the_change_is_worked_out_keeps_its_row(sqlite_url, monkeypatch):
     campaign, other = begin(sqlite_url), Campaign.open("c", store=sqlite_url)
-    from discover.campaign import extending
+    from discover.campaign.pool import extending
 
     original, once = extending.feature_table, []
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.collecting import collect, dispatch, outside, under_way
-from discover.campaign.outside import NotHandedOver
-from discover.campaign.proposing import propose_more
+from discover.campaign.experiments.collecting import collect, dispatch, outside, under_way
+from discover.campaign.experiments.outside import NotHandedOver
+from discover.campaign.unattended.proposing import propose_more
 from discover.errors import DiscoverError, ExperimentFailed, IllegalTransition, Unsupported
 from discover.values import Handle, Proposal, Result, Value
 from tests.campaign.outside_system import Outside, states

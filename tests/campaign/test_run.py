@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, Objective
-from discover.campaign.iterating import advise, propose_next, room, summarise
-from discover.campaign.running import FailedExperiments
+from discover.campaign.experiments.running import FailedExperiments
+from discover.campaign.unattended.iterating import advise, propose_next, room, summarise
 from discover.errors import ExperimentFailed, InvalidInput, LeaseHeld
 from discover.values import Result, Value
 
-IGNORE = pytest.mark.filterwarnings("ignore::discover.campaign.running.FailedExperiments")
+IGNORE = pytest.mark.filterwarnings("ignore::discover.campaign.experiments.running.FailedExperiments")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def test_the_last_experiment_of_a_budget_is_finished_after_a_cut(make, diary, ur
 SCRIPT = """
     import sys, time
     from discover import Campaign
-    from discover.campaign.iterating import propose_next, room
+    from discover.campaign.unattended.iterating import propose_next, room
     def slow(values):
         time.sleep(0.02)
         with open({diary!r}, "a") as diary:

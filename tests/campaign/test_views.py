@@ -111,7 +111,7 @@ def test_provenance_names_everything(told):
 
 def test_a_changed_environment_is_noted(told, monkeypatch):
     told.ask(1)
-    monkeypatch.setattr("discover.campaign.choosing.environment", lambda: {"python": "2.7"})
+    monkeypatch.setattr("discover.campaign.asking.choosing.environment", lambda: {"python": "2.7"})
     told.ask(1)
     assert "not bit-reproducible" in told.notes["text"].iloc[-1]
     assert "python" in told.notes["text"].iloc[-1]

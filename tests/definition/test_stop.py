@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.campaign.iterating import advise, propose_next
+from discover.campaign.unattended.iterating import advise, propose_next
 from discover.definition import load
 from discover.errors import DefinitionChanged
 from tests.definition.test_definition import GOOD, folder, problems  # noqa: F401

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, event
 
 from discover import Campaign
-from discover.campaign.iterating import propose_next, room
+from discover.campaign.unattended.iterating import propose_next, room
 from discover.store.database import Database
 from discover.store.log import EventLog
 

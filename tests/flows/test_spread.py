@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from discover.campaign.portions import portions, typical_seconds
+from discover.campaign.unattended.portions import portions, typical_seconds
 from discover.definition import load
 from tests.sleeper import place  # noqa: F401
 

@@ -96,7 +96,7 @@ def measured(campaign, batch):
     campaign.tell(results)
 
 
-@pytest.mark.filterwarnings("ignore::discover.campaign.choosing.FewerProposals")
+@pytest.mark.filterwarnings("ignore::discover.campaign.asking.choosing.FewerProposals")
 def test_a_campaign_learns_what_was_told_of_costs_failures_included(tmp_path):
     policy = {"kind": "bayesian", "start": 6, "model": "single", "cost": "learned"}
     campaign = campaign_of(tmp_path, policy, budget={"cost": 600.0})

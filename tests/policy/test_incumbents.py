@@ -16,7 +16,7 @@ from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
 from discover.policy.bayesian.incumbents import measured_best
 from discover.protocols import View
-from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.gaussian.process import GaussianProcess
 from tests.policy.policy_views import features_of, view_of
 
 X = features_of(120)

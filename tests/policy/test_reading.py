@@ -116,7 +116,7 @@ def test_what_was_left_out_stays_out_while_hyperparameters_are_kept(model, monke
     policy = Bayesian(refit=0.5, model=model)
     monkeypatch.setattr(pool_search, "LARGE", 0)
     first = policy.propose(replace(told(values), cache=tmp_path), 4, np.random.default_rng(0))
-    monkeypatch.setattr("discover.surrogate.reading.LARGEST", len(START) + 1)
+    monkeypatch.setattr("discover.surrogate.targets.reading.LARGEST", len(START) + 1)
     more = [*START, *rows_of(first)]
     view = view_of(X, more, values={"strength": values}, memory=first.learned["memory"])
     found, original = [], Carried.read

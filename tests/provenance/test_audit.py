@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from discover import Campaign, Objective
-from discover.campaign.places import place_of
+from discover.campaign.pool.places import place_of
 from discover.provenance.archive import export_campaign
 from discover.provenance.audit import audit
 from discover.provenance.importing import import_campaign

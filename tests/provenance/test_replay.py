@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, Objective
-from discover.campaign import choosing
+from discover.campaign.asking import choosing
 from discover.errors import InvalidInput
 from discover.provenance.archive import export_campaign
 from discover.provenance.importing import import_campaign

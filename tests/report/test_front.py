@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, Objective, Target
-from discover.campaign.iterating import summarise
+from discover.campaign.unattended.iterating import summarise
 from discover.pareto import hypervolume
 from discover.report import hypervolume_so_far, pareto
 from discover.report.page import render

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.special import ndtr
 
-from discover.surrogate.censored import LARGEST, Observed, as_values, settle, settled, tightest
-from discover.surrogate.gaussian_process import GaussianProcess, fit_arrays
+from discover.surrogate.gaussian.process import GaussianProcess, fit_arrays
+from discover.surrogate.targets.censored import LARGEST, Observed, as_values, settle, settled, tightest
 from tests.surrogate.test_shape import smooth
 
 

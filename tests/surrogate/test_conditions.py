@@ -14,12 +14,12 @@ import torch
 from discover.objective import Objective
 from discover.policy.bayesian import Bayesian
 from discover.protocols import View
-from discover.surrogate import fitting
 from discover.surrogate.belief import belief
-from discover.surrogate.conditions import LEVELS, Conditions
-from discover.surrogate.evidence import Evidence
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.layout import Layout
+from discover.surrogate.covariance import fitting
+from discover.surrogate.evidence.conditions import LEVELS, Conditions
+from discover.surrogate.evidence.evidence import Evidence
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.inputs.layout import Layout
 from discover.values import FeatureTable, Training
 
 RNG = np.random.default_rng(0)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from discover.surrogate import fitting
+from discover.surrogate.covariance import fitting
+from discover.surrogate.covariance.kernels import correlation, squared_distances
 from discover.surrogate.diagnostics import leave_one_out
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.kernels import correlation, squared_distances
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
 
 
 def fitted(n: int, seed: int = 0, noise: float = 0.2) -> tuple[GaussianPosterior, np.ndarray]:

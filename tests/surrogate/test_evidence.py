@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
-from discover.surrogate.candidates import MOST, candidates, encodings
 from discover.surrogate.diagnostics import groups_of, held_out, leave_one_out, log_density
-from discover.surrogate.evidence import ALWAYS, NEGLIGIBLE, REST, Evidence, stacked
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.layout import Layout, told_twice
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.weighted import Weighted, owners
+from discover.surrogate.evidence.evidence import ALWAYS, NEGLIGIBLE, REST, Evidence, stacked
+from discover.surrogate.evidence.short_list import MOST, candidates, encodings
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.weighted import Weighted, owners
+from discover.surrogate.inputs.layout import Layout, told_twice
+from discover.surrogate.inputs.scaling import Scaling
 from discover.values import Block
 
 QUICK = Evidence(evaluations=40, again=10, starts=1)

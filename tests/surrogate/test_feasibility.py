@@ -9,8 +9,8 @@ import pytest
 
 from discover.objective import Objective
 from discover.protocols import View
-from discover.surrogate.failure_words import failure_words
-from discover.surrogate.feasibility import FLOOR, LEAST, feasibility, outcomes
+from discover.surrogate.failing.feasibility import FLOOR, LEAST, feasibility, outcomes
+from discover.surrogate.failing.words import failure_words
 from discover.values import Block, FeatureTable, Training
 
 NAMES = ("temperature", "ligand=PCy3", "ligand=PPh3")

@@ -8,9 +8,9 @@ import warnings
 import pytest
 import torch
 
-from discover.surrogate import fitting
-from discover.surrogate.fitting import Hyperparameters
-from discover.surrogate.forms import Radial
+from discover.surrogate.covariance import fitting
+from discover.surrogate.covariance.fitting import Hyperparameters
+from discover.surrogate.covariance.forms import Radial
 
 
 def data(n: int = 20, d: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

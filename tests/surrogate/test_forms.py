@@ -11,15 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.surrogate import fitting
-from discover.surrogate.candidates import hamming
-from discover.surrogate.composite import Product, Sum
-from discover.surrogate.covariance import Covariance
-from discover.surrogate.forms import Form, Linear, Radial, Tanimoto
-from discover.surrogate.kernels import correlation, squared_distances
-from discover.surrogate.layout import Layout, Part
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.warping import Warped
+from discover.surrogate.covariance import fitting
+from discover.surrogate.covariance.composite import Product, Sum
+from discover.surrogate.covariance.fitted import Covariance
+from discover.surrogate.covariance.forms import Form, Linear, Radial, Tanimoto
+from discover.surrogate.covariance.kernels import correlation, squared_distances
+from discover.surrogate.covariance.warping import Warped
+from discover.surrogate.evidence.short_list import hamming
+from discover.surrogate.inputs.layout import Layout, Part
+from discover.surrogate.inputs.scaling import Scaling
 
 D = 6
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.errors import InvalidInput
-from discover.surrogate.gaussian_posterior import GaussianPosterior, root
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.standard import Standard
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.posterior import GaussianPosterior, root
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.standard import Standard
+from discover.surrogate.gaussian.threads import one_thread
 
 
 def data(n: int = 25, d: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

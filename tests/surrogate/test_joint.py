@@ -14,9 +14,9 @@ from discover.policy.bayesian import Bayesian
 from discover.protocols import View
 from discover.surrogate.belief import belief
 from discover.surrogate.diagnostics import groups_of
-from discover.surrogate.evidence import JOINT, Evidence
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.joint import JointPosterior, JointProcess, Told, _sense, held_out_with
+from discover.surrogate.evidence.evidence import JOINT, Evidence
+from discover.surrogate.evidence.joint import JointPosterior, JointProcess, Told, _sense, held_out_with
+from discover.surrogate.gaussian.process import GaussianProcess
 from discover.values import FeatureTable, Training
 
 RNG = np.random.default_rng(3)

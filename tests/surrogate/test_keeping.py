@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from discover.surrogate.evidence import Evidence
-from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.evidence.evidence import Evidence
+from discover.surrogate.gaussian.process import GaussianProcess
 
 
 def data(n=60, seed=0):
@@ -42,7 +42,7 @@ def test_the_prior_stays_until_the_data_have_grown_by_the_share(surrogate):
 
 
 def test_it_is_conditioned_on_all_observations():
-    from discover.surrogate.kernels import correlation, squared_distances
+    from discover.surrogate.covariance.kernels import correlation, squared_distances
 
     X, y = data(44)
     model = GaussianProcess(keep=0.5)

@@ -13,17 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.errors import InvalidInput
-from discover.surrogate import fitting, local_fit
 from discover.surrogate.belief import belief
+from discover.surrogate.covariance import fitting
+from discover.surrogate.covariance.forms import Linear, Radial
 from discover.surrogate.diagnostics import leave_one_out
-from discover.surrogate.evidence import Evidence
-from discover.surrogate.forms import Linear, Radial
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.local import LocalPosterior
+from discover.surrogate.evidence.evidence import Evidence
+from discover.surrogate.gaussian import local_fit
+from discover.surrogate.gaussian.local import LocalPosterior
+from discover.surrogate.gaussian.neighbours import chunks, conditional, nearest, nearest_before
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.state import covariance_of
 from discover.surrogate.local_diagnostics import leave_some_out, local
-from discover.surrogate.neighbours import chunks, conditional, nearest, nearest_before
-from discover.surrogate.state import covariance_of
 from tests.policy.policy_views import features_of, view_of
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from discover.surrogate.noise import _trigamma_inverse, choose_noise, moderated
+from discover.surrogate.targets.noise import _trigamma_inverse, choose_noise, moderated
 from tests.surrogate.test_shape import smooth
 
 

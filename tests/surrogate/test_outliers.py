@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from discover.surrogate.outliers import MOST, find_outliers
+from discover.surrogate.targets.outliers import MOST, find_outliers
 from tests.surrogate.test_shape import smooth
 
 

@@ -8,7 +8,7 @@ import pytest
 from discover.objective import Objective, Target
 from discover.protocols import View
 from discover.surrogate.belief import belief
-from discover.surrogate.gaussian_process import GaussianProcess
+from discover.surrogate.gaussian.process import GaussianProcess
 from discover.surrogate.predict import predict
 from discover.values import FeatureTable, Training
 

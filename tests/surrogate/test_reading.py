@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.objective import Objective, Target
-from discover.surrogate import reading
-from discover.surrogate.reading import Reader, merits, read, read_as_before
+from discover.surrogate.targets import reading
+from discover.surrogate.targets.reading import Reader, merits, read, read_as_before
 from discover.values import Training
 from tests.surrogate.test_shape import smooth
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from discover.errors import InvalidInput
-from discover.surrogate.scaling import Scaling
+from discover.surrogate.inputs.scaling import Scaling
 
 
 def test_a_uniform_feature_gets_length_one() -> None:
@@ -55,7 +55,7 @@ def test_the_unit_of_a_feature_does_not_matter(pool: np.ndarray, unit: float) ->
 
 def test_a_table_too_large_for_a_copy_is_scaled_alike(monkeypatch):
     from discover import sizes
-    from discover.surrogate import extent
+    from discover.surrogate.inputs import extent
 
     values = np.random.default_rng(0).normal(size=(5000, 4)) * [1.0, 1e-6, 1e12, 0.0] + [0.0, 1.0, 1e12, 3.0]
     whole = Scaling.over(values)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from discover.surrogate.shape import REFERENCE, choose_shape, fit_on, log_densities
-from discover.surrogate.transforms import affine, logarithm, yeo_johnson
+from discover.surrogate.targets.shape import REFERENCE, choose_shape, fit_on, log_densities
+from discover.surrogate.targets.transforms import affine, logarithm, yeo_johnson
 
 NO_LIMITS = np.array([])
 

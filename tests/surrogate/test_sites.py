@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from discover.surrogate.sites import bound_sites, censored_sites, conditional
+from discover.surrogate.targets.sites import bound_sites, censored_sites, conditional
 
 
 def told(mean: np.ndarray, covariance: np.ndarray, values: np.ndarray, variances: np.ndarray) -> tuple:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from discover.acquisition.improvement import log_expected_improvement
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.standard import Standard
-from discover.surrogate.transformed import Transformed, unit_moments
-from discover.surrogate.transforms import Affine, Logarithm, YeoJohnson, normal_scores
-from discover.surrogate.weighted import Weighted
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.gaussian.standard import Standard
+from discover.surrogate.gaussian.weighted import Weighted
+from discover.surrogate.targets.transformed import Transformed, unit_moments
+from discover.surrogate.targets.transforms import Affine, Logarithm, YeoJohnson, normal_scores
 
 
 def data(n: int = 20) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 from scipy.stats import norm, yeojohnson, yeojohnson_llf
 
-from discover.surrogate.transforms import (
+from discover.surrogate.targets.transforms import (
     Transform,
     YeoJohnson,
     affine,

@@ -17,14 +17,14 @@ from discover.acquisition.bounded import Improvement
 from discover.acquisition.paths import Paths
 from discover.acquisition.sweep import PoolRows, best_rows
 from discover.acquisition.tiles import Tiler
-from discover.surrogate import fitting
-from discover.surrogate.candidates import ADDITIVE, WARPED, candidates
-from discover.surrogate.evidence import Evidence
-from discover.surrogate.gaussian_posterior import GaussianPosterior
-from discover.surrogate.gaussian_process import GaussianProcess
-from discover.surrogate.layout import Layout
-from discover.surrogate.scaling import Scaling
-from discover.surrogate.warping import Warp, Warped
+from discover.surrogate.covariance import fitting
+from discover.surrogate.covariance.warping import Warp, Warped
+from discover.surrogate.evidence.evidence import Evidence
+from discover.surrogate.evidence.short_list import ADDITIVE, WARPED, candidates
+from discover.surrogate.gaussian.posterior import GaussianPosterior
+from discover.surrogate.gaussian.process import GaussianProcess
+from discover.surrogate.inputs.layout import Layout
+from discover.surrogate.inputs.scaling import Scaling
 from discover.values import Block, FeatureTable
 
 FIT = GaussianProcess(form=Warped((-0.5, -0.5)), name="warped", evaluations=60, starts=1)

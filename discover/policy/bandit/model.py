@@ -17,14 +17,14 @@ from discover.surrogate.belief import Belief, belief
 from discover.values import FloatArray, IntArray, Prediction, Proposal
 
 if TYPE_CHECKING:
-    from discover.surrogate.evidence import Evidence
-    from discover.surrogate.gaussian_process import GaussianProcess
+    from discover.surrogate.evidence.evidence import Evidence
+    from discover.surrogate.gaussian.process import GaussianProcess
 
 
 def surrogate_of(model: Literal["single", "evidence"]) -> GaussianProcess | Evidence:
     """The surrogate by its name."""
-    from discover.surrogate.evidence import Evidence
-    from discover.surrogate.gaussian_process import GaussianProcess
+    from discover.surrogate.evidence.evidence import Evidence
+    from discover.surrogate.gaussian.process import GaussianProcess
 
     return Evidence() if model == "evidence" else GaussianProcess()
 

@@ -17,7 +17,7 @@ from discover.acquisition.search import Hits, HitsAhead
 from discover.policy.bayesian.one_target import BY_MEANS, OneTarget
 from discover.policy.limited import allowed_of, known_costs
 from discover.policy.ranking import Chosen, Ranking
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.threads import one_thread
 from discover.values import IntArray
 
 if TYPE_CHECKING:

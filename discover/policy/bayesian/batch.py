@@ -30,9 +30,9 @@ from discover.policy.ranges import TOGETHER, draws_problems
 from discover.policy.ranking import Chosen, Ranking, room
 from discover.protocols import View
 from discover.surrogate.belief import Belief
-from discover.surrogate.threads import one_thread
-from discover.surrogate.transformed import scale_of
-from discover.surrogate.transforms import Affine
+from discover.surrogate.gaussian.threads import one_thread
+from discover.surrogate.targets.transformed import scale_of
+from discover.surrogate.targets.transforms import Affine
 from discover.values import Batch, IntArray, Prediction, Proposal
 
 if TYPE_CHECKING:

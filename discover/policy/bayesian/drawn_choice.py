@@ -10,7 +10,7 @@ import torch
 from discover.acquisition.paths import Paths
 from discover.policy.bayesian.one_target import OneTarget
 from discover.policy.ranking import Chosen, Ranking
-from discover.surrogate.gaussian_posterior import GaussianPosterior
+from discover.surrogate.gaussian.posterior import GaussianPosterior
 from discover.surrogate.posterior import TargetPosterior
 from discover.values import FloatArray, IntArray
 

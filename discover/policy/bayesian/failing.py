@@ -14,7 +14,7 @@ from discover.policy.bayesian.pool_search import PART
 from discover.policy.choice import rows_of
 from discover.protocols import View
 from discover.surrogate.belief import Belief
-from discover.surrogate.feasibility import feasibility
+from discover.surrogate.failing.feasibility import feasibility
 from discover.values import FloatArray, IntArray, Proposal
 
 if TYPE_CHECKING:

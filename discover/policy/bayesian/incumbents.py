@@ -14,7 +14,7 @@ from discover.protocols import View
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from discover.surrogate.reading import Reading
+    from discover.surrogate.targets.reading import Reading
 
 
 def measured_best(view: View, goal: Goal, readings: Mapping[str, Reading] | None = None) -> float | None:

@@ -11,9 +11,9 @@ import numpy as np
 from discover.protocols import View
 
 if TYPE_CHECKING:
-    from discover.surrogate.evidence import Evidence
-    from discover.surrogate.gaussian_process import GaussianProcess
-    from discover.surrogate.reading import Reader
+    from discover.surrogate.evidence.evidence import Evidence
+    from discover.surrogate.gaussian.process import GaussianProcess
+    from discover.surrogate.targets.reading import Reader
 
 Acquisition = Literal[
     "expected-improvement",
@@ -70,8 +70,8 @@ class Options:
 
     def surrogate(self, view: View | None = None) -> GaussianProcess | Evidence:
         """The surrogate as the policy fits it on the features of a view; without one, on many of them."""
-        from discover.surrogate.evidence import Evidence
-        from discover.surrogate.gaussian_process import GaussianProcess
+        from discover.surrogate.evidence.evidence import Evidence
+        from discover.surrogate.gaussian.process import GaussianProcess
 
         if (between := self._compared(view)) is not None:
             return Evidence(between=between, chunk=self.chunk, keep=self.refit)
@@ -79,7 +79,7 @@ class Options:
 
     def reader(self) -> Reader:
         """How the policy reads observations."""
-        from discover.surrogate.reading import Reader
+        from discover.surrogate.targets.reading import Reader
 
         return Reader(self.scale, self.outliers, self.noise)
 
@@ -106,7 +106,7 @@ def _few_numbers(view: View) -> bool:
 
 def _told_twice(view: View) -> bool:
     """Whether a column is told in more than one way, by name and by descriptors say."""
-    from discover.surrogate.layout import told_twice
+    from discover.surrogate.inputs.layout import told_twice
 
     return bool(told_twice(view.features.blocks))
 

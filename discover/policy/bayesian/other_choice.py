@@ -26,7 +26,7 @@ from discover.policy.limited import allowed_of, known_costs
 from discover.policy.ranking import Chosen, Ranking
 from discover.protocols import View
 from discover.surrogate.belief import Belief
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.threads import one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,7 @@ from discover.policy.ranking import Ranking
 from discover.protocols import View
 from discover.surrogate.belief import Belief
 from discover.surrogate.posterior import TargetPosterior
-from discover.surrogate.transformed import latent_of, scale_of
+from discover.surrogate.targets.transformed import latent_of, scale_of
 from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:

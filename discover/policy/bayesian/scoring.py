@@ -17,7 +17,7 @@ from discover.policy.bayesian.incumbents import measured_best
 from discover.protocols import View
 from discover.surrogate.belief import Belief
 from discover.surrogate.posterior import TargetPosterior
-from discover.surrogate.transformed import latent_of, scale_of
+from discover.surrogate.targets.transformed import latent_of, scale_of
 
 if TYPE_CHECKING:
     from torch import Tensor

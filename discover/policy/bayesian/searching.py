@@ -19,7 +19,7 @@ from discover.policy.bayesian.believing import belief_of
 from discover.policy.bayesian.search_scores import acquired, log_costs
 from discover.policy.offer import Offer
 from discover.protocols import View
-from discover.surrogate.threads import one_thread
+from discover.surrogate.gaussian.threads import one_thread
 from discover.values import BoolArray, IntArray
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from discover.campaign.claiming import take, workable
-from discover.campaign.running import run_one
+from discover.campaign.experiments.running import run_one
 from discover.errors import IllegalTransition, InvalidInput
 from discover.experiment.callable import CallableExperiment
 from discover.store.life import State

@@ -1,0 +1,1 @@
+"""Proposals in hand: claimed, run here or elsewhere, and recorded."""

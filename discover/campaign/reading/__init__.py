@@ -1,0 +1,1 @@
+"""What a campaign says of itself; nothing here writes."""

@@ -1,0 +1,1 @@
+"""From what a person or a sheet says to events."""

@@ -1,0 +1,1 @@
+"""What flows and workers call while nobody looks."""

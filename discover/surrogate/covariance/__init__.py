@@ -1,0 +1,1 @@
+"""Prior covariances: forms with their numbers, and how the numbers are found."""

@@ -1,0 +1,1 @@
+"""Models that are compared by how well they predict, and mixed by it."""

@@ -1,0 +1,1 @@
+"""Gaussian processes, exact and by nearest neighbours, and mixtures of them."""

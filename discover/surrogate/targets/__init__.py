@@ -1,0 +1,1 @@
+"""Observed values made ready for a fit, and beliefs told in their unit again."""
