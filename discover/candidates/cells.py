@@ -43,53 +43,47 @@ def cell_problems(
     labels = table[spec.id] if rows is None and spec.id in table.column_names else rows
     problems: list[Problem] = []
     for name in spec.used:
-        if name == structure or name in skip:
-            continue
-        if name not in table.column_names:
-            problems.append(Problem("no such column", column=name))
-            continue
-        stored = isinstance(table, StoredRows)
-        if stored and name in spec.columns and table.kind(name) in NUMERIC and name in table.full:
-            continue  # the file says so itself: nothing of it need be read
-        column = table[name]
-        kind = kind_of(column)
-        if name in spec.columns and kind not in NUMERIC:
-            hint = "make it numeric (pandas.to_numeric), or name it in categorical="
-            problems.append(
-                Problem(
-                    f"a feature must be numeric, this column holds {kind}",
-                    column=name,
-                    value=column[0].as_py(),
-                    way_out=hint,
-                )
-            )
-            continue
-        if name not in spec.columns and kind not in ("text", "integer", "number", "flag", "empty"):
-            problems.append(Problem(f"must be one value a row, this column holds {kind}", column=name))
-            continue
-        if name in spec.smiles:
-            continue
-        missing = np.asarray(
-            column.is_null().to_numpy(zero_copy_only=False)
-            if isinstance(column, pa.Array)
-            else column.is_null().to_numpy()
-        )
-        if kind == "text":
-            missing = missing | np.asarray(
-                pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), False).to_numpy()
-            )
-        hint = "fill the cell or leave the row out"
-        problems += _at(
-            labels, np.flatnonzero(missing), lambda p, c=column: c[p].as_py(), "the cell is empty", name, hint
-        )
-        if name in spec.descriptors and not missing.any():
-            problems += _undescribed(column, spec.descriptors[name], name, labels, "descriptors")
-        if isinstance(known := spec.substances.get(name), Mapping) and not missing.any():
-            problems += _undescribed(column, known, name, labels, "SMILES")
+        if name != structure and name not in skip:
+            problems += _column_problems(table, spec, name, labels)
     for name, told in spec.substances.items():
         if isinstance(told, str) and {name, told} <= set(table.column_names) and not {name, told} & {*skip}:
             problems += _several_molecules(table, name, told, labels)
     return problems
+
+
+def _column_problems(table: pa.Table | StoredRows, spec: PoolSpec, name: str, labels: Any) -> list[Problem]:
+    if name not in table.column_names:
+        return [Problem("no such column", column=name)]
+    if isinstance(table, StoredRows) and name in spec.columns and table.kind(name) in NUMERIC and name in table.full:
+        return []  # the file says so itself: nothing of it need be read
+    column = table[name]
+    kind = kind_of(column)
+    if name in spec.columns and kind not in NUMERIC:
+        message = f"a feature must be numeric, this column holds {kind}"
+        hint = "make it numeric (pandas.to_numeric), or name it in categorical="
+        return [Problem(message, column=name, value=column[0].as_py(), way_out=hint)]
+    if kind not in ("text", *NUMERIC):
+        return [Problem(f"must be one value a row, this column holds {kind}", column=name)]
+    if name in spec.smiles:
+        return []
+    missing = np.flatnonzero(_empty(column, kind))
+    if len(missing):
+        hint = "fill the cell or leave the row out"
+        return _at(labels, missing, lambda place: column[place].as_py(), "the cell is empty", name, hint)
+    problems: list[Problem] = []
+    if name in spec.descriptors:
+        problems += _undescribed(column, spec.descriptors[name], name, labels, "descriptors")
+    if isinstance(known := spec.substances.get(name), Mapping):
+        problems += _undescribed(column, known, name, labels, "SMILES")
+    return problems
+
+
+def _empty(column: pa.Array | pa.ChunkedArray, kind: str) -> np.ndarray:
+    """[n] whether a cell holds nothing, or blanks alone."""
+    empty = column.is_null()
+    if kind == "text":
+        empty = pc.or_(empty, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), False))
+    return np.asarray(empty)
 
 
 def _undescribed(column: Any, known: Mapping[str, Any], name: str, labels: Any, what: str) -> list[Problem]:

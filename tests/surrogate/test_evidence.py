@@ -14,7 +14,8 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from discover.surrogate.diagnostics import groups_of, held_out, leave_one_out, log_density
-from discover.surrogate.evidence.evidence import ALWAYS, NEGLIGIBLE, REST, Evidence, stacked
+from discover.surrogate.evidence.before import ALWAYS, NEGLIGIBLE, REST, stacked
+from discover.surrogate.evidence.evidence import Evidence
 from discover.surrogate.evidence.short_list import MOST, candidates, encodings
 from discover.surrogate.gaussian.process import GaussianProcess
 from discover.surrogate.gaussian.weighted import Weighted, owners

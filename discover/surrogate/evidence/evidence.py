@@ -17,6 +17,7 @@ import torch
 
 from discover.surrogate.covariance.asked import Asked
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged, log_density
+from discover.surrogate.evidence.before import NEGLIGIBLE, Before, in_shares
 from discover.surrogate.evidence.joint import JointProcess, Told, held_out_with
 from discover.surrogate.evidence.short_list import candidates, encodings
 from discover.surrogate.gaussian.keeping import Kept
@@ -29,18 +30,11 @@ from discover.values import BoolArray, IntArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+    Observed = tuple[Tensor, Tensor, Tensor | None]
+    """Features [n, d], values [n] and noise variances [n]."""
+
 JOINT = "joint"
 """The model that other targets enter, too."""
-INERTIA = 8.0
-"""Observations that the weights before count as; at first all models weigh the same."""
-RETURN = 0.1
-"""The share of those weights that goes to all models alike, so that one that had lost may come back."""
-NEGLIGIBLE = 0.02
-"""A model of less weight is left out of the mixture."""
-REST = 5
-"""Models that were left out are compared again in one of so many iterations,"""
-ALWAYS = 40
-"""and always up to so many observations."""
 MANY = 100
 """Candidates up to which predictions are made in FIVE folds; beyond, in fewer."""
 FOLDS = 5
@@ -100,47 +94,60 @@ class Evidence:
         if (same := self._kept(before, X, y, noise)) is not None:
             return same, None
         some = np.linspace(0, len(y) - 1, min(len(y), COMPARED)).round().astype(np.int64)
+        whole, at = len(some) == len(y), torch.from_numpy(some)
+        part = (X, y, noise) if whole else (X[at], y[at], None if noise is None else noise[at])
         groups = groups_of(rows[some])
         few = len(groups) < ENOUGH
-        names = before.names[:1] if few and not before.weights else [name for name in before.compared if name != JOINT]
-        whole = len(some) == len(y)
-        at = torch.from_numpy(some)
-        part = (X, y, noise) if whole else (X[at], y[at], None if noise is None else noise[at])
-        fits = {name: before.models[name].fit(*part, memory=before.memory(name)) for name in names}
-        held = {name: fit for name, fit in fits.items() if _holds(fit, before.models[name])}
-        if not held:
-            name = names[0]
-            alone = Weighted((before.models[name].fit(X, y, noise),), (1.0,), (name,), before.left({}, {}, False))
-            return alone, None
-        told = (
-            {}
-            if few
-            else {name: self._held_out(fit, groups, before.models[name], rows[some]) for name, fit in held.items()}
-        )
-        if told and joint and JOINT in before.compared:
-            model = JointProcess.of(before.models[_leading(held, told)], X.shape[1], others, rows)
-            fit = model.fit(X, y, noise, memory=before.memory(JOINT))
-            if _holds(fit, model):
-                held[JOINT] = fits[JOINT] = fit
-                told[JOINT] = self._held_out(fit, groups, model, rows)
-        weights = before.renewed(_densities(next(iter(held.values())), told), tuple(held))
-        kept = {name: w for name, w in weights.items() if name in held and w >= NEGLIGIBLE}
-        total = sum(kept.values())
-        shares = {name: w / total for name, w in kept.items()}
-        final = held if whole else {name: self._whole(held[name], before.models[name], X, y, noise) for name in shares}
+        trial = self._apart(before, part, rows[some], groups, few)
+        if not trial.held:
+            name = next(iter(trial.fits))
+            alone = before.models[name].fit(X, y, noise)
+            return Weighted((alone,), (1.0,), (name,), before.left({}, {}, False)), None
+        if joint and trial.told and JOINT in before.compared:
+            trial = self._together(trial, before, part, rows, groups, others)
+        weights = before.renewed(trial.densities, tuple(trial.held))
+        shares = in_shares({name: w for name, w in weights.items() if name in trial.held and w >= NEGLIGIBLE})
+        again = {} if whole else {n: self._whole(trial.held[n], before.models[n], X, y, noise) for n in shares}
+        final = again or trial.held
+        left = before.left(weights, {n: final.get(n, fit).memory() for n, fit in trial.fits.items()}, few)
+        parts = tuple(final[name] for name in shares)
         mixture = Weighted(
-            tuple(final[name] for name in shares),
-            tuple(shares.values()),
-            tuple(shares),
-            before.left(weights, {name: final.get(name, fit).memory() for name, fit in fits.items()}, few),
-            _record(weights, told, held, len(some), before),
+            parts, tuple(shares.values()), tuple(shares), left, _record(weights, trial, len(some), before)
         )
         if few:
             return mixture, None
+        told = [trial.told[name] for name in shares]
         mine = None if measured is None else measured[some]
-        return mixture, judged(
-            next(iter(held.values())), groups, [told[name] for name in shares], list(shares.values()), mine
-        )
+        return mixture, judged(trial.one, groups, told, list(shares.values()), mine)
+
+    def _apart(self, before: Before, part: Observed, rows: IntArray, groups: list[IntArray], few: bool) -> Trial:
+        """Every model that is compared, fitted and, but for few candidates, judged."""
+        X, y, noise = part
+        names = before.names[:1] if few and not before.weights else [name for name in before.compared if name != JOINT]
+        fits = {name: before.models[name].fit(X, y, noise, memory=before.memory(name)) for name in names}
+        held = {name: fit for name, fit in fits.items() if _holds(fit, before.models[name])}
+        if few:
+            return Trial(fits, held, {})
+        told = {name: self._held_out(fit, groups, before.models[name], rows) for name, fit in held.items()}
+        return Trial(fits, held, told)
+
+    def _together(
+        self,
+        trial: Trial,
+        before: Before,
+        part: Observed,
+        rows: IntArray,
+        groups: list[IntArray],
+        others: Sequence[Told],
+    ) -> Trial:
+        """Besides, the best model once more, with the observations of other targets."""
+        X, y, noise = part
+        model = JointProcess.of(before.models[trial.leading], X.shape[1], others, rows)
+        fit = model.fit(X, y, noise, memory=before.memory(JOINT))
+        if not _holds(fit, model):
+            return trial
+        told = self._held_out(fit, groups, model, rows)
+        return Trial({**trial.fits, JOINT: fit}, {**trial.held, JOINT: fit}, {**trial.told, JOINT: told})
 
     def keeps(self, memory: Mapping[str, Any] | None, n: int) -> bool:
         """Whether the mixture of an earlier fit stays with n observations."""
@@ -159,10 +166,8 @@ class Evidence:
         parts = {name: before.models[name].fit(X, y, noise, memory=before.memory(name)) for name in shares}
         if not all(_holds(part, before.models[name]) for name, part in parts.items()):
             return None
-        total = sum(shares.values())
-        weights = tuple(w / total for w in shares.values())
         left = {"weights": dict(before.weights), "models": dict(before.fits), "age": before.age}
-        return Weighted(tuple(parts.values()), weights, tuple(parts), left, {"kept": True})
+        return Weighted(tuple(parts.values()), tuple(in_shares(shares).values()), tuple(parts), left, {"kept": True})
 
     @property
     def alone(self) -> GaussianProcess:
@@ -200,75 +205,33 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Before:
-    """What the iteration before knew. weights: of models that exist still. age: iterations since all were compared."""
+class Trial:
+    """Models beside each other. fits: all that were fitted. held: those of them that are of their own form. told: mean and
+    variance [n] of every observation from the other candidates; empty where there are too few to compare anything."""
 
-    models: Mapping[str, GaussianProcess]
-    weights: Mapping[str, float]
-    fits: Mapping[str, Any]
-    age: int
-    n: int
-
-    @classmethod
-    def of(cls, memory: Mapping[str, Any] | None, models: Mapping[str, GaussianProcess], n: int) -> Before:
-        memory = memory or {}
-        weights = {name: float(memory.get("weights", {}).get(name, 0.0)) for name in models}
-        total = sum(weights.values())
-        known = {name: w / total for name, w in weights.items()} if total > 0 else {}
-        return cls(models, known, memory.get("models", {}), int(memory.get("age", 0)), n)
+    fits: Mapping[str, GaussianPosterior]
+    held: Mapping[str, GaussianPosterior]
+    told: Mapping[str, tuple[Tensor, Tensor]]
 
     @property
-    def names(self) -> list[str]:
-        """All models."""
-        return list(self.models)
+    def one(self) -> GaussianPosterior:
+        """Some fit: all have the same observations and scale."""
+        return next(iter(self.held.values()))
 
     @property
-    def whole(self) -> bool:
-        """Whether all are compared this time."""
-        return not self.weights or self.n <= ALWAYS or self.age + 1 >= REST
+    def densities(self) -> Tensor | None:
+        """Log densities of the observations [n, k], model by model; None where nothing was compared."""
+        if not self.told:
+            return None
+        y = self.one.standard.apply(self.one.y)
+        return torch.stack([log_density(y, mean, variance) for mean, variance in self.told.values()], dim=1)
 
     @property
-    def compared(self) -> list[str]:
-        """Those that are compared this time."""
-        return [name for name in self.models if self.whole or self.weights[name] >= NEGLIGIBLE]
-
-    def memory(self, name: str) -> Mapping[str, Any] | None:
-        """Where the fit of a model may start."""
-        return self.fits.get(name)
-
-    def renewed(self, densities: Tensor | None, names: tuple[str, ...]) -> dict[str, float]:
-        """Weights of all models after log densities [n, k] of those that were compared."""
-        flat = 1.0 / len(self.models)
-        prior = {
-            name: (1.0 - RETURN) * self.weights[name] + RETURN * flat if self.weights else flat for name in self.models
-        }
-        if densities is None:
-            return {name: (self.weights.get(name, 0.0) if self.weights else float(name == names[0])) for name in prior}
-        share = sum(prior[name] for name in names)
-        start = torch.tensor([prior[name] / share for name in names], dtype=torch.float64)
-        found = dict(zip(names, stacked(densities, start).tolist(), strict=True))
-        return {name: found.get(name, 0.0) for name in prior}
-
-    def left(self, weights: Mapping[str, float], fits: Mapping[str, Any], few: bool) -> dict[str, Any]:
-        """What the next iteration takes from this one; plain JSON."""
-        known = {} if few and not self.weights else (weights or self.weights)
-        age = 0 if self.whole else self.age + 1
-        return {"weights": dict(known), "models": {**self.fits, **fits}, "age": age}
-
-
-def stacked(densities: Tensor, prior: Tensor, inertia: float = INERTIA, steps: int = 500) -> Tensor:
-    """Weights [k] that make Σ log Σ weight·density + inertia Σ prior·log weight greatest: log densities [n, k], prior [k].
-
-    By expectation maximisation, which never descends; the objective is concave.
-    """
-    weights = prior.clone()
-    for _ in range(steps):
-        owned = (densities + weights.log()).softmax(dim=1).sum(dim=0)
-        fresh = (owned + inertia * prior) / (len(densities) + inertia)
-        if float((fresh - weights).abs().max()) < 1e-10:
-            break
-        weights = fresh
-    return weights
+    def leading(self) -> str:
+        """The model that predicts best."""
+        densities = self.densities
+        assert densities is not None
+        return list(self.told)[int(densities.sum(dim=0).argmax())]
 
 
 def _holds(fit: GaussianPosterior, model: GaussianProcess) -> bool:
@@ -276,31 +239,11 @@ def _holds(fit: GaussianPosterior, model: GaussianProcess) -> bool:
     return fit.found is not None and fit.form == model.form
 
 
-def _leading(held: Mapping[str, GaussianPosterior], told: Mapping[str, tuple[Tensor, Tensor]]) -> str:
-    """The model that predicts best."""
-    densities = _densities(next(iter(held.values())), told)
-    assert densities is not None
-    return list(told)[int(densities.sum(dim=0).argmax())]
-
-
-def _densities(fit: GaussianPosterior, told: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor | None:
-    if not told:
-        return None
-    y = fit.standard.apply(fit.y)
-    return torch.stack([log_density(y, mean, variance) for mean, variance in told.values()], dim=1)
-
-
-def _record(
-    weights: Mapping[str, float],
-    told: Mapping[str, tuple[Tensor, Tensor]],
-    held: Mapping[str, GaussianPosterior],
-    n: int,
-    before: Before,
-) -> dict[str, Any]:
+def _record(weights: Mapping[str, float], trial: Trial, n: int, before: Before) -> dict[str, Any]:
     """What was compared, for the settings; plain JSON."""
-    densities = _densities(next(iter(held.values())), told)
+    densities, told = trial.densities, trial.told
     mean = {} if densities is None else dict(zip(told, densities.mean(dim=0).tolist(), strict=True))
-    failed = [name for name in before.compared if name not in held and len(told)]
+    failed = [name for name in before.compared if name not in trial.held and told]
     body: dict[str, Any] = {"observations": n, "all_weights": dict(weights), "log_density_per_observation": mean}
     rested = [name for name in before.models if name not in told]
     return body | ({"not_compared": rested} if rested else {}) | ({"failed": failed} if failed else {})
