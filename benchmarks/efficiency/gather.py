@@ -33,6 +33,11 @@ class Played:
         """[seeds] of a measure."""
         return np.array([getattr(worth, measure) for worth in self.worth[peer]])
 
+    def least(self, measure: str) -> FloatArray:
+        """[seeds] of a measure, for one that knows the answers."""
+        scene = Scene.of(self.pool.utilities, self.pool.horizon)
+        return np.array([getattr(scene.foresight(self.pool.starts(seed)), measure) for seed in self.seeds])
+
     def curves(self, peer: str) -> FloatArray:
         """[seeds, horizon]."""
         return np.stack([worth.curve for worth in self.worth[peer]])
@@ -86,10 +91,15 @@ class Block:
 
     def ratio(self, peer: str) -> float:
         """Geometric mean over the full pools of a peer's experiments to the top 1 % over the reference's."""
-        means = {
-            n: (p.array(peer, "to_top").mean(), p.array(self.reference, "to_top").mean()) for n, p in self.full.items()
-        }
-        return comparing.geometric({name: float(other / ours) for name, (other, ours) in means.items()}, self.groups)
+        return self._over_reference({name: played.array(peer, "to_top") for name, played in self.full.items()})
+
+    def floor(self) -> float:
+        """The same of one that knows the answers."""
+        return self._over_reference({name: played.least("to_top") for name, played in self.full.items()})
+
+    def _over_reference(self, needed: dict[str, FloatArray]) -> float:
+        ours = {name: played.array(self.reference, "to_top") for name, played in self.full.items()}
+        return comparing.geometric({n: float(needed[n].mean() / ours[n].mean()) for n in needed}, self.groups)
 
     @cached_property
     def verdicts(self) -> dict[tuple[str, str], int]:

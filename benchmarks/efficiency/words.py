@@ -11,6 +11,7 @@ from efficiency.comparing import Estimate, acceleration, mean_with_band
 from efficiency.gather import Block, Played
 from efficiency.peers import RANDOM
 
+FORESIGHT = "one that knows the answers, and tries the best first after the starts"
 LEGEND = (
     "▲ significantly better than the reference there, ▼ significantly worse (Holm-corrected). Experiments count the random "
     "starts; a run that did not get there counts one more than the horizon. EF: top 5 % found over the share of the pool "
@@ -79,7 +80,7 @@ def _overall(block: Block) -> list[str]:
 
 def _rows(block: Block) -> list[str]:
     ranks = block.ranks()
-    lines = []
+    lines = [f"| *{FORESIGHT}* | | | | | {block.floor():.2f} | | |"]
     for peer in sorted(block.titles, key=lambda name: ranks[name].mean):
         head = f"| {_strong(block, peer)} | {ranks[peer].mean:.2f} {band(ranks[peer], 2)} |"
         if peer == block.reference:

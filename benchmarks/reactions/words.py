@@ -28,6 +28,8 @@ def markdown(which: str, block: Block, picture: str) -> str:
             "",
             *_goal(block),
             "",
+            *_floor(block),
+            "",
             f"![Mean best-so-far curves]({picture})",
             "",
             *(line for name, played in block.scenes.items() for line in [*_table(block, name, played), ""]),
@@ -78,7 +80,8 @@ def _goal(block: Block) -> list[str]:
 
 
 def _against(block: Block, other: str) -> str:
-    ratios = [_ratio(block, other, measure) for measure in GOALS]
+    played = block.full.items()
+    ratios = [_ratio({n: (p.array(block.reference, m), p.array(other, m)) for n, p in played}, block) for m in GOALS]
     gain, _ = block.gains(other)
     signs = [sign for (_, name), sign in block.verdicts.items() if name == other]
     cells = [
@@ -88,11 +91,25 @@ def _against(block: Block, other: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _ratio(block: Block, other: str, measure: str) -> str:
-    values: dict[str, FloatArray] = {
-        name: np.stack([p.array(block.reference, measure), p.array(other, measure)], axis=1)
-        for name, p in block.full.items()
-    }
+def _floor(block: Block) -> list[str]:
+    """The ratios of one that knows the answers: below them no policy comes."""
+    if not block.full:
+        return []
+    lines = [
+        "What the starts leave to be gained: one that knew the answers, and tried the best first after the starts, over each.",
+        "",
+        f"| | {' | '.join(f'ratio {words}' for words in GOALS.values())} |",
+        "|---|---|---|---|",
+    ]
+    for one, title in block.titles.items():
+        told = (_ratio({n: (p.least(m), p.array(one, m)) for n, p in block.full.items()}, block) for m in GOALS)
+        lines.append(f"| {title} | {' | '.join(told)} |")
+    return lines
+
+
+def _ratio(pairs: dict[str, tuple[FloatArray, FloatArray]], block: Block) -> str:
+    """Of experiments [seeds] over experiments [seeds], table by table."""
+    values: dict[str, FloatArray] = {name: np.stack(pair, axis=1) for name, pair in pairs.items()}
     seeds, tables = (ratio_of_means(values, block.groups, tables=also) for also in (False, True))
     return f"{seeds.mean:.2f} {band(seeds, 2)} ({_plain(tables)})"
 

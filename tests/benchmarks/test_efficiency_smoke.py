@@ -66,6 +66,9 @@ def test_a_killed_study_goes_on_where_it_was_and_becomes_tables(tmp_path: Path) 
     assert all(
         words in text for words in ("**ours**", "BoTorch by hand", "chance (exact)", "### toy_hill", "### toy_solvents")
     )
+    floors = [float(row.split("|")[6]) for row in text.splitlines() if row.startswith("| *one that knows the answers")]
+    assert len(floors) == 2
+    assert all(0.0 < floor <= 1.0 for floor in floors)
     blocks = json.loads((out / "toy.json").read_text())["blocks"]
     assert [(block["encoding"], sorted(block["pools"])) for block in blocks] == [
         ("same", ["toy_hill", "toy_solvents"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,14 @@ class TestTables:
         assert chance.reached_top < chance.reached_five < 1.0
         assert 1 < chance.to_five < chance.to_top <= 21
 
+    def test_one_that_knows_the_answers_tries_the_best_after_the_starts(self) -> None:
+        scene = Scene.of(np.arange(100.0), 20)
+        for starts, five, best in [([0, 1, 95], 3, 4), ([0, 1], 3, 3), ([99, 0], 1, 1)]:
+            worth = scene.foresight(starts)
+            assert (worth.to_five, worth.to_best, worth.reached_best) == (five, best, 1)
+            anyone = [scene.worth([*starts, *np.random.default_rng(seed).permutation(90)[:5]]) for seed in range(20)]
+            assert all(one.to_five >= five and one.to_best >= best for one in anyone)
+
 
 class TestRatio:
     def test_siblings_share_a_vote_and_the_mean_is_geometric(self) -> None:
@@ -132,6 +141,10 @@ def test_a_study_is_played_and_made_into_tables_by_one_command(tmp_path: Path) -
     text = (out / "reactions-toy.md").read_text()
     assert "4 paired runs, five at a time after ten random starts: 4 done, 0 late, 0 failed" in text
     assert "| ours: one-hot | " in text
+    floor = text.split("What the starts leave to be gained")[1].split("![")[0]
+    assert re.findall(r"^\| ([^|]+) \| [\d.]+ \[", floor, flags=re.M) == [
+        "ours: substances, by evidence", "ours: one-hot", "chance (exact)",
+    ]  # fmt: skip
     body = json.loads((out / "reactions-toy.json").read_text())
     assert [len(runs) for runs in body["tables"]["toy_solvents"]["runs"].values()] == [2, 2]
     assert (out / "reactions-toy.png").read_bytes().startswith(b"\x89PNG")
