@@ -1,4 +1,4 @@
-"""Stores for the tests, on both engines: a SQLite file, and a database of a real PostgreSQL server."""
+"""Stores for the tests, on both engines: a SQLite file, and a database of a real PostgreSQL server. Folders with a campaign file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from discover.store.database import Database
+from tests import dyes, sleeper
 from tests import postgres as programs
 
 TEMPLATE = "discover_template"
@@ -58,3 +59,23 @@ def store_url(request: pytest.FixtureRequest) -> str:
 def bare_url(request: pytest.FixtureRequest) -> str:
     """A URL where no store was made yet, on each engine."""
     return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "bare_postgres_url"}[request.param])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the campaign `dyes.yaml` and its tables."""
+    return dyes.write(tmp_path)
+
+
+@pytest.fixture
+def place(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sleeper.Place]:
+    """A campaign file whose experiment takes its time; this process can load it too."""
+    with sleeper.installed(tmp_path, sqlite_url, monkeypatch) as place:
+        yield place
+
+
+@pytest.fixture
+def either_place(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[sleeper.Place]:
+    """The same on both engines."""
+    with sleeper.installed(tmp_path, store_url, monkeypatch) as place:
+        yield place

@@ -114,22 +114,9 @@ class Place:
         return [(candidate, int(pid)) for first, candidate, pid in found if first == word]
 
 
-@pytest.fixture
-def place(tmp_path, sqlite_url, monkeypatch):
-    """A campaign file whose experiment takes its time; this process can load it too."""
-    with _installed(tmp_path, sqlite_url, monkeypatch) as place:
-        yield place
-
-
-@pytest.fixture
-def either_place(tmp_path, store_url, monkeypatch):
-    """The same on both engines."""
-    with _installed(tmp_path, store_url, monkeypatch) as place:
-        yield place
-
-
 @contextmanager
-def _installed(folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def installed(folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """The experiment on this process's path, and a place for it."""
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("DISCOVER_FILES", str(folder / "files"))
     yield Place(folder, store)

@@ -13,7 +13,7 @@ from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import InvalidInput, Unsupported
 from discover.provenance.replay import replay
-from tests.definition.test_definition import GOOD, folder, problems  # noqa: F401
+from tests.dyes import GOOD, problems
 
 SHORT = pytest.mark.filterwarnings("ignore::discover.campaign.asking.choosing.FewerProposals")
 FRAME = pd.DataFrame(
@@ -156,7 +156,7 @@ def test_prices_of_several_columns_are_added_up(tmp_path):
         {"same": ["plate"], "at_most": {"plate": 3}, "batch": 4},
     ],
 )
-def test_what_a_whole_batch_shares_cannot_be_different_in_it(tmp_path, folder, terms):  # noqa: F811
+def test_what_a_whole_batch_shares_cannot_be_different_in_it(tmp_path, folder, terms):
     with pytest.raises(InvalidInput, match="all of a batch have the same plate, and at most"):
         campaign_of(tmp_path, {"kind": "random", **terms})
     fine = {"kind": "random", "batch": 3, "same": ["plate"], "at_most": {"plate": 3}}
@@ -183,7 +183,7 @@ def test_a_budget_in_cost_is_a_number_above_0(tmp_path, cost):
         campaign_of(tmp_path, "random", budget={"cost": cost})
 
 
-def test_a_campaign_file_names_limits_and_costs(folder):  # noqa: F811
+def test_a_campaign_file_names_limits_and_costs(folder):
     text = GOOD.replace("batch: 2}", "batch: 2, at_most: {solvent: 1}, cost: a}").replace(
         "{experiments: 6}", "{experiments: 6, cost: 2.5}"
     )
@@ -200,7 +200,7 @@ def test_a_campaign_file_names_limits_and_costs(folder):  # noqa: F811
         check(load(folder / "dyes.yaml"))
 
 
-def test_a_rule_that_has_a_new_option_is_the_rule_that_it_was(folder):  # noqa: F811
+def test_a_rule_that_has_a_new_option_is_the_rule_that_it_was(folder):
     (folder / "dyes.yaml").write_text(GOOD + "stop:\n  - {kind: improvement-below, value: 0.1}\n")
     definition = load(folder / "dyes.yaml")
     campaign = definition.open()

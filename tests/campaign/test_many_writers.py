@@ -24,7 +24,6 @@ from discover.experiment.callable import CallableExperiment
 from discover.provenance.audit import audit
 from discover.store.log import EventLog, utc_now
 from discover.store.schema import leases
-from tests.sleeper import either_place  # noqa: F401
 
 TIMEOUT = 60
 
@@ -198,7 +197,7 @@ SLEEPY = """
 
 
 @pytest.fixture
-def sleepy(either_place):  # noqa: F811
+def sleepy(either_place):
     """Starts workers; the experiment's value is the process's number and a bit."""
     either_place.write(by_process=True)
     running = []
@@ -232,7 +231,7 @@ def put_to_sleep(process, url, monkeypatch):
 
 
 @pytest.mark.parametrize("ending", ["late", "early", "failed"])
-def test_a_worker_that_sleeps_through_its_lease(either_place, sleepy, ending, monkeypatch):  # noqa: F811
+def test_a_worker_that_sleeps_through_its_lease(either_place, sleepy, ending, monkeypatch):
     """Another takes over and finishes; what the first brings when it wakes up is kept beside, and noted."""
     campaign = load(either_place.file).open(either_place.store)
     campaign.ask(1)

@@ -9,10 +9,10 @@ from discover.candidates.snapshot import Snapshot
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import CampaignNotFound, DefinitionChanged, InvalidDefinition
-from tests.definition.test_definition import CAMPAIGNS, GOOD, folder, problems  # noqa: F401
+from tests.dyes import CAMPAIGNS, GOOD, problems
 
 
-def found(folder, text):  # noqa: F811
+def found(folder, text):
     (folder / "x.yaml").write_text(text)
     definition = load(folder / "x.yaml")
     before = sorted(path.name for path in folder.rglob("*"))
@@ -27,7 +27,7 @@ def test_every_shipped_campaign_passes(path):
     check(load(path))
 
 
-def test_a_good_file_passes(folder):  # noqa: F811
+def test_a_good_file_passes(folder):
     check(load(folder / "dyes.yaml"))
 
 
@@ -72,14 +72,14 @@ features:
         ("t}\n", "t}\nexperiment: {kind: table, file: none.csv, target: yield}\n", ["line 10", "no such file"]),
     ],
 )
-def test_what_it_names_is_looked_for(folder, old, new, parts):  # noqa: F811
+def test_what_it_names_is_looked_for(folder, old, new, parts):
     (folder / "bad.csv").write_text("solvent,polarity\n\nx,1.5\ny,high\n")
     told = found(folder, LINES.replace(old, new))
     assert len(told) == 1
     assert all(part in told[0] for part in parts), told
 
 
-def test_a_snapshot_is_looked_for_and_all_is_told_at_once(folder):  # noqa: F811
+def test_a_snapshot_is_looked_for_and_all_is_told_at_once(folder):
     text = (
         LINES.replace("kind: table", "kind: snapshot")
         .replace("file: dyes.csv", "path: kept")
@@ -98,14 +98,14 @@ def test_a_snapshot_is_looked_for_and_all_is_told_at_once(folder):  # noqa: F811
     ]
 
 
-def test_a_table_whose_rows_are_shifted_is_refused_before_anything_begins(folder):  # noqa: F811
+def test_a_table_whose_rows_are_shifted_is_refused_before_anything_begins(folder):
     with (folder / "dyes.csv").open("a") as file:
         file.write("1,2-dimethyl,0.1,0.2,x\n")
     told = found(folder, LINES)
     assert "line 5, key 'candidates.file', row 14: 5 cells, but the header names 4 columns" in told[0]
 
 
-def test_every_missing_key_is_named(folder):  # noqa: F811
+def test_every_missing_key_is_named(folder):
     told = problems(folder, "seed: 1\n")
     assert [line.split(":")[0] for line in told] == [
         f"line 1, key '{key}'" for key in ("campaign", "objective", "candidates", "features")
@@ -145,14 +145,14 @@ def test_every_missing_key_is_named(folder):  # noqa: F811
         ("seed: 3", "about: " + "[" * 20_000 + "]" * 20_000, "is nested too deeply to be read"),
     ],
 )
-def test_no_raw_words_of_a_library(folder, old, new, told):  # noqa: F811
+def test_no_raw_words_of_a_library(folder, old, new, told):
     found = problems(folder, GOOD.replace(old, new))
     assert len(found) == 1, found
     assert re.search(told, found[0]), found
     assert "Input should" not in found[0]
 
 
-def test_each_bad_constraint_and_target_has_its_own_line(folder):  # noqa: F811
+def test_each_bad_constraint_and_target_has_its_own_line(folder):
     text = GOOD.split("experiment:")[0].replace(
         'objective: {target: yield, direction: maximize, unit: "%"}',
         "objective:\n  targets:\n    - {name: yield}\n    - name: ee\n      direction: match\n"
@@ -166,7 +166,7 @@ def test_each_bad_constraint_and_target_has_its_own_line(folder):  # noqa: F811
     ]
 
 
-def test_a_changed_file_is_noted_or_refused_as_it_is_asked(folder):  # noqa: F811
+def test_a_changed_file_is_noted_or_refused_as_it_is_asked(folder):
     load(folder / "dyes.yaml").open()
     (folder / "dyes.yaml").write_text(GOOD.replace("experiments: 6", "experiments: 8"))
     with pytest.warns(UserWarning, match=r"budget.experiments: 6 → 8.*--accept-changes"):
@@ -176,7 +176,7 @@ def test_a_changed_file_is_noted_or_refused_as_it_is_asked(folder):  # noqa: F81
         load(folder / "dyes.yaml").open(changes="note")
 
 
-def test_looking_for_a_campaign_makes_no_store(folder):  # noqa: F811
+def test_looking_for_a_campaign_makes_no_store(folder):
     with pytest.raises(CampaignNotFound, match="has not begun"):
         load(folder / "dyes.yaml").open(create=False)
     assert not (folder / ".discover").exists()

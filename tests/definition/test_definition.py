@@ -1,46 +1,12 @@
 """Campaign files: every problem at once, each with its line, key, value and the nearest valid choice."""
 
-from pathlib import Path
-
-import numpy as np
 import pandas as pd
 import pytest
 
 from discover.definition import load
 from discover.definition.schema import schema
 from discover.errors import CampaignNotFound, DefinitionChanged, DiscoverError, InvalidDefinition
-
-CAMPAIGNS = Path(__file__).resolve().parents[2] / "campaigns"
-
-GOOD = """\
-campaign: dyes
-objective: {target: yield, direction: maximize, unit: "%"}
-candidates: {kind: table, file: dyes.csv, id: dye}
-features: [a, b, {categorical: solvent}]
-policy: {kind: random, batch: 2}
-experiment: {kind: table, file: answers.csv, id: dye, target: yield, units: {yield: "%"}}
-budget: {experiments: 6}
-seed: 3
-"""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    rng = np.random.default_rng(1)
-    frame = pd.DataFrame(
-        {"dye": [f"d{i}" for i in range(12)], "a": rng.random(12), "b": rng.random(12), "solvent": ["x", "y"] * 6}
-    )
-    frame.to_csv(tmp_path / "dyes.csv", index=False)
-    frame[["dye"]].assign(**{"yield": rng.random(12)}).to_csv(tmp_path / "answers.csv", index=False)
-    (tmp_path / "dyes.yaml").write_text(GOOD)
-    return tmp_path
-
-
-def problems(folder, text):
-    (folder / "x.yaml").write_text(text)
-    with pytest.raises(InvalidDefinition) as error:
-        load(folder / "x.yaml")
-    return [str(problem) for problem in error.value.problems]
+from tests.dyes import CAMPAIGNS, GOOD, problems
 
 
 @pytest.mark.parametrize("path", sorted(CAMPAIGNS.glob("*.yaml")), ids=lambda p: p.stem)

@@ -8,7 +8,7 @@ from discover import Campaign, CandidatePool, Objective
 from discover.campaign.unattended.iterating import advise, propose_next
 from discover.definition import load
 from discover.errors import DefinitionChanged
-from tests.definition.test_definition import GOOD, folder, problems  # noqa: F401
+from tests.dyes import GOOD, problems
 
 RULES = """\
 stop:
@@ -17,12 +17,12 @@ stop:
 """
 
 
-def written(folder, text):  # noqa: F811
+def written(folder, text):
     (folder / "dyes.yaml").write_text(text)
     return load(folder / "dyes.yaml")
 
 
-def test_rules_stop_an_unattended_campaign_with_their_evidence(folder):  # noqa: F811
+def test_rules_stop_an_unattended_campaign_with_their_evidence(folder):
     definition = written(folder, GOOD.replace("experiments: 6", "experiments: 12") + RULES)
     campaign = definition.open()
     runner = definition.runner(campaign.files)
@@ -51,11 +51,11 @@ def test_no_model_stops_a_campaign_that_its_policy_does_not_choose_by_yet(tmp_pa
         assert ("no model yet" in advice.evidence) == (known == 4)
 
 
-def test_a_file_without_rules_is_the_definition_that_it_was(folder):  # noqa: F811
+def test_a_file_without_rules_is_the_definition_that_it_was(folder):
     assert "stop" not in load(folder / "dyes.yaml").settings
 
 
-def test_rules_may_change_in_a_running_campaign_if_the_user_accepts_it(folder):  # noqa: F811
+def test_rules_may_change_in_a_running_campaign_if_the_user_accepts_it(folder):
     load(folder / "dyes.yaml").open()
     changed = written(folder, GOOD + RULES)
     with pytest.raises(DefinitionChanged, match="accept"):
@@ -64,7 +64,7 @@ def test_rules_may_change_in_a_running_campaign_if_the_user_accepts_it(folder): 
     assert [rule["kind"] for rule in campaign.definition["stop"]] == ["target-reached", "no-improvement"]
 
 
-def test_every_wrong_rule_is_named_with_its_line(folder):  # noqa: F811
+def test_every_wrong_rule_is_named_with_its_line(folder):
     text = (
         GOOD
         + """\
@@ -82,7 +82,7 @@ stop:
     assert any("above 0" in p for p in told)
 
 
-def test_a_rule_that_cannot_be_followed_is_refused_with_the_file(folder):  # noqa: F811
+def test_a_rule_that_cannot_be_followed_is_refused_with_the_file(folder):
     text = GOOD.replace(
         '{target: yield, direction: maximize, unit: "%"}', '{target: yield, direction: match, value: 3, unit: "%"}'
     )

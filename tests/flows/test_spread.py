@@ -10,7 +10,6 @@ import pytest
 
 from discover.campaign.unattended.portions import portions, typical_seconds
 from discover.definition import load
-from tests.sleeper import place  # noqa: F401
 
 CLUSTER = """
 import sys
@@ -27,7 +26,7 @@ campaign({file!r}, store={store!r})
 
 
 @pytest.fixture
-def cluster(place):  # noqa: F811
+def cluster(place):
     """The address of a cluster of two processes."""
     script = place.folder / "cluster.py"
     script.write_text(CLUSTER)
@@ -43,7 +42,7 @@ def cluster(place):  # noqa: F811
         process.stdout.close()
 
 
-def test_a_cluster_worker_that_is_killed_in_the_middle_of_a_task(place, cluster, prefect_server):  # noqa: F811
+def test_a_cluster_worker_that_is_killed_in_the_middle_of_a_task(place, cluster, prefect_server):
     place.write(seconds=0.3, budget=12)
     environment = place.environment | {"PREFECT_API_URL": prefect_server, "DISCOVER_DASK": cluster}
     run = subprocess.Popen(
@@ -76,7 +75,7 @@ def test_a_cluster_worker_that_is_killed_in_the_middle_of_a_task(place, cluster,
     assert 0.3 <= typical_seconds(campaign.ledger) < 3
 
 
-def test_no_cluster_is_said_in_time(place, monkeypatch):  # noqa: F811
+def test_no_cluster_is_said_in_time(place, monkeypatch):
     from flows import spread
 
     monkeypatch.setattr(spread, "SECONDS", 1)
@@ -116,7 +115,7 @@ def test_scheduling_costs_less_than_a_twentieth_of_the_work(seconds):
     assert 1.5 * len(parts) <= 0.05 * seconds * len(ids)
 
 
-def test_a_campaign_that_leaves_its_experiments_to_workers(place, prefect_server, capsys):  # noqa: F811
+def test_a_campaign_that_leaves_its_experiments_to_workers(place, prefect_server, capsys):
     from flows.campaign import campaign
     from flows.iterate import iterate
 

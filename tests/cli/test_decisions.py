@@ -4,22 +4,21 @@ import pytest
 
 from discover.definition import load
 from discover.errors import IllegalTransition, InvalidInput
-from tests.definition.test_definition import GOOD, folder  # noqa: F401
-from tests.test_cli import cli  # noqa: F401
+from tests.dyes import GOOD
 
 
-def ids_of(folder, state=None):  # noqa: F811
+def ids_of(folder, state=None):
     frame = load(folder / "dyes.yaml").open(create=False).proposals
     return list(frame["proposal_id"] if state is None else frame.query("state == @state")["proposal_id"])
 
 
 @pytest.fixture
-def approving(folder):  # noqa: F811
+def approving(folder):
     (folder / "dyes.yaml").write_text(GOOD.replace("kind: random", "kind: random, require_approval: true"))
     assert "require_approval" in (folder / "dyes.yaml").read_text()
 
 
-def test_nothing_runs_before_a_person_lets_it_pass(cli, folder, approving):  # noqa: F811
+def test_nothing_runs_before_a_person_lets_it_pass(cli, folder, approving):
     cli("ask", "dyes.yaml", "-n", "3")
     definition = load(folder / "dyes.yaml")
     campaign = definition.open(create=False)
@@ -39,13 +38,13 @@ def test_nothing_runs_before_a_person_lets_it_pass(cli, folder, approving):  # n
     cli("approve", "dyes.yaml", code=1)
 
 
-def test_approval_is_refused_where_none_is_asked_for(cli, folder):  # noqa: F811
+def test_approval_is_refused_where_none_is_asked_for(cli, folder):
     cli("ask", "dyes.yaml")
     (pid,) = ids_of(folder)
     assert "needs no approval" in cli("approve", "dyes.yaml", pid, code=1).output
 
 
-def test_a_result_is_taken_back_and_put_back(cli, folder):  # noqa: F811
+def test_a_result_is_taken_back_and_put_back(cli, folder):
     cli("propose", "dyes.yaml", "d3", "--reason", "the reference")
     (pid,) = ids_of(folder)
     campaign = load(folder / "dyes.yaml").open(create=False)
@@ -65,7 +64,7 @@ def test_a_result_is_taken_back_and_put_back(cli, folder):  # noqa: F811
     assert campaign.best(1)[target].tolist() == [0.5]
 
 
-def test_excluding_and_noting(cli, folder):  # noqa: F811
+def test_excluding_and_noting(cli, folder):
     cli("ask", "dyes.yaml")
     campaign = load(folder / "dyes.yaml").open(create=False)
     free = next(i for i in campaign.pool.ids if i not in campaign.ledger.blocked())

@@ -10,12 +10,10 @@ from discover.campaign import Campaign
 from discover.definition import load
 from discover.errors import StoreError
 from discover.store.database import Database
-from tests.definition.test_definition import folder  # noqa: F401
-from tests.test_cli import cli  # noqa: F401
 
 
 @pytest.fixture
-def said(cli, postgres, postgres_url, monkeypatch, caplog):  # noqa: F811
+def said(cli, postgres, postgres_url, monkeypatch, caplog):
     """Call a command on the store; whatever it says must not hold the password."""
     monkeypatch.setenv("DISCOVER_STORE", postgres_url)
     caplog.set_level(logging.DEBUG, "sqlalchemy")
@@ -32,7 +30,7 @@ def said(cli, postgres, postgres_url, monkeypatch, caplog):  # noqa: F811
     assert postgres.password not in "".join(everything) + caplog.text
 
 
-def test_a_campaign_from_its_beginning_to_its_report(said, folder, postgres, postgres_url):  # noqa: F811
+def test_a_campaign_from_its_beginning_to_its_report(said, folder, postgres, postgres_url):
     definition = load(folder / "dyes.yaml")
     assert not definition.begun(postgres_url)
     assert "has not begun in postgresql://discover:***@" in said("status", "dyes.yaml", code=1).stderr
@@ -66,7 +64,7 @@ def test_a_store_on_a_server_is_not_begun_afresh(said):
     assert json.loads(said("list", "--json").output)[0]["pending"] == 1
 
 
-def test_a_database_without_a_store_is_said_to_have_none(cli, bare_postgres_url):  # noqa: F811
+def test_a_database_without_a_store_is_said_to_have_none(cli, bare_postgres_url):
     assert "there is no store postgresql://discover:***@" in cli("list", "--store", bare_postgres_url, code=1).stderr
     with pytest.raises(StoreError, match="there is no store"):
         Campaign.list(bare_postgres_url)

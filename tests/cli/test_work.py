@@ -9,7 +9,6 @@ import pytest
 
 from discover import Campaign
 from discover.definition import load
-from tests.sleeper import either_place, place  # noqa: F401
 
 TIMEOUT = 60
 
@@ -43,11 +42,11 @@ def until(true, seconds=TIMEOUT):
 
 
 @pytest.fixture
-def campaign(place):  # noqa: F811
+def campaign(place):
     return load(place.file).open(place.store)
 
 
-def test_workers_do_all_there_is_and_end(place, campaign, start):  # noqa: F811
+def test_workers_do_all_there_is_and_end(place, campaign, start):
     campaign.ask(8)
     jobs = start("work", str(place.file), "--jobs", "2", "--worker", "node")
     output, _ = jobs.communicate(timeout=TIMEOUT)
@@ -61,7 +60,7 @@ def test_workers_do_all_there_is_and_end(place, campaign, start):  # noqa: F811
     assert campaign.status().workers == []
 
 
-def test_the_budget_and_the_limit_bind_workers(place, campaign, start):  # noqa: F811
+def test_the_budget_and_the_limit_bind_workers(place, campaign, start):
     campaign.ask(20)
     work = start("work", str(place.file), "--limit", "3")
     assert "3 experiments made" in work.communicate(timeout=TIMEOUT)[0]
@@ -70,7 +69,7 @@ def test_the_budget_and_the_limit_bind_workers(place, campaign, start):  # noqa:
     assert campaign.spending.experiments == campaign.budget == 12
 
 
-def test_the_first_signal_finishes_what_is_in_hand(place, campaign, start):  # noqa: F811
+def test_the_first_signal_finishes_what_is_in_hand(place, campaign, start):
     campaign.ask(4)
     (place.folder / "wait").touch()
     work = start("work", str(place.file), "--forever")
@@ -88,7 +87,7 @@ def test_the_first_signal_finishes_what_is_in_hand(place, campaign, start):  # n
 
 
 @pytest.mark.parametrize("way", ["second signal", "grace"])
-def test_what_cannot_be_finished_is_given_back_and_repeated_under_its_attempt(place, campaign, start, way):  # noqa: F811
+def test_what_cannot_be_finished_is_given_back_and_repeated_under_its_attempt(place, campaign, start, way):
     campaign.ask(1)
     (place.folder / "wait").touch()
     work = start("work", str(place.file), "--grace", "60" if way == "second signal" else "0.5")
@@ -110,7 +109,7 @@ def test_what_cannot_be_finished_is_given_back_and_repeated_under_its_attempt(pl
     assert len(place.lines("begin")) == 2
 
 
-def test_a_failure_at_the_stop_is_not_believed(place, campaign, start):  # noqa: F811
+def test_a_failure_at_the_stop_is_not_believed(place, campaign, start):
     campaign.ask(1)
     (place.folder / "wait").touch()
     work = start("work", str(place.file))
@@ -124,7 +123,7 @@ def test_a_failure_at_the_stop_is_not_believed(place, campaign, start):  # noqa:
     assert campaign.pending["state"].tolist() == ["submitted"]
 
 
-def test_a_killed_worker_loses_nothing(either_place, start):  # noqa: F811
+def test_a_killed_worker_loses_nothing(either_place, start):
     either_place.write(seconds=0.1)
     campaign = load(either_place.file).open(either_place.store)
     campaign.ask(6)
@@ -144,7 +143,7 @@ def test_a_killed_worker_loses_nothing(either_place, start):  # noqa: F811
     assert len(campaign.observations) == 6
 
 
-def test_workers_of_a_starter_that_is_killed_stop_too(place, campaign, start):  # noqa: F811
+def test_workers_of_a_starter_that_is_killed_stop_too(place, campaign, start):
     campaign.ask(12)
     jobs = start("work", str(place.file), "--jobs", "2", "--forever", "--grace", "1")
     until(lambda: len(place.lines("end")) == 12)
@@ -153,7 +152,7 @@ def test_workers_of_a_starter_that_is_killed_stop_too(place, campaign, start):  
     until(lambda: not any(alive(pid) for pid in workers), 20)
 
 
-def test_a_worker_that_crashes_is_started_again(place, campaign, start):  # noqa: F811
+def test_a_worker_that_crashes_is_started_again(place, campaign, start):
     campaign.ask(4)
     (place.folder / "wait").touch()
     jobs = start("work", str(place.file), "--jobs", "2")
@@ -168,7 +167,7 @@ def test_a_worker_that_crashes_is_started_again(place, campaign, start):  # noqa
     assert campaign.spending.experiments == 4
 
 
-def test_a_worker_waits_for_its_campaign_to_begin(place, start):  # noqa: F811
+def test_a_worker_waits_for_its_campaign_to_begin(place, start):
     assert "has not begun" in start("work", str(place.file)).communicate(timeout=TIMEOUT)[0]
     work = start("work", str(place.file), "--wait", "30", "--limit", "1")
     time.sleep(2)
@@ -176,7 +175,7 @@ def test_a_worker_waits_for_its_campaign_to_begin(place, start):  # noqa: F811
     assert "1 experiment made" in work.communicate(timeout=TIMEOUT)[0]
 
 
-def test_a_campaign_without_an_experiment_has_no_workers(place, start):  # noqa: F811
+def test_a_campaign_without_an_experiment_has_no_workers(place, start):
     lines = [line for line in place.file.read_text().splitlines() if "experiment:" not in line]
     place.file.write_text("\n".join(lines))
     work = start("work", str(place.file))
@@ -192,7 +191,7 @@ def alive(pid):
         return False
 
 
-def test_opened_by_name_a_campaign_has_workers_too(place, campaign):  # noqa: F811
+def test_opened_by_name_a_campaign_has_workers_too(place, campaign):
     from discover.campaign.unattended.working import Worker
 
     campaign.ask(2)

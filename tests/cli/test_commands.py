@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from discover import registry
-from discover.cli import app
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import InvalidInput
-from tests.definition.test_definition import GOOD, folder  # noqa: F401
+from tests.dyes import GOOD
 
 COMMANDS = (
     "validate",
@@ -32,21 +30,6 @@ COMMANDS = (
 )
 
 
-@pytest.fixture
-def cli(folder, monkeypatch):  # noqa: F811
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("DISCOVER_STORE", raising=False)
-
-    def call(*arguments, code=0):
-        done = CliRunner().invoke(app, list(arguments))
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == code, done.output
-        return done
-
-    return call
-
-
 def test_every_command_has_help_with_an_example(cli):
     text = cli("--help").output
     for command in COMMANDS:
@@ -62,7 +45,7 @@ def test_version_and_bad_usage(cli):
     cli("run", "dyes.yaml", "--iterations", "x", code=2)
 
 
-def test_validate(cli, folder):  # noqa: F811
+def test_validate(cli, folder):
     assert "a valid campaign" in cli("validate", "dyes.yaml").output
     (folder / "bad.yaml").write_text(GOOD.replace("kind: random", "kind: radnom"))
     done = cli("validate", "bad.yaml", code=1)
@@ -72,7 +55,7 @@ def test_validate(cli, folder):  # noqa: F811
     assert body["problems"][0]["line"] == 5
 
 
-def test_ask_fill_in_tell(cli, folder):  # noqa: F811
+def test_ask_fill_in_tell(cli, folder):
     cli("ask", "dyes.yaml", "-n", "3", "--key", "a", "--out", "batch.csv")
     sheet = pd.read_csv("batch.csv")
     assert len(sheet) == 3
@@ -97,7 +80,7 @@ def test_ask_fill_in_tell(cli, folder):  # noqa: F811
     assert "corrected" in cli("tell", "dyes.yaml", "fixed.csv", "--correct", "typing error").output
 
 
-def test_results_go_to_no_other_candidate(cli, folder):  # noqa: F811
+def test_results_go_to_no_other_candidate(cli, folder):
     cli("ask", "dyes.yaml", "-n", "2", "--out", "batch.csv")
     header, *rows = Path("batch.csv").read_text().splitlines()
     note = f"{header},note"
@@ -131,7 +114,7 @@ def test_results_go_to_no_other_candidate(cli, folder):  # noqa: F811
         ("x" * 300, "cannot be written"),
     ],
 )
-def test_a_batch_that_cannot_be_written_is_not_committed(cli, folder, out, told):  # noqa: F811
+def test_a_batch_that_cannot_be_written_is_not_committed(cli, folder, out, told):
     Path("there.csv").write_text("mine")
     assert told in cli("ask", "dyes.yaml", "--out", out, code=1).stderr
     assert Path("there.csv").read_text() == "mine"
@@ -160,7 +143,7 @@ def test_a_batch_that_was_committed_is_never_lost(cli, monkeypatch):
     assert json.loads(cli("status", "dyes.yaml", "--json").stdout)["pending"] == 2
 
 
-def test_looking_begins_nothing(cli, folder):  # noqa: F811
+def test_looking_begins_nothing(cli, folder):
     Path("results.csv").write_text("dye,yield\nd1,1.0\n")
     for command in (
         ["status", "dyes.yaml"],
@@ -177,7 +160,7 @@ def test_looking_begins_nothing(cli, folder):  # noqa: F811
     assert "already known" in cli("tell", "dyes.yaml", "results.csv", "--dry-run").output
 
 
-def test_a_changed_file_hides_no_campaign(cli, folder):  # noqa: F811
+def test_a_changed_file_hides_no_campaign(cli, folder):
     cli("ask", "dyes.yaml", "-n", "1")
     Path("results.csv").write_text("dye,yield\nd1,1.0\n")
     (folder / "dyes.yaml").write_text(GOOD.replace("experiments: 6", "experiments: 8"))
@@ -198,7 +181,7 @@ def test_a_changed_file_hides_no_campaign(cli, folder):  # noqa: F811
     assert "another name" in cli("status", "dyes.yaml", code=1).stderr
 
 
-def test_places_that_nothing_can_be_written_to(cli, folder):  # noqa: F811
+def test_places_that_nothing_can_be_written_to(cli, folder):
     cli("ask", "dyes.yaml", "-n", "1")
     Path("file").write_text("mine")
     for command, told in (
@@ -214,7 +197,7 @@ def test_places_that_nothing_can_be_written_to(cli, folder):  # noqa: F811
     assert not list(folder.rglob(".*.draft"))
 
 
-def test_validate_and_run_look_for_what_the_file_names(cli, folder):  # noqa: F811
+def test_validate_and_run_look_for_what_the_file_names(cli, folder):
     (folder / "dyes.csv").unlink()
     for command in ("validate", "run"):
         error = cli(command, "dyes.yaml", code=1).stderr
@@ -223,7 +206,7 @@ def test_validate_and_run_look_for_what_the_file_names(cli, folder):  # noqa: F8
     assert not (folder / ".discover").exists()
 
 
-def test_a_begun_campaign_runs_without_its_table(cli, folder, monkeypatch):  # noqa: F811
+def test_a_begun_campaign_runs_without_its_table(cli, folder, monkeypatch):
     def plain(file, *, store, say, **_):
         campaign = load(file).open(store)
         say(f"ran {campaign.run_pending(load(file).runner(campaign.files))}")
@@ -241,7 +224,7 @@ def test_a_begun_campaign_runs_without_its_table(cli, folder, monkeypatch):  # n
     assert definition.begun()
 
 
-def test_pull_shows_what_changed_in_a_table(cli, folder):  # noqa: F811
+def test_pull_shows_what_changed_in_a_table(cli, folder):
     cli("pull", "dyes.yaml", "--refresh")
     cli("ask", "dyes.yaml")
     with (folder / "dyes.csv").open("a") as file:
@@ -251,7 +234,7 @@ def test_pull_shows_what_changed_in_a_table(cli, folder):  # noqa: F811
     assert "0 added; 0 removed; 0 changed" in cli("pull", "dyes.yaml", "--refresh").output
 
 
-def test_export_and_list(cli, folder):  # noqa: F811
+def test_export_and_list(cli, folder):
     cli("status", "dyes.yaml", code=1)
     cli("ask", "dyes.yaml", "-n", "2", "--out", "batch.csv")
     pd.read_csv("batch.csv").assign(**{"yield": [1.0, 2.0]}).to_csv("batch.csv", index=False)
@@ -280,7 +263,7 @@ def test_pull(cli):
     assert body["provenance"]
 
 
-def test_report(cli, folder):  # noqa: F811
+def test_report(cli, folder):
     cli("ask", "dyes.yaml", "-n", "2", "--out", "batch.csv")
     pd.read_csv("batch.csv").assign(**{"yield": [1.0, 2.0]}).to_csv("batch.csv", index=False)
     cli("tell", "dyes.yaml", "batch.csv")
@@ -305,7 +288,7 @@ def test_backtest(cli):
     assert "(99,999 were asked for; the pool holds no more)" in text
 
 
-def test_backtest_says_which_terms_it_does_not_hold_to(cli, folder):  # noqa: F811
+def test_backtest_says_which_terms_it_does_not_hold_to(cli, folder):
     file = folder / "dyes.yaml"
     file.write_text(re.sub(r"policy: \{", "policy: {different: [solvent], ", file.read_text()))
     told = cli("backtest", "dyes.yaml", "--policies", "space-filling", "--seeds", "1", "--budget", "6")
