@@ -31,7 +31,9 @@ def export(
     campaign = open_campaign(file, store)
     if out.suffix == ".zip":
         manifest = export_campaign(campaign, out)
-        typer.echo(f"{manifest['events']} events and {len(manifest['snapshots'])} snapshots written to {out}")
+        typer.echo(
+            f"{manifest['events']} events and {len(manifest['snapshots'])} snapshot{'' if len(manifest['snapshots']) == 1 else 's'} written to {out}"
+        )
         return
     count = export_observations(campaign, out)
     typer.echo(f"{count} observations written to {out}")

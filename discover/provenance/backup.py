@@ -50,7 +50,8 @@ class Backup:
     audit: Audit
 
     def __str__(self) -> str:
-        return f"{len(self.campaigns)} campaigns are in {self.path}\n{self.audit}"
+        n = len(self.campaigns)
+        return f"{n} {'campaign is' if n == 1 else 'campaigns are'} in {self.path}\n{self.audit}"
 
 
 def backup(store: str | EventLog, out: Path | str) -> Backup:
@@ -64,7 +65,7 @@ def backup(store: str | EventLog, out: Path | str) -> Backup:
     _check_new(out)
     draft = out.parent / f".{out.name}.{os.getpid()}.draft"
     try:
-        draft.mkdir()
+        draft.mkdir(parents=True)
         path = path_of(log.database.url) if log.database.dialect == "sqlite" else None
         names = tuple(log.names())
         if log.database.dialect != "sqlite":
@@ -100,8 +101,6 @@ def restore(path: Path | str, store: str | EventLog) -> list[str]:
 def _check_new(out: Path) -> None:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise _refused(out, "something is there already", "name a new folder, or a new .zip")
-    if not out.parent.is_dir():
-        raise _refused(out, "there is no such folder to write into", "make the folder first")
 
 
 def _copied_name(name: str) -> str:

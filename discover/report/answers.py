@@ -59,7 +59,8 @@ def known_answers(
     which costs nothing. about: `describe()` of the campaign's experiment. Several targets have no single line.
     """
     if len(campaign.objective.targets) != 1:
-        return Known(None, "The objective has several targets, so there is no single line of the best so far.")
+        first = campaign.objective.names[0].replace("_", " ")
+        return Known(None, f"This is {first} alone: several targets have no single best, but the front above.")
     if campaign.objective.outcomes:
         others = ", ".join(campaign.objective.outcomes)
         return Known(None, f"What is constrained besides the target ({others}) is not known of the other candidates.")

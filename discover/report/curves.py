@@ -100,7 +100,9 @@ def compare(campaign: Any, path: Path, answers: Answers, *, level: float = 0.9) 
     rows = _baseline_rows(campaign, path, answers)
     baseline = best_so_far(utilities[rows], scale.worst)
     order = best_order(campaign.features.values, campaign.features.names, rows, utilities[rows])
-    feature = f"{order.name} (Spearman {order.rho:+.2f} on {order.n})" if order else "none that correlates"
+    feature = (
+        f"{order.name} (rank correlation {order.rho:+.2f} on {order.n} results)" if order else "none that correlates"
+    )
     found = best_so_far(path.utilities, scale.worst)
     areas = {
         "campaign": area(scale.normalised(found)),

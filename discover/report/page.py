@@ -23,6 +23,7 @@ from discover.report.front import draw_front, draw_volume, front_words
 from discover.report.near import near_duplicates
 from discover.report.plots import draw_best_so_far, draw_calibration, draw_parity
 from discover.report.tables import (
+    best_of_each,
     best_table,
     cautions_table,
     failure_kinds,
@@ -105,7 +106,10 @@ def _content(campaign: Any, answers: Any, experiment: Experiment | None) -> dict
         "experiment_missing": missing,
         "key": campaign.pool.id,
         "has_formula": has_formulas(campaign),
+        "has_conditions": bool((why["conditions"] != "").any() or (len(best) and (best["conditions"] != "").any())),
+        "has_cautions": "cautions" in best and bool((best["cautions"] != "").any()),
         "best": best.to_dict("records"),
+        "best_of_each": best_of_each(campaign),
         "std_means": about.get("std_means", "") if any(f"{t}_std" in best for t in campaign.objective.names) else "",
         "curve": Markup(draw_best_so_far(path, comparison).svg("curve")) if len(path) else None,
         "curve_words": words.comparison_words(path, comparison) if comparison else [],
@@ -127,7 +131,7 @@ def _content(campaign: Any, answers: Any, experiment: Experiment | None) -> dict
         "twins": near_duplicates(campaign).to_dict("records"),
         "cautions": cautions_table(campaign).to_dict("records"),
         "notes": campaign.notes.to_dict("records") if hasattr(campaign, "notes") else [],
-        "citations": _citations(about, provenance, definition),
+        "citations": _citations(about, provenance, definition, formulas=has_formulas(campaign)),
         "provenance": _pairs(provenance),
         "settings": _pairs({"experiment": about}) if about else [],
         "definition": json.dumps(definition, indent=2, ensure_ascii=False, default=str),
@@ -213,9 +217,14 @@ def _readable(record: dict[str, Any], targets: tuple[str, ...]) -> dict[str, Any
     }
 
 
-def _citations(about: Mapping[str, Any], provenance: Mapping[str, Any], definition: Mapping[str, Any]) -> list[str]:
+def _citations(
+    about: Mapping[str, Any], provenance: Mapping[str, Any], definition: Mapping[str, Any], *, formulas: bool
+) -> list[str]:
     kind = str(dict(definition.get("policy") or {}).get("kind", ""))
-    return list(dict.fromkeys([*words.citations(about, provenance), *words.METHODS.get(kind, ()), *words.ALWAYS]))
+    materials = words.MATERIALS if formulas else ()
+    return list(
+        dict.fromkeys([*words.citations(about, provenance), *words.METHODS.get(kind, ()), *words.ALWAYS, *materials])
+    )
 
 
 def _pairs(body: Mapping[str, Any], path: str = "") -> list[tuple[str, str]]:

@@ -92,7 +92,10 @@ def draw_parity(known: Beliefs) -> Picture:
     if not len(known):
         return _empty(figure, axes, "no prediction has been tested yet")
     with styled():
-        ends = [min(known.mean.min(), known.found.min()), max(known.mean.max(), known.found.max())]
+        ends = [
+            min((known.mean - known.std).min(), known.found.min()),
+            max((known.mean + known.std).max(), known.found.max()),
+        ]
         margin = 0.06 * (ends[1] - ends[0] or 1.0)
         ends = [ends[0] - margin, ends[1] + margin]
         axes.plot(ends, ends, lw=1, color=ROLES["muted"])
@@ -111,7 +114,7 @@ def draw_parity(known: Beliefs) -> Picture:
 def draw_calibration(known: Beliefs) -> Picture:
     """The picture of `calibration` from numbers already at hand."""
     figure, axes = picture(4.3, 3.9, _calibration_words(known))
-    axes.set_xlabel("interval's stated chance")
+    axes.set_xlabel("stated probability of the interval")
     axes.set_ylabel("share of found values inside")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
@@ -131,6 +134,8 @@ def draw_calibration(known: Beliefs) -> Picture:
 
 
 def _empty(figure: Picture, axes: Axes, words: str) -> Picture:
+    axes.set_xticks([])
+    axes.set_yticks([])
     axes.text(0.5, 0.5, words, ha="center", va="center", transform=axes.transAxes, color=ROLES["muted"])
     return figure
 
@@ -162,7 +167,7 @@ def _parity_words(known: Beliefs, numbers: dict[str, float]) -> str:
         return "Predicted against found: no prediction has been tested yet."
     return (
         f"Predicted against found for {len(known)} experiments: mean absolute error {numbers['mae']:.3g} {known.unit}, "
-        f"Spearman {numbers['spearman']:.2f}."
+        f"rank correlation {numbers['spearman']:.2f}."
     )
 
 

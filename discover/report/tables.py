@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from discover.report.conditions import conditions_of
 from discover.report.formulas import flags, formulas_of
 
 
 def best_table(campaign: Any, n: int = 10) -> pd.DataFrame:
-    """The best n: rank, id, formula, found, its deviation, what was predicted before, iteration, cautions."""
+    """The best n: rank, id, formula or conditions, found, its deviation, what was predicted before, iteration, cautions."""
     objective, key = campaign.objective, campaign.pool.id
     found = campaign.best(n).reset_index(drop=True)
     table = pd.DataFrame({"rank": np.arange(1, len(found) + 1), key: found[key].astype(str)})
     formulas = formulas_of(campaign, table[key])
     if formulas is not None:
         table["formula"] = [formulas[i] for i in table[key]]
+    table["conditions"] = _conditions(campaign, table[key])
     proposals = campaign.proposals.set_index("proposal_id")
     ids = found["proposal_id"] if "proposal_id" in found else pd.Series([None] * len(found))
     for name in objective.names:
@@ -35,8 +37,27 @@ def best_table(campaign: Any, n: int = 10) -> pd.DataFrame:
     return table
 
 
+def best_of_each(campaign: Any) -> list[dict[str, Any]]:
+    """For each target the candidate that is best in it: target, unit, value, id, formula ('' where there is none)."""
+    found, key = campaign.best(len(campaign.observations)), campaign.pool.id
+    each = []
+    for target in campaign.objective.targets if len(found) else ():
+        row = found.iloc[int(np.nanargmax(target.utility(found[target.name].to_numpy(dtype=np.float64))))]
+        formulas = formulas_of(campaign, [row[key]])
+        each.append(
+            {
+                "target": target.name,
+                "unit": target.unit,
+                "value": float(row[target.name]),
+                "id": str(row[key]),
+                "formula": formulas[str(row[key])] if formulas is not None else "",
+            }
+        )
+    return each
+
+
 def why_table(campaign: Any) -> pd.DataFrame:
-    """Every proposal in order: iteration, rank in its batch, id, formula, reason, prediction, state, found, failure's reason."""
+    """Every proposal in order: iteration, rank in its batch, id, formula or conditions, reason, prediction, state, found, failure's reason."""
     proposals, key = campaign.proposals, campaign.pool.id
     observed = campaign.observations
     told = observed[observed["proposal_id"].notna()]
@@ -47,11 +68,12 @@ def why_table(campaign: Any) -> pd.DataFrame:
     formulas = formulas_of(campaign, table[key])
     if formulas is not None:
         table["formula"] = [formulas[str(i)] for i in table[key]]
+    table["conditions"] = _conditions(campaign, table[key])
     return table
 
 
 def failures_table(campaign: Any) -> pd.DataFrame:
-    """Every trial without a value: id, formula, status, reason, iteration."""
+    """Every trial without a value: id, formula or conditions, status, reason, iteration."""
     observed, key = campaign.observations, campaign.pool.id
     failed = observed[observed["status"].isin(("failed", "infeasible"))].reset_index(drop=True)
     columns = [key, "status", "reason", "iteration"]
@@ -59,6 +81,7 @@ def failures_table(campaign: Any) -> pd.DataFrame:
     formulas = formulas_of(campaign, table[key])
     if formulas is not None:
         table.insert(1, "formula", [formulas[str(i)] for i in table[key]])
+    table["conditions"] = _conditions(campaign, table[key])
     return table
 
 
@@ -80,3 +103,8 @@ def cautions_table(campaign: Any) -> pd.DataFrame:
     table = found.assign(formula=[formulas[str(i)] for i in found[key]])
     table["cautions"] = ["; ".join(flags(formula)) for formula in table["formula"]]
     return table.loc[table["cautions"] != "", columns].reset_index(drop=True)
+
+
+def _conditions(campaign: Any, ids: pd.Series) -> list[str]:
+    told = conditions_of(campaign, ids)
+    return [told.get(str(i), "") for i in ids]

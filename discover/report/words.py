@@ -23,8 +23,10 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 """Papers of the policies' methods, by kind."""
 ALWAYS = (
     "Liang et al., npj Comput. Mater. 7, 188 (2021), doi:10.1038/s41524-021-00656-9 (campaigns on known tables, and their metrics)",
-    "Ong et al., Comput. Mater. Sci. 68, 314 (2013), doi:10.1016/j.commatsci.2012.10.028 (pymatgen)",
 )
+"""Papers that every report cites."""
+MATERIALS = ("Ong et al., Comput. Mater. Sci. 68, 314 (2013), doi:10.1016/j.commatsci.2012.10.028 (pymatgen)",)
+"""Papers of what reads formulas and structures."""
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -92,8 +94,8 @@ def comparison_words(path: Path, comparison: Comparison) -> list[str]:
     reached = f"the best is {number(final)}{_unit(target)}" if np.isfinite(final) else "there is no value yet"
     said.append(
         f"After {len(path)} experiments {reached}{found_all}. Random choice would on average have reached "
-        f"{number(float(chance[0]))} ({percent(comparison.chance.level)} of random campaigns: {number(float(low))} to "
-        f"{number(float(high))}). The chance that random choice does at least as well is {percent(comparison.odds)}."
+        f"{number(float(chance[0]))}{_unit(target)} ({percent(comparison.chance.level)} of random campaigns: {number(float(low))} to "
+        f"{number(float(high))}{_unit(target)}). The chance that random choice does at least as well is {percent(comparison.odds)}."
     )
     areas = comparison.area
     rule = float(in_unit(target, comparison.baseline[-1:])[0])
@@ -103,9 +105,9 @@ def comparison_words(path: Path, comparison: Comparison) -> list[str]:
         f"single feature, which reached {number(rule)}{_unit(target)} and ended with {comparison.feature}."
     )
     if areas["campaign"] <= areas["baseline"]:
-        said.append("On this count the model was no better than sorting by one feature.")
+        said.append("By this area the campaign was no better than sorting by one feature.")
     if areas["campaign"] <= areas["random"]:
-        said.append("On this count the campaign was no better than random choice.")
+        said.append("By this area the campaign was no better than random choice.")
     said.append(
         "This is one campaign with one seed; whether a policy is better in general takes many (discover backtest)."
     )

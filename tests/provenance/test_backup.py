@@ -101,8 +101,9 @@ def test_nothing_is_overwritten_and_no_half_backup_stays(rich_url, tmp_path, mon
     for out in (tmp_path / "there", tmp_path / "there.zip"):
         with pytest.raises(InvalidInput, match="something is there already"):
             backup(rich_url, out)
-    with pytest.raises(InvalidInput, match="no such folder"):
-        backup(rich_url, tmp_path / "no" / "where")
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        backup(rich_url, tmp_path / "there.zip" / "where")
+    backup(rich_url, tmp_path / "backups" / "monday")  # the folder is made
     with pytest.raises(StoreError, match="there is no store"):
         backup(f"sqlite:///{tmp_path / 'nothing.db'}", tmp_path / "b")
     monkeypatch.setattr("discover.provenance.backup._write_head", lambda _: 1 / 0)

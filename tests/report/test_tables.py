@@ -8,11 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, Objective
+from discover import Campaign, Categorical, Continuous, Objective, SearchSpace
+from discover.objective import Target
 from discover.report import near
 from discover.report.formulas import flags, reduced_formula
 from discover.report.near import Standardised, near_duplicates
-from discover.report.tables import best_table, cautions_table, failure_kinds, failures_table, why_table
+from discover.report.page import render
+from discover.report.tables import (
+    best_of_each,
+    best_table,
+    cautions_table,
+    failure_kinds,
+    failures_table,
+    why_table,
+)
+from discover.report.terminal import table_text
 
 from .conftest import SIZE, candidates
 
@@ -112,3 +122,34 @@ def test_a_pool_without_formulas(begin: Callable[..., Campaign]) -> None:
     assert "formula" not in best_table(started)
     assert cautions_table(started).empty
     assert near_duplicates(started).columns.tolist() == ["iteration", "first", "second", "distance", "why"]
+
+
+def test_what_has_no_formula_is_told_by_its_conditions(tmp_path) -> None:
+    space = SearchSpace(
+        [Continuous("temperature", 20, 120, step=1, unit="degC"), Categorical("base", ["KOH", "K3PO4"])]
+    )
+    targets = [Target("yield", "maximize", unit="%"), Target("waste", "minimize")]
+    store = f"sqlite:///{tmp_path / 'c.db'}"
+    started = Campaign.create("c", objective=Objective(targets), candidates=space, policy="random", store=store)
+    batch = started.ask(3)
+    started.tell(batch.assign(**{"yield": [10.0, 90.0, 50.0], "waste": [1.0, 9.0, 5.0]}))
+    row = batch.iloc[1]
+    told = f"temperature {row['temperature']:g} degC · base {row['base']}"
+    for table in (best_table(started), why_table(started)):
+        lines = table.set_index(started.pool.id)["conditions"]
+        assert lines[row[started.pool.id]].replace("\N{NO-BREAK SPACE}", " ") == told
+    best = {one["target"]: (one["value"], one["unit"], one["id"]) for one in best_of_each(started)}
+    ids = batch[started.pool.id].tolist()
+    assert best == {"yield": (90.0, "%", ids[1]), "waste": (1.0, "", ids[0])}
+    assert "1.000<small>" in render(started).split("best waste")[1]
+
+
+def test_long_texts_leave_a_terminal_first() -> None:
+    frame = pd.DataFrame(
+        {"id": ["a"], "smiles": ["C" * 38], "best": [{"id": "a", "n": np.float64(2.5)}], "solvent": ["THF"]}
+    )
+    text = table_text(frame, width=40, way="see the file")
+    assert text.splitlines()[0].split() == ["id", "best", "solvent"]
+    assert "id a, n 2.5" in text
+    assert text.endswith("(also: smiles; see the file)")
+    assert "CCCC" in table_text(frame, width=90)

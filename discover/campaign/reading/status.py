@@ -45,6 +45,7 @@ class Status:
     front: int = 0
     hypervolume: float | None = None
     reference: dict[str, float] | None = None
+    elsewhere: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON."""
@@ -52,10 +53,11 @@ class Status:
 
     def __str__(self) -> str:
         budget = f" of {self.budget}" if self.budget else ""
+        told = f" ({self.elsewhere} of them elsewhere)" if self.elsewhere else ""
         lines = [
             f"campaign    {self.campaign}: {self.objective}",
             f"candidates  {self.candidates:,}, of which {self.available:,} are still to be had",
-            f"experiments {self.experiments}{budget}: {self.measured} measured, {self.censored} censored, "
+            f"experiments {self.experiments}{budget}: {self.measured} measured{told}, {self.censored} censored, "
             f"{self.failed} failed, {self.infeasible} infeasible; {self.pending} pending",
         ]
         if self.cost or self.cost_budget:
@@ -139,4 +141,5 @@ def status_of(
         best={str(k): v for k, v in best[lead].iloc[0].items()} if len(best) else None,
         verdict=verdicts[-1] if verdicts else "",
         stopped=ledger.stopped,
+        elsewhere=int(((observations["status"] == "measured") & observations["proposal_id"].isna()).sum()),
     )
