@@ -104,3 +104,12 @@ def test_nothing_but_limits_is_survived(n: int) -> None:
     assert bool(torch.isfinite(mean).all())
     assert bool((deviation > 0).all())
     assert bool((mean <= 5.0 + deviation).all())
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_limits_of_values_whose_squares_are_no_numbers_are_taken_for_values(scale: float) -> None:
+    told, _ = observed(25, 0, 0.3)
+    values, words = as_values(Observed(told.X, told.values * scale, told.noise, told.bounds))
+    assert np.array_equal(values.values, told.values * scale)
+    assert not values.bounds.any()
+    assert words == "the bound was taken for the value: its variance is no number that a computer holds"

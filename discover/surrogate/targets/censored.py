@@ -6,6 +6,7 @@ held fixed (Rasmussen and Williams (2006), section 5.5.2), so fitting to them an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -75,16 +76,19 @@ def as_values(told: Observed) -> tuple[Observed, str]:
         ), f"the bound was taken for the value: more than {LARGEST:,}"
     enough = told.measured.sum() >= ENOUGH
     first = told.only(told.measured) if enough else told
-    now, sites = first, None
+    now, sites, why = first, None, "there is no model"
     for _ in range(ROUNDS):
         posterior = fit_arrays(REFERENCE, now.X, now.values, np.sqrt(now.noise), None)
         if posterior.state is None:
             break
         settled, sites = settle(posterior, told)
-        unit = settled.standard.scale**2
+        unit = settled.standard.scale * settled.standard.scale
+        if not 0.0 < unit < math.inf:
+            sites, why = None, "its variance is no number that a computer holds"
+            break
         now = Observed(told.X, settled.y.numpy(), settled.noise.numpy() * unit, told.bounds)
     if sites is None:
-        return replace(told, bounds=np.zeros_like(told.bounds)), "the bound was taken for the value: there is no model"
+        return replace(told, bounds=np.zeros_like(told.bounds)), f"the bound was taken for the value: {why}"
     end = "" if sites.settled else ", which did not settle"
     return now, f"as a limit, by expectation propagation ({sites.sweeps} sweeps{end})"
 
