@@ -134,15 +134,21 @@ def best_rows(
 
 
 def scores_above(
-    posterior: TargetPosterior, pool: PoolRows, score: Bounded, level: float, *, subset: int = SUBSET
+    posterior: TargetPosterior,
+    pool: PoolRows,
+    score: Bounded,
+    level: float,
+    *,
+    weights: Weights = NOTHING,
+    subset: int = SUBSET,
 ) -> FloatArray:
     """The exact scores of all free rows that score at least `level`, and of some others, in the order of the rows: [m].
 
-    posterior: one with `exact_parts`. What no bound can rule out is worked out in full, the rest never.
+    posterior: one with `exact_parts`. weights: as in `best_rows`. What no bound can rule out is worked out in full, the rest never.
     """
     parts = exact_parts(posterior)
     assert parts is not None
-    return _Search(posterior, parts, pool, score, 0, subset).above(level)
+    return _Search(posterior, parts, pool, score, 0, subset, weights).above(level)
 
 
 @dataclass

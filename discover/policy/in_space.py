@@ -156,6 +156,12 @@ def grown(view: View, codes: IntArray) -> tuple[View, IntArray]:
     return replace(view, ids=ground.known.ids, features=table, blocked=blocked, limits=limits, ground=ground), rows
 
 
+def listed(view: View) -> View:
+    """The view with every point of its space among its rows, where these are few enough to list; else as it is."""
+    listing = view.ground.region.listing if view.ground is not None else None
+    return view if listing is None else grown(view, listing)[0]
+
+
 def drawn(view: View, n: int, generator: np.random.Generator) -> Offer:
     """Points drawn evenly, as many as n where there are so many, and what share of all points they are."""
     assert view.ground is not None

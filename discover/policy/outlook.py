@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from discover.acquisition.bounded import Chance
 from discover.acquisition.sweep import PoolRows, best_rows, exact_parts, scores_above
-from discover.acquisition.weights import Weights
+from discover.acquisition.weights import NOTHING, Weights
+from discover.objective import Objective
 from discover.policy.bayesian import pool_search
 from discover.policy.bayesian.pool_search import PART, predicted
 from discover.protocols import View
@@ -28,17 +30,18 @@ if TYPE_CHECKING:
 
 
 class Outlook(Protocol):
-    """A belief about the rows of a pool. name: of a target. rows: [m] positions, at least one."""
+    """A belief about the rows of a pool. name: of a target. rows: [m] positions, at least one. weights: what scores that are
+    logarithms are weighed by."""
 
     def at(self, name: str, rows: IntArray) -> tuple[FloatArray, FloatArray]:
         """Mean [m] and standard deviation [m] of the noiseless target, in its unit."""
         ...
 
-    def greatest(self, name: str, score: Bounded, rows: IntArray, costs: FloatArray | None = None) -> float:
-        """The greatest score, closer ties than `discover.acquisition.sweep.TIE` aside. costs: [N], whose logarithm is taken off."""
+    def greatest(self, name: str, score: Bounded, rows: IntArray, weights: Weights = NOTHING) -> float:
+        """The greatest score, closer ties than `discover.acquisition.sweep.TIE` aside."""
         ...
 
-    def above(self, name: str, score: Bounded, rows: IntArray, level: float) -> FloatArray:
+    def above(self, name: str, score: Bounded, rows: IntArray, level: float, weights: Weights = NOTHING) -> FloatArray:
         """The scores of all rows that score at least `level`, and maybe of others; in no order."""
         ...
 
@@ -54,13 +57,13 @@ class Told:
         mean, deviation = self.belief[name]
         return mean[rows], deviation[rows]
 
-    def greatest(self, name: str, score: Bounded, rows: IntArray, costs: FloatArray | None = None) -> float:
+    def greatest(self, name: str, score: Bounded, rows: IntArray, weights: Weights = NOTHING) -> float:
         """By the scores of all."""
-        return float(_each(self, name, score, rows, costs).max())
+        return float(_each(self, name, score, rows, weights).max())
 
-    def above(self, name: str, score: Bounded, rows: IntArray, level: float) -> FloatArray:
+    def above(self, name: str, score: Bounded, rows: IntArray, level: float, weights: Weights = NOTHING) -> FloatArray:
         """The scores of all."""
-        return _each(self, name, score, rows)
+        return _each(self, name, score, rows, weights)
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,19 @@ class Held:
         """[m] each, worked out in parts."""
         return predicted(self.held, self.view, rows, name)
 
-    def greatest(self, name: str, score: Bounded, rows: IntArray, costs: FloatArray | None = None) -> float:
+    def greatest(self, name: str, score: Bounded, rows: IntArray, weights: Weights = NOTHING) -> float:
         """Through bounds where they hold and pay, see `discover.acquisition.sweep`; else by the scores of all."""
         posterior = self.held.posteriors[name]
         if not self._pays(posterior, rows):
-            return float(_each(self, name, score, rows, costs).max())
-        weights = Weights(costs=costs)
+            return float(_each(self, name, score, rows, weights).max())
         return float(best_rows(posterior, self._pool(rows), 1, score, weights=weights, carry=self.carry).score[0])
 
-    def above(self, name: str, score: Bounded, rows: IntArray, level: float) -> FloatArray:
+    def above(self, name: str, score: Bounded, rows: IntArray, level: float, weights: Weights = NOTHING) -> FloatArray:
         """Through bounds where they hold and pay."""
         posterior = self.held.posteriors[name]
         if not self._pays(posterior, rows):
-            return _each(self, name, score, rows)
-        return scores_above(posterior, self._pool(rows), score, level)
+            return _each(self, name, score, rows, weights)
+        return scores_above(posterior, self._pool(rows), score, level, weights=weights)
 
     def _pays(self, posterior: TargetPosterior, rows: IntArray) -> bool:
         return exact_parts(posterior) is not None and len(rows) * len(posterior.y) >= pool_search.LARGE
@@ -99,11 +101,29 @@ class Held:
         return PoolRows(self.view.features.values, self.held.scaling, blocked, self.view.features.hash)
 
 
-def _each(outlook: Outlook, name: str, score: Bounded, rows: IntArray, costs: FloatArray | None = None) -> FloatArray:
+def log_kept(outlook: Outlook, objective: Objective, rows: IntArray) -> FloatArray:
+    """The logarithm of the probability [m] that rows keep every constraint, outcomes taken as independent; 0 without any."""
+    found = np.zeros(len(rows))
+    for c in objective.constraints:
+        found += _each(outlook, c.target, Chance(c.low, c.high), rows)
+    return found
+
+
+def may_keep(outlook: Outlook, objective: Objective, rows: IntArray, wide: float = 0.0) -> IntArray:
+    """Those of some rows that keep every constraint somewhere within so many deviations of what is believed of them."""
+    for c in objective.constraints:
+        mean, deviation = outlook.at(c.target, rows)
+        rows = rows[(mean + wide * deviation >= c.low) & (mean - wide * deviation <= c.high)]
+        if not len(rows):
+            break
+    return rows
+
+
+def _each(outlook: Outlook, name: str, score: Bounded, rows: IntArray, weights: Weights = NOTHING) -> FloatArray:
     """The scores [m] of all rows, in parts."""
     found, alone = np.empty(len(rows)), torch.ones(1, dtype=torch.float64)
     for start in range(0, len(rows), PART):
         part = slice(start, start + PART)
         mean, deviation = (torch.from_numpy(a)[None] for a in outlook.at(name, rows[part]))
-        found[part] = score(mean, deviation, alone).numpy()
-    return found if costs is None else found - np.log(costs[rows])
+        found[part] = score(mean, deviation, alone).numpy() + weights.at(rows[part])
+    return found

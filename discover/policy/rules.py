@@ -1,6 +1,8 @@
 """Stopping rules that look at what was found and at what is still believed; each gives its evidence.
 
 `standing` carries what a view does not: the order in which values came, and what is believed of the candidates that are left.
+Where outcomes are constrained, what breaks a constraint is no best value, and what a candidate promises counts by the
+probability that it keeps them.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,7 @@ from discover.protocols import View
 from discover.values import Advice, FloatArray, IntArray
 
 if TYPE_CHECKING:
+    from discover.acquisition.weights import Weights
     from discover.policy.outlook import Outlook
 
 SLIP = 1e-3
@@ -148,17 +152,19 @@ class ImprovementBelow:
         from discover.acquisition.bounded import Improvement
 
         target = _only(view.objective, "improvement-below")
-        outlook, seen, free = standing.outlook(), _seen(view, target), np.flatnonzero(~view.blocked)
-        if outlook is None or not len(seen) or not len(free):
-            return Advice(False, "there is no model yet to expect anything by")
+        if (ahead := _ahead(view, standing, target, "to expect anything by")).outlook is None:
+            return Advice(False, ahead.words)
+        outlook, seen, free = ahead.outlook, ahead.seen, ahead.free
         per, costs = (" per unit of cost", view.limits.costs) if self.per_cost else ("", None)
         if self.per_cost and costs is None:
             return Advice(False, "what candidates cost is not known: the policy's term `cost` says it")
         sign = _sign(target)
         incumbent = float((sign * outlook.at(target.name, seen)[0]).max())
-        largest = math.exp(outlook.greatest(target.name, Improvement(incumbent, sign, pooled=True), free, costs))
+        score, weights = Improvement(incumbent, sign, pooled=True), _weights(outlook, view.objective, costs)
+        largest = math.exp(outlook.greatest(target.name, score, free, weights))
+        weighed = ", weighed by the probability that it keeps the constraints," if view.objective.constraints else ""
         text = (
-            f"the most that a candidate promises is an improvement of {amount(largest, target.unit)}{per}; "
+            f"the most that a candidate promises{weighed} is an improvement of {amount(largest, target.unit)}{per}; "
             f"the limit is {amount(self.value, target.unit)}{per}"
         )
         return Advice(largest < self.value, text, {"largest": largest, "limit": self.value})
@@ -189,17 +195,24 @@ class RegretBelow:
     def advise(self, view: View, standing: Standing) -> Advice:
         """The bound on what may still be gained."""
         from discover.acquisition.bounded import Confidence
+        from discover.policy.outlook import may_keep
 
-        target = _only(view.objective, "regret-below")
-        outlook, seen, free = standing.outlook(), _seen(view, target), np.flatnonzero(~view.blocked)
-        if outlook is None or not len(seen) or not len(free):
-            return Advice(False, "there is no model yet to bound the regret by")
-        wide, sign = NormalDist().inv_cdf(1 - (1 - self.confidence) / (len(free) + 1)), _sign(target)
+        target, constraints = _only(view.objective, "regret-below"), view.objective.constraints
+        if (ahead := _ahead(view, standing, target, "to bound the regret by")).outlook is None:
+            return Advice(False, ahead.words)
+        outlook, seen, free = ahead.outlook, ahead.seen, ahead.free
+        limits = (len(free) + 1) * (1 + len(constraints))
+        wide, sign = NormalDist().inv_cdf(1 - (1 - self.confidence) / limits), _sign(target)
         mean, deviation = outlook.at(target.name, seen)
         limit = Confidence(wide * wide, sign, float(np.ptp(mean)) or 1.0)
-        bound = outlook.greatest(target.name, limit, free) - float((sign * mean - wide * deviation).max())
+        best, free = float((sign * mean - wide * deviation).max()), may_keep(outlook, view.objective, free, wide)
+        if not len(free):
+            text = f"with {self.confidence:.0%} confidence no candidate that is left keeps the constraints"
+            return Advice(True, text, {"bound": 0.0, "limit": self.value, "deviations": wide})
+        bound = outlook.greatest(target.name, limit, free) - best
+        keeping = "keeps the constraints and " if constraints else ""
         text = (
-            f"with {self.confidence:.0%} confidence no candidate that is left is better than the best by more than "
+            f"with {self.confidence:.0%} confidence no candidate that is left {keeping}is better than the best by more than "
             f"{amount(max(bound, 0.0), target.unit)}; the limit is {amount(self.value, target.unit)}"
         )
         return Advice(bound < self.value, text, {"bound": bound, "limit": self.value, "deviations": wide})
@@ -210,7 +223,8 @@ class RegretBelow:
 class HitsBelow:
     """Stop once the expected number of hits that are left is below `count`.
 
-    Hits are candidates at least as good as `threshold`, or where a band is to be matched those that lie in it. Where the
+    Hits are candidates at least as good as `threshold`, or where a band is to be matched those that lie in it, which keep
+    the constraints. Where the
     campaign has a budget of experiments, only the likeliest count that it can still try.
     """
 
@@ -230,31 +244,69 @@ class HitsBelow:
         """The sum of the probabilities of the candidates that are left."""
         self.check(view.objective)
         target = view.objective.targets[0]
-        outlook, free = standing.outlook(), np.flatnonzero(~view.blocked)
-        if outlook is None or not len(free):
-            return Advice(False, "there is no model yet to expect hits by")
+        if (ahead := _ahead(view, standing, target, "to expect hits by", kept=False)).outlook is None:
+            return Advice(False, ahead.words)
+        free = ahead.free
         tries = len(free) if view.remaining is None else min(view.remaining, len(free))
-        left = self._expected(outlook, target, free, tries)
+        left = self._expected(ahead.outlook, view.objective, free, tries)
         among = f"the {len(free):,} candidates that are left"
         if tries < len(free):
             among = f"the likeliest {tries:,} of {among}, as many as the budget allows"
-        text = f"{left:.2g} hits are expected among {among}; the limit is {self.count:g}"
+        keeping = " that keep the constraints" if view.objective.constraints else ""
+        text = f"{left:.2g} hits{keeping} are expected among {among}; the limit is {self.count:g}"
         return Advice(left < self.count, text, {"expected": left, "limit": self.count, "tries": float(tries)})
 
-    def _expected(self, outlook: Outlook, target: Target, free: IntArray, tries: int) -> float:
+    def _expected(self, outlook: Outlook, objective: Objective, free: IntArray, tries: int) -> float:
         """The hits among the `tries` likeliest of free rows. Candidates of no hope are not looked at, unless they might decide."""
         from discover.acquisition.bounded import Chance
 
+        target, weights = objective.targets[0], _weights(outlook, objective)
         if target.band is not None:
             chance = Chance(*target.band)
         else:
             assert self.threshold is not None
             chance = Chance(low=self.threshold) if target.direction == "maximize" else Chance(high=self.threshold)
         slip = SLIP * self.count
-        left = _sum_of_largest(np.exp(outlook.above(target.name, chance, free, math.log(slip / len(free)))), tries)
+        level = math.log(slip / len(free))
+        left = _sum_of_largest(np.exp(outlook.above(target.name, chance, free, level, weights)), tries)
         if left < self.count <= left + slip:
-            left = _sum_of_largest(np.exp(outlook.above(target.name, chance, free, -math.inf)), tries)
+            left = _sum_of_largest(np.exp(outlook.above(target.name, chance, free, -math.inf, weights)), tries)
         return left
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """What a rule looks at: the outlook, rows that were seen and count, rows that are free; or words why it cannot."""
+
+    outlook: Outlook | None
+    seen: IntArray
+    free: IntArray
+    words: str = ""
+
+
+def _ahead(view: View, standing: Standing, target: Target, purpose: str, *, kept: bool = True) -> _Ahead:
+    """kept: whether something that was seen must keep the constraints, by what is believed of it."""
+    from discover.policy.outlook import may_keep
+
+    seen, free = _seen(view, target), np.flatnonzero(~view.blocked)
+    if view.ground is not None and view.ground.region.listing is None:
+        words = "the space has more points than can be listed, and this rule looks at every one that is left"
+        return _Ahead(None, seen, free, words)
+    outlook = standing.outlook()
+    if outlook is None or not len(seen) or not len(free):
+        words = f"there is no model yet {purpose}" if len(free) else "no candidate is left"
+        return _Ahead(None, seen, free, words)
+    if kept and not len(seen := may_keep(outlook, view.objective, seen)):
+        return _Ahead(None, seen, free, "nothing that was measured keeps the constraints yet")
+    return _Ahead(outlook, seen, free)
+
+
+def _weights(outlook: Outlook, objective: Objective, costs: FloatArray | None = None) -> Weights:
+    """What scores are weighed by: the probability that constraints are kept, and costs [N]."""
+    from discover.acquisition.weights import Weights
+    from discover.policy.outlook import log_kept
+
+    return Weights(partial(log_kept, outlook, objective) if objective.constraints else None, costs)
 
 
 def _sum_of_largest(values: FloatArray, count: int) -> float:

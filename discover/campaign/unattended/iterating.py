@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +16,7 @@ from discover import registry
 from discover.campaign.campaign import Campaign
 from discover.campaign.reading.predicting import outlook_of
 from discover.campaign.reading.tables import counts
+from discover.policy.in_space import listed
 from discover.policy.rules import Standing
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import View
@@ -50,7 +51,7 @@ def advise(campaign: Campaign, budget: int | None = None) -> Advice:
     view, spending, cost = campaign.view(), campaign.spending, campaign.cost_budget
     rules = [Exhausted()] + ([Budget(limit, cost)] if limit is not None or cost is not None else [])
     advices = [rule.advise(view, spending) for rule in rules]
-    advices += [rule.advise(view, standing) for rule, standing in _further(campaign, view)]
+    advices += _further(campaign, view)
     if again := sum(trial.state is State.RETRYABLE for trial in campaign.ledger.pending()):
         advices[0] = Advice(False, f"{again} failed experiments are to be tried again", advices[0].numbers)
     return next((advice for advice in advices if advice.stop), advices[-1])
@@ -62,14 +63,14 @@ def _spent(campaign: Campaign) -> bool:
     return cost is not None and campaign.spending.cost >= cost
 
 
-def _further(campaign: Campaign, view: View) -> Iterator[tuple[Any, Standing]]:
-    """The campaign's own stopping rules, and how it stands."""
+def _further(campaign: Campaign, view: View) -> list[Advice]:
+    """The advice of the campaign's own stopping rules, which look at every point of a space that can be listed."""
     settings = campaign.definition.get("stop", ())
     if not settings:
-        return
-    standing = Standing(_values(campaign), cache(lambda: outlook_of(view, campaign.policy)))
-    for one in settings:
-        yield registry.configure(registry.STOPPING, one), standing
+        return []
+    whole = listed(view)
+    standing = Standing(_values(campaign), cache(lambda: outlook_of(whole, campaign.policy)))
+    return [registry.configure(registry.STOPPING, one).advise(whole, standing) for one in settings]
 
 
 def _values(campaign: Campaign) -> tuple[float, ...]:
