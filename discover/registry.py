@@ -21,6 +21,14 @@ POLICIES = "discover.policies"
 EXPERIMENTS = "discover.experiments"
 RUNNERS = "discover.runners"
 STOPPING = "discover.stopping"
+_NOUNS = {
+    SOURCES: "source",
+    FEATURES: "feature",
+    POLICIES: "policy",
+    EXPERIMENTS: "experiment",
+    RUNNERS: "runner",
+    STOPPING: "stopping rule",
+}
 
 
 def kinds(group: str) -> tuple[str, ...]:
@@ -30,7 +38,7 @@ def kinds(group: str) -> tuple[str, ...]:
 
 def load(group: str, kind: str) -> Any:
     """The class registered under `kind`. UnknownKind names the nearest one; Unsupported says why one cannot be loaded."""
-    noun = group.split(".")[-1]
+    noun = _NOUNS.get(group, group)
     for entry in entry_points(group=group):
         if entry.name == kind:
             try:

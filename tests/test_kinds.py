@@ -74,7 +74,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_package_that_cannot_be_imported_harms_no_kind_but_its_own() -> None:
     assert {"first", "second"} <= set(registry.kinds(registry.POLICIES))
     assert registry.settings_of(registry.POLICIES, Bayesian())["kind"] == "bayesian"
-    with pytest.raises(Unsupported, match="policies of kind 'first' of the package broken cannot be loaded: No module"):
+    with pytest.raises(Unsupported, match="policy of kind 'first' of the package broken cannot be loaded: No module"):
         registry.load(registry.POLICIES, "first")
 
 

@@ -24,6 +24,7 @@ from discover.campaign.settings import (
     check_count,
     check_names,
     check_reason,
+    check_stop,
     definition_of,
     refuse,
     resolve_policy,
@@ -110,7 +111,7 @@ class Campaign(Reader):
             name, objective, settings, candidates=source or source_of(pool),
             features=pool.spec.to_dict() if features is None else features, experiment=experiment,
             budget=check_budget(budget), seed=check_seed(seed),
-            title=title, about=about, stop=[dict(rule) for rule in stop],
+            title=title, about=about, stop=check_stop(stop, objective),
         )  # fmt: skip
         log = store if isinstance(store, EventLog) else EventLog(store)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -12,7 +13,7 @@ from discover import registry
 from discover.campaign.terms import Terms, contradictions, without_terms
 from discover.candidates.pool import CandidatePool
 from discover.candidates.space.points import Points, Pool
-from discover.errors import InvalidInput, Problem, nearest
+from discover.errors import InvalidInput, Problem, UnknownKind, Unsupported, nearest
 from discover.objective import Objective
 from discover.protocols import Policy
 from discover.reserved import RESERVED_PREFIXES, RESERVED_RESULTS
@@ -62,6 +63,28 @@ def check_budget(budget: Any) -> dict[str, float]:
     if "experiments" in budget:
         found["experiments"] = check_count(budget["experiments"], "experiments")
     return found if cost is None else found | {"cost": float(cost)}
+
+
+def check_stop(stop: Any, objective: Objective) -> list[dict[str, Any]]:
+    """Stopping rules as they are stored. InvalidInput names every one that is wrong, or that cannot tell about the objective."""
+    if isinstance(stop, (str, Mapping)) or not isinstance(stop, Sequence):
+        hint = 'write [{"kind": "no-improvement", "experiments": 30}]'
+        raise InvalidInput("stop", [Problem("must be a list of rules", value=stop, way_out=hint)])
+    problems: list[Problem] = []
+    for place, rule in enumerate(stop):
+        where = f"stop[{place}]"
+        if not isinstance(rule, Mapping) or "kind" not in rule:
+            hint = f"valid: {', '.join(registry.kinds(registry.STOPPING))}"
+            problems.append(Problem("needs a kind", column=where, value=rule, way_out=hint))
+            continue
+        try:
+            registry.configure(registry.STOPPING, rule).check(objective)
+        except InvalidInput as error:
+            problems += [replace(one, column=f"{where}.{one.column}") for one in error.problems]
+        except (UnknownKind, Unsupported) as error:
+            problems.append(Problem(str(error), column=f"{where}.kind", value=rule["kind"]))
+    refuse(problems, "campaign")
+    return [dict(rule) for rule in stop]
 
 
 def check_reason(reason: Any, what: str) -> str:

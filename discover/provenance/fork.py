@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -92,16 +92,19 @@ def fork(
     store: str | EventLog | None = None,
     seed: int | None = None,
     budget: Mapping[str, Any] | None = None,
+    stop: Sequence[Mapping[str, Any]] | None = None,
 ) -> tuple[Campaign, Fork]:
     """A new campaign with what another knows; what is not given is that one's. Returns it and what was carried over.
 
-    CampaignExists where the name is taken by a campaign in which something has happened.
+    A budget is the fork's own, for what the earlier one spent is not counted twice: without one there is none. Stopping rules
+    belong to an objective: with another one there are none but those that are given. CampaignExists where the name is taken by a campaign in which something has happened.
     """
     new = Campaign.create(
         name, objective=objective or old.objective, candidates=candidates or _candidates(old),
         policy=policy or dict(old.definition["policy"]), store=store or old._journal.log,
         seed=old.seed if seed is None else seed, budget=budget, if_exists="open",
         experiment=old.definition["experiment"] if objective is None else None,
+        stop=stop if stop is not None else (old.definition.get("stop", ()) if objective is None else ()),
     )  # fmt: skip
     return new, carry(old, new)
 

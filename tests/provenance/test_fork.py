@@ -159,3 +159,12 @@ def test_the_command_forks_files(tmp_path):
     again = command_line("fork", one, two)
     assert again.returncode == 1
     assert "another name" in again.stderr
+
+
+def test_stopping_rules_are_carried_with_the_objective_that_they_are_about(store_url, pool):
+    rules = [{"kind": "no-improvement", "experiments": 30}]
+    old = Campaign.create("r", objective=Objective("y"), candidates=pool, store=store_url, stop=rules)
+    assert fork(old, "r2")[0].definition["stop"] == rules
+    assert "stop" not in fork(old, "r3", objective=Objective("y", "minimize"))[0].definition
+    other = [{"kind": "target-reached", "value": 1.0}]
+    assert fork(old, "r4", stop=other)[0].definition["stop"] == other
