@@ -265,6 +265,28 @@ class Objective:
         """Units of all that is measured, by name; "" where none was given."""
         return {target.name: target.unit for target in self.targets} | dict(self.outcomes)
 
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Between which values each constrained outcome must lie to keep all of its constraints, by name."""
+        found: dict[str, tuple[float, float]] = {}
+        for c in self.constraints:
+            low, high = found.get(c.target, (-math.inf, math.inf))
+            found[c.target] = (max(low, c.low), min(high, c.high))
+        return found
+
+    @property
+    def contradictions(self) -> list[Problem]:
+        """Outcomes of which no value keeps all of the constraints."""
+        hint = "drop one, or widen it"
+        problems = []
+        for name, (low, high) in self.limits.items():
+            texts = [c.text for c in self.constraints if c.target == name]
+            ends = [c for c in self.constraints if c.target == name and c.strict]
+            if low > high or (low == high and any(low in (c.low, c.high) for c in ends)):
+                message = f"no value of {name!r} keeps all of its constraints"
+                problems.append(Problem(message, column="constraints", value="; ".join(texts), way_out=hint))
+        return problems
+
     def target(self, name: str) -> Target:
         """The target of that name."""
         return next(target for target in self.targets if target.name == name)

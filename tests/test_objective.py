@@ -1,5 +1,6 @@
 """Objectives: two spellings, one meaning; every mistake named."""
 
+import math
 import pickle
 
 import numpy as np
@@ -130,3 +131,21 @@ def test_all_that_is_wrong_is_said():
         Objective([])
     with pytest.raises(AttributeError, match="immutable"):
         Objective("y").targets = ()
+
+
+def test_limits_of_one_outcome_are_one_interval() -> None:
+    goal = Objective("y", constraints=["gap >= 1.1", "gap < 1.6", "hull <= 0.05", "gap in [0, 1.5]"])
+    assert goal.limits == {"gap": (1.1, 1.5), "hull": (-math.inf, 0.05)}
+    assert not goal.contradictions
+
+
+@pytest.mark.parametrize("texts", [["h <= 0", "h >= 1"], ["h < 1", "h >= 1"], ["h in [0, 1]", "h in [2, 3]"]])
+def test_limits_that_no_value_keeps_are_told(texts: list[str]) -> None:
+    (problem,) = Objective("y", constraints=[*texts, "other <= 3"]).contradictions
+    assert str(problem) == (
+        f"column 'constraints', value '{'; '.join(texts)}': no value of 'h' keeps all of its constraints (drop one, or widen it)"
+    )
+
+
+def test_a_single_value_may_be_asked_for() -> None:
+    assert not Objective("y", constraints=["h <= 1", "h >= 1"]).contradictions

@@ -119,11 +119,13 @@ class Goal:
         return total
 
     def log_feasibility(self, marginals: Marginals) -> Tensor:
-        """Logarithm of the probability that candidates keep every constraint, targets taken as independent; [m]."""
+        """Logarithm of the probability that candidates keep every constraint, outcomes taken as independent; [m].
+
+        Two limits of one outcome are one interval, and not independent.
+        """
         total = torch.zeros_like(parts_of(next(iter(marginals.values())))[0][1])
-        for c in self.objective.constraints:
-            between = partial(log_probability_between, low=c.low, high=c.high)
-            total += over_parts(marginals[c.target], between)
+        for name, (low, high) in self.objective.limits.items():
+            total += over_parts(marginals[name], partial(log_probability_between, low=low, high=high))
         return total
 
 

@@ -122,7 +122,7 @@ def check_names(name: str, objective: Objective, pool: Pool) -> None:
     ]
     if wrong:
         raise InvalidInput("campaign", wrong)
-    problems = []
+    problems = objective.contradictions
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = "letters, digits, spaces and . _ -, beginning with a letter or digit, at most 100"
         problems.append(Problem("not a campaign's name", column="name", value=name, way_out=hint))

@@ -112,7 +112,10 @@ class Checker:
         self._constraints(model, [item.name for item in items])
         if len(self.problems) == before:
             with self._reporting(("objective",)):
-                return Objective(targets, constraints=model.constraints, outcomes=model.outcomes)
+                objective = Objective(targets, constraints=model.constraints, outcomes=model.outcomes)
+                for problem in objective.contradictions:
+                    self.add(problem.message, ("objective", "constraints"), problem.value, problem.way_out)
+                return objective
         return None
 
     def _constraints(self, model: ObjectiveModel, names: list[str]) -> None:

@@ -104,16 +104,16 @@ class Held:
 def log_kept(outlook: Outlook, objective: Objective, rows: IntArray) -> FloatArray:
     """The logarithm of the probability [m] that rows keep every constraint, outcomes taken as independent; 0 without any."""
     found = np.zeros(len(rows))
-    for c in objective.constraints:
-        found += _each(outlook, c.target, Chance(c.low, c.high), rows)
+    for name, (low, high) in objective.limits.items():
+        found += _each(outlook, name, Chance(low, high), rows)
     return found
 
 
 def may_keep(outlook: Outlook, objective: Objective, rows: IntArray, wide: float = 0.0) -> IntArray:
     """Those of some rows that keep every constraint somewhere within so many deviations of what is believed of them."""
-    for c in objective.constraints:
-        mean, deviation = outlook.at(c.target, rows)
-        rows = rows[(mean + wide * deviation >= c.low) & (mean - wide * deviation <= c.high)]
+    for name, (low, high) in objective.limits.items():
+        mean, deviation = outlook.at(name, rows)
+        rows = rows[(mean + wide * deviation >= low) & (mean - wide * deviation <= high)]
         if not len(rows):
             break
     return rows

@@ -197,11 +197,11 @@ class RegretBelow:
         from discover.acquisition.bounded import Confidence
         from discover.policy.outlook import may_keep
 
-        target, constraints = _only(view.objective, "regret-below"), view.objective.constraints
+        target, constrained = _only(view.objective, "regret-below"), view.objective.limits
         if (ahead := _ahead(view, standing, target, "to bound the regret by")).outlook is None:
             return Advice(False, ahead.words)
         outlook, seen, free = ahead.outlook, ahead.seen, ahead.free
-        limits = (len(free) + 1) * (1 + len(constraints))
+        limits = (len(free) + 1) * (1 + len(constrained))
         wide, sign = NormalDist().inv_cdf(1 - (1 - self.confidence) / limits), _sign(target)
         mean, deviation = outlook.at(target.name, seen)
         limit = Confidence(wide * wide, sign, float(np.ptp(mean)) or 1.0)
@@ -210,7 +210,7 @@ class RegretBelow:
             text = f"with {self.confidence:.0%} confidence no candidate that is left keeps the constraints"
             return Advice(True, text, {"bound": 0.0, "limit": self.value, "deviations": wide})
         bound = outlook.greatest(target.name, limit, free) - best
-        keeping = "keeps the constraints and " if constraints else ""
+        keeping = "keeps the constraints and " if constrained else ""
         text = (
             f"with {self.confidence:.0%} confidence no candidate that is left {keeping}is better than the best by more than "
             f"{amount(max(bound, 0.0), target.unit)}; the limit is {amount(self.value, target.unit)}"

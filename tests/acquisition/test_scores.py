@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from discover.acquisition.goal import AUGMENTATION, Goal
 from discover.acquisition.pool import incumbent, score
@@ -127,3 +128,15 @@ def test_draws_are_normal_repeat_with_their_seed_and_exist_in_any_dimension() ->
     assert bool(torch.isfinite(draws).all())
     assert float(draws.mean().abs()) < 0.01
     assert float(draws.std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_two_limits_of_one_outcome_are_one_interval():
+    mean, deviation = torch.tensor([1.35, 0.0, 3.0], dtype=torch.float64), torch.ones(3, dtype=torch.float64)
+    told = {"y": (mean, deviation), "gap": (mean, deviation)}
+    band, sides = (
+        Goal(Objective("y", constraints=texts), {"y": 1.0, "gap": 1.0})
+        for texts in (["gap in [1.1, 1.6]"], ["gap >= 1.1", "gap <= 1.6"])
+    )
+    expected = norm.cdf(1.6, mean, 1.0) - norm.cdf(1.1, mean, 1.0)
+    assert sides.log_feasibility(told).exp().numpy() == pytest.approx(expected)
+    assert torch.equal(band.log_feasibility(told), sides.log_feasibility(told))

@@ -80,3 +80,9 @@ def test_an_experiment_must_measure_it_in_its_unit(campaign):
         campaign.run(CallableExperiment(lambda candidate: 1.0, {"gap": "eV", "hull": "meV"}), 2)
     found = campaign.run(lambda candidate: {k: float(v) for k, v in answers(candidate["x"]).items()}, 4)
     assert found[["gap", "hull"]].notna().all().all()
+
+
+def test_constraints_that_nothing_can_keep_are_refused(tmp_path):
+    goal = Objective("gap", constraints=["hull <= 0", "hull >= 1"])
+    with pytest.raises(InvalidInput, match="no value of 'hull' keeps all of its constraints"):
+        Campaign.create("gaps", objective=goal, candidates=pool(), store=f"sqlite:///{tmp_path / 'c.db'}")

@@ -148,6 +148,13 @@ def test_descriptors_from_a_file(folder, table):
     assert set(campaign.features.values[:, 2]) == {1.5, 2.5}
 
 
+def test_constraints_that_nothing_can_keep_are_told_at_their_line(folder):
+    told = problems(
+        folder, GOOD.replace('unit: "%"}', 'unit: "%", constraints: [ee <= 0, ee >= 1], outcomes: {ee: "%"}}', 1)
+    )
+    assert any("no value of 'ee' keeps all of its constraints (drop one, or widen it)" in text for text in told), told
+
+
 def test_several_targets_and_constraints(folder):
     text = GOOD.replace(
         'objective: {target: yield, direction: maximize, unit: "%"}',
