@@ -42,10 +42,15 @@ class Problem:
         if self.column is not None:
             places.append(f"column {self.column!r}")
         if self.value is not None:
-            places.append(f"value {self.value!r}")
+            places.append(f"value {_plain(self.value)!r}")
         place = ", ".join(places)
         text = f"{place}: {self.message}" if place else self.message
         return f"{text} ({self.way_out})" if self.way_out else text
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as Python writes it: 3.0, and not np.float64(3.0)."""
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () else value
 
 
 class InvalidInput(DiscoverError):

@@ -133,3 +133,8 @@ def test_every_kind_of_ours_is_checked(group: str, kind: str) -> None:
 
 def test_there_are_kinds_of_ours() -> None:
     assert len(OURS) >= 20
+
+
+def test_numbers_of_numpy_are_told_as_numbers() -> None:
+    assert str(Problem("not finite", column="x", value=np.float64("nan"))) == "column 'x', value nan: not finite"
+    assert str(Problem("too many", value=np.int64(3))) == "value 3: too many"

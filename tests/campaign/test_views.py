@@ -171,3 +171,9 @@ def test_a_note_has_a_text(told):
     for text in ("", " ", None, 5):
         with pytest.raises(InvalidInput, match="needs a text"):
             told.note(text)
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "3", True])
+def test_the_best_are_so_many(told, n):
+    with pytest.raises(InvalidInput, match="must be a whole number of at least 1"):
+        told.best(n)

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from discover.errors import InvalidInput
 from discover.surrogate.inputs.scaling import Scaling
+from discover.values import FeatureTable
 
 
 def test_a_uniform_feature_gets_length_one() -> None:
@@ -93,3 +94,15 @@ def test_a_large_table_is_scaled_by_one_look_as_a_small_one_is(monkeypatch, tmp_
     values[140_000, 2] = np.inf
     with pytest.raises(InvalidInput, match="row 140000, column '2'"):
         Scaling.over(values)
+
+
+@pytest.mark.parametrize("rows", [3, 700])
+def test_a_feature_whose_width_is_no_number_is_named(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if rows > 3:
+        monkeypatch.setattr("discover.sizes.large", lambda *shape: True)
+    X = np.zeros((rows, 2))
+    X[:, 1] = np.where(np.arange(rows) % 2, 1.7e308, -1.7e308)
+    with pytest.raises(InvalidInput, match=r"column 'energy': the width of this feature is no number.*larger unit"):
+        Scaling.of(FeatureTable(("a", "energy"), X, "hash"))
+    half = Scaling.of(FeatureTable(("a", "energy"), X / 2.1, "hash"))
+    assert np.ptp(half.apply(X / 2.1)[:, 0]) == pytest.approx(1.0)

@@ -21,6 +21,7 @@ from discover.campaign.reading import tables
 from discover.campaign.reading.fronts import Front, front_frame, front_of, with_volume
 from discover.campaign.reading.predicting import predictions
 from discover.campaign.reading.status import Status, status_of
+from discover.campaign.settings import check_count
 from discover.campaign.terms import Terms, without_terms
 from discover.candidates.named import named_columns
 from discover.candidates.place import Place
@@ -197,7 +198,7 @@ class Reader:
 
     def best(self, n: int = 10) -> pd.DataFrame:
         """The best measured candidates that satisfy every constraint, with their columns; repeated ones once each."""
-        return tables.best_frame(self.observations, self.objective, self.pool, n)
+        return tables.best_frame(self.observations, self.objective, self.pool, check_count(n, "n"))
 
     def front(self) -> Front:
         """What was measured and keeps the constraints, as utilities; which no other beats; the hypervolume."""

@@ -8,6 +8,7 @@ pools of benchmarks/efficiency ranges came out ahead of deviations, and of ranks
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,15 @@ class Scaling:
     least: FloatArray | None = None
 
     @classmethod
-    def over(cls, values: FloatArray) -> Scaling:
-        """From the features of the whole pool, [N, d]. Features that are the same everywhere are left out."""
+    def over(cls, values: FloatArray, names: Sequence[str] = ()) -> Scaling:
+        """From the features of the whole pool, [N, d]. Features that are the same everywhere are left out.
+
+        InvalidInput where a feature is not finite, or so wide that its width is not.
+        """
         if not len(values):
             raise InvalidInput("features", [Problem("the pool is empty", way_out="loosen the query or the filters")])
         if sizes.large(*values.shape):
-            return cls._of_extent(extent(values))
+            return cls._of_extent(extent(values), names)
         if not np.isfinite(values).all():
             row, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
             problem = Problem("a feature must be finite", row=row, column=str(column), value=float(values[row, column]))
@@ -53,24 +57,26 @@ class Scaling:
         relative = values / unit  # so that squares of very large or very small numbers stay finite
         centre, spread = relative.mean(axis=0), np.ptp(relative, axis=0) / SPAN
         kept = spread > CONSTANT
+        _check_widths(spread * SPAN, unit, names)
         return cls(kept, (centre * unit)[kept], (spread * unit)[kept], values.min(axis=0)[kept])
 
     @classmethod
     def of(cls, table: FeatureTable) -> Scaling:
         """By the scale that a table names, or else over its rows."""
         if table.scale is None:
-            return cls.over(table.values)
+            return cls.over(table.values, table.names)
         centre, spread = table.scale
         kept = spread > CONSTANT * np.maximum(np.abs(centre), CONSTANT)
         return cls(kept, centre[kept], spread[kept])
 
     @classmethod
-    def _of_extent(cls, told: Extent) -> Scaling:
+    def _of_extent(cls, told: Extent, names: Sequence[str] = ()) -> Scaling:
         """The same from what one look at a table that is too large for a copy of itself, or lies on disk, has told."""
         unit = np.maximum(np.abs(told.low), np.abs(told.high))
         unit = np.where(unit > 0, unit, 1.0)
         spread = (told.high / unit - told.low / unit) / SPAN
         kept = spread > CONSTANT
+        _check_widths(spread * SPAN, unit, names)
         return cls(kept, told.mean[kept], (spread * unit)[kept], told.low[kept])
 
     @property
@@ -87,3 +93,19 @@ class Scaling:
         if not self.kept.any():
             return np.zeros((len(values), 1))
         return (values[:, self.kept] - self.centre) / (SPAN * self.spread)
+
+
+def _check_widths(relative: FloatArray, unit: FloatArray, names: Sequence[str]) -> None:
+    """InvalidInput for features whose widths [d], told in units [d], are no finite numbers, or may round to none."""
+    hint = "tell it in a larger unit, or as a logarithm"
+    wide = np.flatnonzero(0.5 * relative * unit > 0.49 * np.finfo(np.float64).max)
+    problems = [
+        Problem("the width of this feature is no number that a computer holds", column=_named(names, k), way_out=hint)
+    XX
+    ]
+    if problems:
+        raise InvalidInput("features", problems)
+
+
+def _named(names: Sequence[str], k: int) -> str:
+    return names[k] if k < len(names) else str(k)
