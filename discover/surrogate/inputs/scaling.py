@@ -101,7 +101,7 @@ def _check_widths(relative: FloatArray, unit: FloatArray, names: Sequence[str]) 
     wide = np.flatnonzero(0.5 * relative * unit > 0.49 * np.finfo(np.float64).max)
     problems = [
         Problem("the width of this feature is no number that a computer holds", column=_named(names, k), way_out=hint)
-    XX
+        for k in wide.tolist()
     ]
     if problems:
         raise InvalidInput("features", problems)
