@@ -155,3 +155,12 @@ def test_a_plate_of_384_wells_is_filled(acquisition):
     view = view_of(large, range(0, 500, 25))
     chosen = rows_of(policy_of(acquisition).propose(view, 384, np.random.default_rng(0)))
     assert len(set(chosen)) == 384
+
+
+@pytest.mark.parametrize("size", [1e150, 1e-150])
+@pytest.mark.parametrize("acquisition", ["uncertainty", "integrated-variance", "probability-of-improvement"])
+def test_values_whose_variances_are_no_numbers_are_told_in_words(acquisition, size):
+    view = view_of(X, START, objective=Objective("strength"), values={"strength": (ANSWERS - ANSWERS.mean()) * size})
+    policy = policy_of(acquisition, model="single")
+    with pytest.raises(Unsupported, match="tell 'strength' in another unit or as a logarithm"):
+        policy.propose(view, 2, np.random.default_rng(0))

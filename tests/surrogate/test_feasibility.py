@@ -119,3 +119,9 @@ def test_bits_of_a_fingerprint_are_no_words():
     worked = ~fails(features.values)
     assert failure_words(features, np.arange(80), worked)
     assert not failure_words(bits, np.arange(80), worked)
+
+
+def test_features_beyond_single_precision_are_told_in_words_all_the_same() -> None:
+    X = np.linspace(-1.0, 1.0, 40)[:, None] * 1e200
+    found = failure_words(FeatureTable(("size",), X, "hash"), np.arange(40), X[:, 0] < 0)
+    assert found == ["fails where size > 0 (20 of 20)"]

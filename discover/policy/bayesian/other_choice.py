@@ -18,6 +18,7 @@ from discover.acquisition.feasibility import weighed
 from discover.acquisition.goal import Goal
 from discover.acquisition.marginal import SIGNED, Marginal, greedy, kind_of, maxima, per_cost
 from discover.acquisition.weights import Weights
+from discover.errors import Unsupported
 from discover.policy.bayesian.ahead_choice import AHEAD, ahead
 from discover.policy.bayesian.drawn_choice import drawn
 from discover.policy.bayesian.one_target import BY_MEANS, OneTarget
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
     from discover.policy.bayesian.options import Options
 
+LARGEST_SIZE = 1e70
+"""Deviation of a target up to which its fourth power, and of which the inverse's, is well within double precision."""
+
 
 def other_choice(
     policy: Options, view: View, held: Belief, goal: Goal, best: float, n: int, generator: np.random.Generator
@@ -45,6 +49,7 @@ def other_choice(
         return ranking, [(place, None) for place in view.limits.walk(ranking.rows, n)]
     if policy.acquisition == "thompson":
         return drawn(case, n, generator)
+    _check_size(case)
     if policy.acquisition in AHEAD:
         return ahead(case, n, generator)
     score = _score(case)
@@ -52,6 +57,16 @@ def other_choice(
     ranking, floor = (found, 0.0) if found is not None else _scored(case, score, n)
     with one_thread():
         return ranking, _together(case, ranking, score, floor, n)
+
+
+def _check_size(case: OneTarget) -> None:
+    """Unsupported for values so large or small that products of their variances are no numbers that a computer holds."""
+    size = case.posterior.standard.scale
+    if not 1.0 / LARGEST_SIZE <= size <= LARGEST_SIZE:
+        raise Unsupported(
+            f"acquisition {case.policy.acquisition!r} cannot be worked out where values differ by about {size:.0e}: tell "
+            f"{case.name!r} in another unit or as a logarithm, or take expected-improvement, which asks for neither"
+        )
 
 
 def _scored(case: OneTarget, score: Marginal, n: int) -> tuple[Ranking, float]:

@@ -14,6 +14,9 @@ DEPTH = 3
 READABLE = ("numbers", "categories", "descriptors", "composition", "structure")
 """Blocks whose features mean something to a reader; bits of a fingerprint do not."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""A tree keeps features in single precision."""
+
 Path = Mapping[int, tuple[float, float]]
 """By feature: above what, and up to what it lies."""
 
@@ -29,7 +32,7 @@ def failure_words(features: FeatureTable, rows: IntArray, worked: BoolArray) -> 
     columns = _readable(features)
     if not len(columns) or worked.all() or not worked.any():
         return []
-    X = features.values[rows][:, columns]
+    X = features.values[rows][:, columns].clip(-LARGEST, LARGEST)
     model = DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=2, random_state=0).fit(X, ~worked)
     leaf = model.apply(X)
     found: list[tuple[int, int, str]] = []
