@@ -30,6 +30,12 @@ from discover.values import Observation
 
 LEAST = 500
 """A fold is worth caching after so many events; later, after a tenth more."""
+_HERE = Path(__file__).parent
+CODE = (
+    *(_HERE / f"{name}.py" for name in ("canonical", "events", "folds", "ledger", "life", "trials")),
+    *(_HERE.parent / f"{name}.py" for name in ("objective", "values")),
+)
+"""Modules that make a fold, or whose values it holds."""
 
 
 def newest(log: EventLog, campaign: str) -> Ledger:
@@ -98,10 +104,7 @@ def _in_memory(log: EventLog) -> bool:
 @cache
 def version() -> str:
     """A hash of the code that folds, and of the values that it holds: another fold is another version."""
-    here = Path(__file__).parent
-    names = ("events", "folds", "ledger", "life", "trials", "../protocols")
-    texts = [(here / f"{name}.py").read_bytes() for name in names]
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in CODE)).hexdigest()[:16]
 
 
 def _hash(body: str | bytes) -> str:

@@ -1,10 +1,12 @@
 """Cached folds are the fold, whatever was lived; one that does not fit is left alone. Old payloads are read as new ones."""
 
+import inspect
 import json
 import random
 import tempfile
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,12 +17,17 @@ from sqlalchemy import delete, insert, select, text, update
 
 from discover import Campaign, CandidatePool, Objective, Target
 from discover.errors import StoreError
+from discover.objective import units_of
 from discover.store import folds as caching
+from discover.store.canonical import canonical
 from discover.store.chain import genesis, link
 from discover.store.events import Draft, upcast
 from discover.store.ledger import Ledger
+from discover.store.life import State
 from discover.store.log import EventLog
 from discover.store.schema import campaigns, events, folds
+from discover.store.trials import Failure, Iteration, Trial
+from discover.values import Observation
 from tests.campaign.histories import deep, live
 
 FRAME = pd.DataFrame({"id": [f"m{i}" for i in range(12)], "a": np.arange(12) / 12, "b": np.arange(12) % 3})
@@ -284,3 +291,9 @@ def test_what_a_later_program_wrote_is_refused_in_words():
         upcast("proposed", 99, "{}")
     with pytest.raises(StoreError, match=r"kind 'dreamt', which this program does not know; update discover"):
         upcast("dreamt", 1, "{}")
+
+
+def test_a_fold_is_bound_to_the_code_of_all_that_it_holds():
+    """A changed default of an observation would be read into an older fold, were it not another version."""
+    held = (Observation, Failure, Trial, Iteration, State, Ledger, upcast, units_of, canonical)
+    assert {Path(inspect.getfile(one)).resolve() for one in held} <= {path.resolve() for path in caching.CODE}
