@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
 from pathlib import Path
@@ -87,19 +88,28 @@ def files_of(url: str) -> Path:
 def set_aside(url: str, stamp: str) -> Path | None:
     """Rename a store and its files, so that a new one begins; returns where it went, or None if there was none.
 
-    Nothing is deleted. The caller makes sure that nobody has the store open. StoreError for one on a server, whose
-    database is not ours to rename.
+    Nothing is deleted, and nothing that was set aside before is overwritten. The caller makes sure that nobody has the store
+    open. StoreError for one on a server, whose database is not ours to rename.
     """
     refuse_server(url)
     path = path_of(url)
     if path is None or not path.exists():
         return None
-    aside = path.with_name(f"{path.stem}.{stamp}{path.suffix}")
-    for ending in ("-wal", "-shm", ".files", ""):
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + ending))
+    stamps = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+    names = (path.with_name(f"{path.stem}.{one}{path.suffix}") for one in stamps)
+    aside = next(name for name in names if not any(_beside(name, ending).exists() for ending in _PARTS))
+    for ending in _PARTS:
+        if (part := _beside(path, ending)).exists():
+            part.rename(_beside(aside, ending))
     return aside
+
+
+_PARTS = ("-wal", "-shm", ".files", "")
+"""Endings of what belongs to a store in a file, itself last: while it has its name the store is there."""
+
+
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 def refuse_server(url: str) -> None:

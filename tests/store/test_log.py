@@ -169,6 +169,19 @@ def test_set_aside_keeps_everything(sqlite_url, tmp_path):
     assert set_aside(sqlite_url, "2026") is None
 
 
+def test_set_aside_twice_in_a_moment_overwrites_nothing(sqlite_url):
+    asides = []
+    for text in ("first", "second", "third"):
+        log = EventLog(sqlite_url)
+        log.create("c", "abc123", note(text))
+        files_of(sqlite_url).mkdir()
+        log.database.close()
+        asides.append(set_aside(sqlite_url, "2026"))
+    assert [path.name for path in asides] == ["campaigns.2026.db", "campaigns.2026-2.db", "campaigns.2026-3.db"]
+    told = [EventLog(f"sqlite:///{path}").read("c")[0].payload["text"] for path in asides]
+    assert told == ["first", "second", "third"]
+
+
 def test_a_damaged_database_is_an_error_of_ours(sqlite_url):
     log = EventLog(sqlite_url)
     log.create("c", "abc123", note("first"))
