@@ -39,10 +39,6 @@ class NoCluster(DiscoverError):
     """There is no Dask cluster at the address, or nothing to speak to one with."""
 
 
-class TasksFailed(DiscoverError):
-    """Tasks on the cluster end without any result; trying again will not help."""
-
-
 @dataclass(frozen=True)
 class Spread:
     """Where the tasks of a flow find its campaign: a file and a store that every machine of the cluster reaches."""

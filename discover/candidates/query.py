@@ -221,13 +221,6 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str) else [value]
 
 
-def needed_columns(query: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """For each condition that narrows, the columns of which one must be present to judge it."""
-    return tuple(
-        WORDS[word].columns if word in WORDS else (word,) for word, value in query.items() if narrows(word, value)
-    )
-
-
 def matches(frame: pd.DataFrame, query: Mapping[str, Any]) -> BoolArray:
     """Which rows of `frame` satisfy every condition: bool [n]. A missing value satisfies none.
 

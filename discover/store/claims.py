@@ -22,15 +22,13 @@ from sqlalchemy import Connection, select
 
 from discover.store.heartbeat import Heartbeat, beating
 from discover.store.holders import holder_name
-from discover.store.leases import SECONDS, Lease, check, holds, live, locked, release, renew_all, take, token_of
+from discover.store.leases import SECONDS, Lease, check, holds, live, locked, release, renew, take, token_of
 from discover.store.log import EventLog
 from discover.store.schema import leases
 
 __all__ = ["Heartbeat", "beating", "check", "claim", "claimed", "proposal_of", "release", "renew", "taken_over"]
 
 PREFIX = "proposal "
-
-renew = renew_all
 
 
 def claim(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from discover.errors import StoreError
-from discover.store.leases import SECONDS, Lease, acquire, release, renew_all
+from discover.store.leases import SECONDS, Lease, acquire, release, renew
 from discover.store.log import EventLog
 
 
@@ -43,7 +43,7 @@ class Heartbeat:
             with self._lock:
                 held = list(self._held.values())
             try:
-                lost = renew_all(self._log, held, self._seconds) if held else []
+                lost = renew(self._log, held, self._seconds) if held else []
             except StoreError:  # away, or busy: soon again, for the lease may outlast it, or nobody may have taken it
                 pause = self._seconds / 10
                 continue

@@ -61,13 +61,11 @@ def acquire(log: EventLog, campaign: str, name: str, seconds: float = SECONDS) -
     return taken[0]
 
 
-def renew(log: EventLog, lease: Lease, seconds: float = SECONDS) -> bool:
-    """Move the expiry on; False if the lease was lost to another holder. One that has only expired is held again."""
-    return not renew_all(log, [lease], seconds)
+def renew(log: EventLog, held_: Sequence[Lease], seconds: float = SECONDS) -> list[Lease]:
+    """Move the expiry of leases on, in one transaction; those that were lost to another holder.
 
-
-def renew_all(log: EventLog, held_: Sequence[Lease], seconds: float = SECONDS) -> list[Lease]:
-    """Move the expiry of many on, in one transaction; returns those that were lost to another holder."""
+    One that has only expired is held again.
+    """
     with log.database.writing(written=lambda _: True) as connection:
         expires = (log.database.now(connection) + timedelta(seconds=seconds)).isoformat()
         ordered = sorted(held_, key=lambda lease: lease.name)  # one order for everybody, so that no two wait crosswise

@@ -67,10 +67,6 @@ class Ledger:
             self.seq, self.tip = event.seq, event.id
         return self
 
-    def state(self, trial: Trial) -> State:
-        """State of a trial under this campaign's targets."""
-        return trial.state
-
     def pending(self) -> list[Trial]:
         """Trials whose result is still expected, oldest first."""
         return sorted(self.open.values(), key=lambda trial: (trial.seq, trial.place))

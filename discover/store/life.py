@@ -68,11 +68,6 @@ class State(StrEnum):
         """Whether its candidate must not be proposed again by a policy."""
         return self not in (State.WITHDRAWN, State.EXPIRED, State.RETRACTED)
 
-    @property
-    def accepts_result(self) -> bool:
-        """Whether a first result may be told: open, or closed and late."""
-        return self.pending or self in (State.WITHDRAWN, State.EXPIRED)
-
 
 PENDING = frozenset(
     {

@@ -67,14 +67,14 @@ def test_a_silent_holder_is_succeeded_and_cannot_renew(sqlite_url, clock):
     log = begun(sqlite_url, clock=clock)
     first = acquire(log, "c", "run", 60)
     clock.now += timedelta(seconds=59)
-    assert renew(log, first, 60)
+    assert renew(log, [first], 60) == []
     clock.now += timedelta(seconds=59)
     with pytest.raises(LeaseHeld):
         acquire(log, "c", "run")
     clock.now += timedelta(seconds=2)
     second = acquire(log, "c", "run", 60)
     assert second.token == first.token + 1
-    assert not renew(log, first)
+    assert renew(log, [first]) == [first]
     release(log, first)
     with pytest.raises(LeaseHeld):
         acquire(log, "c", "run")
@@ -141,7 +141,7 @@ def test_a_clock_that_is_set_back_does_not_end_the_work(sqlite_url, clock):
     log = begun(sqlite_url, clock=clock)
     lease = acquire(log, "c", "run", 60)
     clock.now -= timedelta(days=1)
-    assert renew(log, lease)
+    assert renew(log, [lease]) == []
     write(log, lease, "mine")
     release(log, lease)
     assert acquire(log, "c", "run").token == 2
