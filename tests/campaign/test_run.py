@@ -217,6 +217,13 @@ def test_killed_at_any_moment_it_finishes_the_same_campaign(pool, tmp_path):
     assert len(done) <= 20 + kills
 
 
+def test_a_person_may_have_asked_under_the_key_of_an_iteration(make):
+    campaign = make(policy={"kind": "random", "batch": 2})
+    campaign.tell(campaign.ask(2, key="iteration-2").assign(**{"yield": 1.0}))
+    found = [propose_next(campaign) for _ in range(2)]
+    assert [(batch.number, batch.key) for batch in found] == [(2, "iteration-3"), (3, "iteration-4")]
+
+
 def test_one_iteration_in_words(make, diary):
     campaign = make(policy={"kind": "bayesian", "batch": 4, "start": 4}, budget={"experiments": 10})
     experiment = Noted(diary)

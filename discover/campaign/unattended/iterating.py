@@ -20,6 +20,7 @@ from discover.policy.in_space import listed
 from discover.policy.rules import Standing
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import View
+from discover.store.ledger import Ledger
 from discover.store.life import State
 from discover.store.trials import Iteration
 from discover.values import Advice
@@ -102,17 +103,24 @@ def wait_for_vacancy(campaign: Campaign, budget: int | None = None, pause: float
 
 
 def propose_next(campaign: Campaign, budget: int | None = None) -> Iteration | None:
-    """The next batch, under a key that a restart finds again; None where no experiment may be started any more.
+    """The next batch, under a key of its own; None where no experiment may be started any more.
 
-    A batch that was proposed and not finished is finished first: its key is asked for again. Where workers run the
-    experiments, the batch is only as large as what they lack.
+    What was proposed before and is not finished is the caller's to finish first. Where workers run the experiments, the
+    batch is only as large as what they lack.
     """
     left = vacancies(campaign, budget) if campaign.by_workers else room(campaign, budget)
     if left == 0:
         return None
-    number = 1 + sum(1 for i in campaign.ledger.iterations if i.key and i.key.startswith(KEY.format("")))
     size = campaign.batch_size if left is None else min(campaign.batch_size, left)
-    return campaign._ask(size, KEY.format(number))
+    return campaign._ask(size, next_key(campaign.ledger))
+
+
+def next_key(ledger: Ledger) -> str:
+    """The key of the next unattended batch: of two processes that ask for it at once, both get the same batch."""
+    number = 1 + sum(1 for key in ledger.keys if key.startswith(KEY.format("")))
+    while KEY.format(number) in ledger.keys:  # a person may have asked under it
+        number += 1
+    return KEY.format(number)
 
 
 def summarise(campaign: Campaign, iteration: Iteration) -> Summary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from discover.campaign.campaign import Campaign
 from discover.campaign.experiments.outside import vacancies
-from discover.campaign.unattended.iterating import KEY, room
+from discover.campaign.unattended.iterating import next_key, room
 from discover.protocols import OutsideExperiment
 from discover.store.trials import Iteration
 
@@ -15,8 +15,7 @@ def propose_more(campaign: Campaign, experiment: OutsideExperiment, budget: int 
     size = free if left is None else min(free, left - _waiting(campaign))
     if size <= 0:
         return None
-    number = 1 + sum(1 for i in campaign.ledger.iterations if i.key and i.key.startswith(KEY.format("")))
-    return campaign._ask(size, KEY.format(number))
+    return campaign._ask(size, next_key(campaign.ledger))
 
 
 def _waiting(campaign: Campaign) -> int:
