@@ -80,14 +80,16 @@ def expire(journal: Journal, now: datetime) -> list[str]:
         open_ = (t for t in ledger.pending() if t.deadline is not None)
         return [t.proposal_id for t in open_ if datetime.fromisoformat(str(t.deadline)) < now]
 
-    def decide(ledger: Ledger) -> Iterator[Draft]:
-        if ids := due(ledger):
-            yield Draft("expired", {"proposal_ids": ids, "time": now.isoformat()})
+    closed: list[str] = []
 
-    found = due(journal.refresh())
-    if found:
+    def decide(ledger: Ledger) -> Iterator[Draft]:
+        closed[:] = due(ledger)
+        if closed:
+            yield Draft("expired", {"proposal_ids": list(closed), "time": now.isoformat()})
+
+    if due(journal.refresh()):  # most often there is none, and nobody waits for writers
         journal.transact(decide)
-    return found
+    return closed
 
 
 def settle(journal: Journal, proposal_id: str, submitted: bool, reason: str) -> None:
