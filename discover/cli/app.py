@@ -70,8 +70,8 @@ def open_campaign(
     from discover.definition import load
 
     definition: Definition = load(file)
-    with notices():
-        return definition.open(store, create=create, changes=changes, progress=progress("candidates"))
+    with notices(), progress("candidates") as show:
+        return definition.open(store, create=create, changes=changes, progress=show)
 
 
 def runner(name: str) -> Any:

@@ -20,9 +20,9 @@ def refresh(file: File, store: Store = None, json_: AsJson = False) -> None:
     from discover.definition import load
 
     definition = load(file)
-    with notices():
+    with notices(), progress("candidates") as show:
         campaign = definition.open(store, create=False, changes="note")
-        change = definition.refresh(campaign, progress=progress("candidates"))
+        change = definition.refresh(campaign, progress=show)
     if json_:
         print_json({"changed": bool(change), "snapshot": campaign.ledger.pool["snapshot"], **asdict(change)})
     else:

@@ -106,9 +106,9 @@ def pull(
 
     definition = load(file)
     files = files_of(store or definition.store)
-    with notices():
+    with notices(), progress("candidates") as show:
         before = definition.newest(files) if refresh else None
-        snapshot = definition.pull(files, refresh=refresh, progress=progress("candidates"))
+        snapshot = definition.pull(files, refresh=refresh, progress=show)
     change = difference(before, snapshot) if before else None
     if json_:
         print_json({"hash": snapshot.hash, "rows": len(snapshot), "provenance": dict(snapshot.manifest),
@@ -320,17 +320,19 @@ def backtest(
         chosen = named_policies([name.strip() for name in policies.split(",") if name.strip()], definition.policy)
     except InvalidInput as error:
         raise typer.BadParameter("; ".join(map(str, error.problems)), param_hint="--policies") from error
-    pool = definition.pool(definition.pull(files, progress=progress("candidates")))
+    with progress("candidates") as show:
+        pool = definition.pool(definition.pull(files, progress=show))
     if not isinstance(pool, CandidatePool):
         raise Unsupported("a backtest needs every answer, which nobody has of a search space: list the candidates")
     limit = budget or int(definition.budget.get("experiments", 60))
     if left_out := dict.fromkeys(option for option, _ in Terms.of(definition.policy).columns):
         typer.echo(f"note: a backtest counts experiments, and holds to none of: {', '.join(left_out)}", err=True)
-    study = run_study(
-        pool, definition.objective, experiment, policies=chosen, seeds=range(seeds),
-        budget=limit, batch=int(definition.policy.get("batch", 5)), cache=files / "features", name=definition.name,
-        processes=processes, progress=progress("campaigns"),
-    )  # fmt: skip
+    with progress("campaigns") as show:
+        study = run_study(
+            pool, definition.objective, experiment, policies=chosen, seeds=range(seeds),
+            budget=limit, batch=int(definition.policy.get("batch", 5)), cache=files / "features", name=definition.name,
+            processes=processes, progress=show,
+        )  # fmt: skip
     if out is not None:
         study.save(out)
     print_json(study.to_dict()) if json_ else typer.echo(repr(study))

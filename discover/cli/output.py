@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from discover.errors import InvalidInput, Problem
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from discover.values import Progress
 
 
 @contextmanager
@@ -31,23 +33,16 @@ def notices() -> Iterator[None]:
             typer.echo(f"note: {warning.message}", err=True)
 
 
-def progress(what: str) -> Callable[[int, int | None], None] | None:
-    """A progress line on a terminal; nothing where nobody looks."""
+@contextmanager
+def progress(what: str) -> Iterator[Progress | None]:
+    """A bar on a terminal for the length of a block, which gives the cursor back however it ends; None where nobody looks."""
     if not sys.stderr.isatty():
-        return None
-    from rich.console import Console
-    from rich.progress import Progress
+        yield None
+        return
+    from discover.report.console import progress as bar
 
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(what, total=None)
-    bar.start()
-
-    def show(done: int, total: int | None) -> None:
-        bar.update(task, completed=done, total=total)
-        if total is not None and done >= total:
-            bar.stop()
-
-    return show
+    with bar(what) as show:
+        yield show
 
 
 def check_new_file(path: Path, *, force: bool) -> None:

@@ -1,8 +1,10 @@
 """The command line, as a user types it."""
 
+import contextlib
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -309,3 +311,21 @@ def test_backtest_refuses_policies_as_bad_usage(cli):
 
 def test_schema(cli):
     assert json.loads(cli("schema").stdout)["title"] == "discover campaign"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of another kind")
+@pytest.mark.parametrize("end", ["pass", "raise SystemExit('the source is away')"])
+def test_a_terminal_has_its_cursor_back_however_a_pull_ends(end):
+    import pty
+
+    script = f"from discover.cli.output import progress\nwith progress('candidates') as show:\n show(1, None)\n {end}\n"
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", script])
+    said = b""
+    with contextlib.suppress(OSError):  # so Linux says that nobody writes there any more
+        while part := os.read(terminal, 4096):
+            said += part
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    assert said.count(b"\x1b[?25l") == said.count(b"\x1b[?25h") == 1, said
