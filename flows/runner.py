@@ -42,7 +42,9 @@ def without_password(store: str | None) -> str | None:
     from sqlalchemy import make_url
 
     url = make_url(store) if store and "://" in store else None
-    if url is None or url.password is None:
+    told = None if url is None else url.query.get("password", url.password)
+    if url is None or told is None:
         return store
-    os.environ["PGPASSWORD"] = str(url.password)
-    return url._replace(password=None).render_as_string(hide_password=False)
+    os.environ["PGPASSWORD"] = told if isinstance(told, str) else told[-1]
+    bare = url.difference_update_query(["password"])._replace(password=None)
+    return bare.render_as_string(hide_password=False)

@@ -247,5 +247,8 @@ def test_a_prefect_server_is_never_given_the_password(monkeypatch, tmp_path):
     assert "s3cret" not in json.dumps(given)
     assert os.environ.pop("PGPASSWORD") == "s3cret/"
     assert runner.without_password("sqlite:///x.db") == "sqlite:///x.db"
+    queried = runner.without_password("postgresql://me@host/oxides?password=other&sslmode=require")
+    assert queried == "postgresql://me@host/oxides?sslmode=require"
+    assert os.environ.pop("PGPASSWORD") == "other"
     assert runner.without_password(None) is None
     assert "PGPASSWORD" not in os.environ
