@@ -80,7 +80,7 @@ class _Worker:
                 if time.monotonic() - beat > every:
                     await worker.sync_with_backend()
                     await worker.bury_unborn()
-                    beat = -every
+                    beat = time.monotonic()
                 await worker.skip_needless()
                 await worker.get_and_submit_flow_runs()
                 self._note(down=False)

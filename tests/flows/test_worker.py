@@ -143,3 +143,30 @@ def everything_is_automatic(monkeypatch, processes):
         return [run.model_copy(update={"auto_scheduled": True}) for run in runs]
 
     monkeypatch.setattr(processes.CampaignWorker, "_find", automatic)
+
+
+def test_the_server_is_spoken_to_no_more_often_than_it_asks_for(monkeypatch):
+    """Which work there is is asked every few seconds; the worker's own sign of life has a rhythm of its own."""
+    from prefect.settings import PREFECT_WORKER_HEARTBEAT_SECONDS, PREFECT_WORKER_QUERY_SECONDS, temporary_settings
+
+    calls = []
+    job = working._Worker(limit=1, grace=0, say=calls.append)
+
+    class Quiet:
+        async def sync_with_backend(self):
+            calls.append("beat")
+
+        async def bury_unborn(self):
+            pass
+
+        async def skip_needless(self):
+            calls.append("look")
+            if calls.count("look") == 5:
+                job.stopping.set()
+
+        async def get_and_submit_flow_runs(self):
+            pass
+
+    with temporary_settings({PREFECT_WORKER_QUERY_SECONDS: 0.01, PREFECT_WORKER_HEARTBEAT_SECONDS: 30}):
+        asyncio.run(job._poll(Quiet()))
+    assert (calls.count("look"), calls.count("beat")) == (5, 1)
