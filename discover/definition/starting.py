@@ -140,11 +140,7 @@ def write_reaction(reaction: Reaction, path: Path) -> None:
 
 def campaign_text(reaction: Reaction, file: str) -> str:
     """The campaign file as text, with what to do next in its first lines."""
-    import yaml
-
-    def flow(value: Any) -> str:
-        text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000)
-        return text.removesuffix("\n").removesuffix("\n...")
+    from discover.definition.yaml_lines import in_a_line
 
     rules = [f"one {name}" for name in reaction.one]
     molecules = any(parameter["kind"] == "substance" for parameter in reaction.parameters)
@@ -155,16 +151,16 @@ def campaign_text(reaction: Reaction, file: str) -> str:
         f"#   discover tell {file} plate.xlsx",
         "# What cannot be combined goes under constraints, such as: temperature <= 78 if solvent == 'ethanol'",
         *([MOLECULES] if molecules else []),
-        f"campaign: {flow(reaction.name)}",
+        f"campaign: {in_a_line(reaction.name)}",
         "",
-        f"objective: {flow({'target': reaction.target, 'direction': 'maximize', 'unit': reaction.unit})}",
+        f"objective: {in_a_line({'target': reaction.target, 'direction': 'maximize', 'unit': reaction.unit})}",
         "",
         "candidates:",
         "  kind: space",
         "  parameters:",
-        *(f"    - {flow(dict(parameter))}" for parameter in reaction.parameters),
+        *(f"    - {in_a_line(dict(parameter))}" for parameter in reaction.parameters),
         "  constraints: []",
-        f"  batch_constraints: {flow(rules)}",
+        f"  batch_constraints: {in_a_line(rules)}",
         "",
         f"policy: {{kind: bayesian, batch: {reaction.wells}}}",
     ]

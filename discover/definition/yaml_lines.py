@@ -46,6 +46,24 @@ for _tag, (_pattern, _first) in _OWN.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around a text that our reading, or YAML 1.1, would take for something else: 1E2, no, 12:30."""
+
+
+_Dumper.yaml_implicit_resolvers = {
+    first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, ()), *_Loader.yaml_implicit_resolvers.get(first, ())]
+    for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+}
+
+
+def in_a_line(value: Any) -> str:
+    """A plain value as YAML in one line, which `read_yaml` reads as the same value."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Lines]:
     """The mapping in a YAML text, and the line (from 1) of every key and list item by its path.
 

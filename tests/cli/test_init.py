@@ -152,3 +152,11 @@ def test_texts_are_read_as_they_are_meant():
     assert reagents(LIGANDS)["kind"] == "substance"
     with pytest.raises(InvalidInput, match="PCy3"):
         reagents("ligand: PPh3=CC, PCy3")
+
+
+def test_names_that_look_like_numbers_stay_names(cli):
+    names = ["1E2", "1e-3", "010", "no", "12:30", "0x1F", "~"]
+    cli("init", "reaction", "1e5.yaml", "--yes", "--reagents", f"catalyst: {', '.join(names)}")
+    written = load("1e5.yaml")
+    assert written.name == "1e5"
+    assert list(written.source.space.parameters[0].values) == names
