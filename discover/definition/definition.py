@@ -374,10 +374,8 @@ def _store(path: Path, model: CampaignModel) -> str:
     if model.store is None:
         return f"sqlite:///{path.parent / '.discover' / f'{model.campaign}.db'}"
     prefix = "sqlite:///"
-    if (
-        model.store.startswith(prefix)
-        and not model.store.startswith(f"{prefix}/")
-        and model.store != f"{prefix}:memory:"
-    ):
-        return f"{prefix}{path.parent / model.store[len(prefix) :]}"
-    return model.store
+    file = model.store.removeprefix(prefix)
+    if file in (model.store, ":memory:") or file.startswith("/"):
+        return model.store
+    beside, home = path.parent / file, Path(file).expanduser()
+    return f"{prefix}{home if home.is_absolute() and not beside.exists() else beside}"

@@ -191,6 +191,15 @@ def test_a_relative_store_starts_at_the_file(folder):
     assert load(folder / "x.yaml").store == f"sqlite:///{folder / 'mine.db'}"
 
 
+def test_a_store_may_lie_in_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    (folder / "x.yaml").write_text(GOOD + "store: sqlite:///~/mine.db\n")
+    assert load(folder / "x.yaml").store == f"sqlite:///{folder / 'home' / 'mine.db'}"
+    (folder / "~").mkdir()
+    (folder / "~" / "mine.db").touch()  # so it was read once, and a store that is there is gone on with
+    assert load(folder / "x.yaml").store == f"sqlite:///{folder / '~' / 'mine.db'}"
+
+
 def test_opening_without_beginning(folder):
     with pytest.raises(CampaignNotFound, match="has not begun"):
         load(folder / "dyes.yaml").open(create=False)
