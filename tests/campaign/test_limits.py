@@ -88,6 +88,16 @@ def test_a_batch_stays_within_the_budget_in_cost_and_the_campaign_stops_there(tm
 
 
 @SHORT
+def test_what_is_proposed_and_not_begun_is_set_aside_from_the_budget_in_cost(tmp_path):
+    campaign = campaign_of(tmp_path, {"kind": "random", "cost": {"amount": 10.0}}, budget={"cost": 100.0})
+    price = 10.0 * FRAME.set_index("dye")["amount"]
+    for _ in range(4):
+        campaign.ask(3)
+    assert campaign.spending.cost == 0.0
+    assert 50.0 < price[campaign.pending["dye"]].sum() <= 100.0 + 1e-6
+
+
+@SHORT
 def test_what_was_told_of_costs_counts_before_what_was_known(tmp_path):
     campaign = campaign_of(tmp_path, {"kind": "random", "cost": "amount"}, budget={"cost": 50.0})
     told(campaign, campaign.ask(2), cost=24.0)

@@ -158,6 +158,18 @@ def test_values_are_fixed_in_a_pool_as_well(url):
         campaign.ask(1, fixed={"base": "NaOH"})
 
 
+def test_what_is_fixed_is_part_of_what_a_choice_has_seen(url):
+    """Otherwise two batches for different reactors would be drawn with one seed."""
+    frame = pd.DataFrame({"id": list("abcdef"), "t": range(6), "base": ["KOH", "DBU"] * 3})
+    pool = CandidatePool.from_frame(frame, id="id", features=["t"], categorical=["base"])
+    seen = set()
+    for name, fixed in (("a", {"base": "KOH"}), ("b", {"base": "DBU"}), ("c", None)):
+        campaign = Campaign.create(name, objective=Objective("yield"), candidates=pool, policy="random", store=url)
+        campaign.ask(1, fixed=fixed)
+        seen.add(campaign.ledger.iterations[-1].seen)
+    assert len(seen) == 3
+
+
 @pytest.mark.parametrize("table", ["ligand,cone\nPPh3,145.5\nPCy3,170\n", "ligand;cone\nPPh3;145,5\nPCy3;170\n"])
 def test_a_file_declares_a_space(tmp_path, table):
     (tmp_path / "ligands.csv").write_text(table)
