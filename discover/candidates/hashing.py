@@ -62,7 +62,7 @@ def _add(digest: _Hash, parts: Parts, kind: str, rows: int, full: bool = False) 
     digest.update(np.packbits(np.ones(rows, dtype=bool) if full else _joined(parts, rows, _is_valid)).data)
     if kind == "empty" or not rows:
         return
-    if kind in LISTS.values() and kind != "text":
+    if kind in LISTS.values():
         whole = pa.concat_arrays([part.cast(pa.large_list(part.type.value_type)) for part in parts()])
         digest.update(pc.fill_null(pc.list_value_length(whole), 0).to_numpy(zero_copy_only=False).astype("<i8").data)
         flat = whole.flatten()

@@ -25,19 +25,20 @@ def stopped_by_signals(ask: Callable[[], object], insist: Callable[[], object], 
     mouth.setblocking(False)
 
     def listen() -> None:
-        if (number := _next(ears)) is None:
-            return
-        got.append(number)
-        ask()
-        ears.settimeout(grace)
-        try:
-            if _next(ears) is None:
+        with ears:
+            if (number := _next(ears)) is None:
                 return
-        except (TimeoutError, BlockingIOError):  # the latter for no grace at all
-            pass
-        insist()
-        sys.stdout.flush()
-        os._exit(128 + number)
+            got.append(number)
+            ask()
+            ears.settimeout(grace)
+            try:
+                if _next(ears) is None:
+                    return
+            except (TimeoutError, BlockingIOError):  # the latter for no grace at all
+                pass
+            insist()
+            sys.stdout.flush()
+            os._exit(128 + number)
 
     before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
     woken = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)

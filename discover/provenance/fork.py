@@ -94,10 +94,12 @@ def fork(
     budget: Mapping[str, Any] | None = None,
     stop: Sequence[Mapping[str, Any]] | None = None,
 ) -> tuple[Campaign, Fork]:
-    """A new campaign with what another knows; what is not given is that one's. Returns it and what was carried over.
+    """A new campaign with what another knows. Returns it and what was carried over.
 
-    A budget is the fork's own, for what the earlier one spent is not counted twice: without one there is none. Stopping rules
-    belong to an objective: with another one there are none but those that are given. CampaignExists where the name is taken by a campaign in which something has happened.
+    Objective, candidates, policy, seed and store are that one's where they are not given; so are the experiment and the
+    stopping rules while the objective is, for both belong to one. A budget is the fork's own, for what the earlier one spent
+    is not counted twice: without one there is none. CampaignExists where the name is taken by a campaign in which something
+    has happened.
     """
     new = Campaign.create(
         name, objective=objective or old.objective, candidates=candidates or _candidates(old),

@@ -1,8 +1,8 @@
 """Candidates from the Materials Project, by its own client. One promise: complete, or a loud error.
 
 Never a partial or doubled pool, and never an unbounded wait. The client (mp-api, unmodified, dict mode) asks for pages
-through a session of ours, which bounds every exchange (`mp_session`), checks every page and keeps it for a resume
-(`mp_pages`). After the last page the ids are read once more and must be the same. The database's version is read before
+through a session of ours, which bounds every exchange (`session`), checks every page and keeps it for a resume
+(`pages`). After the last page the ids are read once more and must be the same. The database's version is read before
 and after: a pull that straddles a release is discarded.
 
 Data: Jain et al., APL Materials 1, 011002 (2013), doi:10.1063/1.4812323, CC-BY 4.0. Rows under BY-NC (GNoME) are left

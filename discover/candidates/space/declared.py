@@ -47,6 +47,10 @@ class Declared:
         self.places = tuple(tuple(range(a, b)) for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
         self.owner = tuple(place for place, slots in enumerate(self.places) for _ in slots)
         self._read(_texts(constraints, "constraints"), _texts(batch_constraints, "batch_constraints"))
+        self._check_possible()
+
+    def _check_possible(self) -> None:
+        """Whether any point keeps the constraints is for whoever can search for one."""
 
     def _parameter_problems(self) -> list[Problem]:
         odd = [one for one in self.parameters if not isinstance(one, Parameter)]

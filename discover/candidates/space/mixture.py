@@ -27,8 +27,9 @@ from discover.errors import Problem, nearest
 from discover.values import BoolArray, FloatArray, IntArray
 
 PARTS = 1_000
-"""Parts of a whole to which proposals of a mixture without a step are rounded, unless its bounds ask for more:"""
+"""Parts of a whole to which proposals of a mixture without a step are rounded, unless its bounds ask for more."""
 MOST_PARTS = 10_000
+"""Parts of a whole, at most, whatever its bounds or its step ask for."""
 MOVES = 120
 """Moves from one mixture, at most; of more, so many are drawn."""
 KEPT = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -27,17 +27,6 @@ class SearchSpace(Declared):
     A candidate's id is a hash of its values. id: the name of that column. InvalidInput collects everything that is wrong, and
     says so where no setting keeps the constraints.
     """
-
-    def __init__(
-        self,
-        parameters: Sequence[Parameter],
-        *,
-        constraints: Sequence[str] = (),
-        batch_constraints: Sequence[str] = (),
-        id: str = ID,
-    ):
-        super().__init__(parameters, constraints=constraints, batch_constraints=batch_constraints, id=id)
-        self._check_possible()
 
     def _check_possible(self) -> None:
         """InvalidInput where no point keeps the constraints, with what is known of why."""
