@@ -27,6 +27,9 @@ def parse(url: str) -> URL:
         raise StoreError(f"{shown(url)!r} is not a store's URL; write {EXAMPLES}") from error
     backend = "postgresql" if parsed.drivername == "postgres" else parsed.get_backend_name()
     if backend == "sqlite":
+        if "?" in url and not parsed.query:  # what follows is part of a path, and SQLAlchemy would leave it out
+            where, hint = str(parsed.database), "take another folder, or name a store elsewhere"
+            raise StoreError(f"{url!r} has a '?' in its path, so that its file would be {where}; {hint}")
         return parsed
     if backend != "postgresql" or parsed.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
         raise StoreError(f"a store on {parsed.drivername!r} is not supported; write {EXAMPLES}")

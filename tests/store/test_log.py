@@ -138,6 +138,13 @@ def test_first_openers_at_the_same_time_make_one_store(bare_url):
     assert all(out.strip() == "[]" for out, _ in outputs), outputs
 
 
+def test_a_path_that_no_url_can_hold_is_refused_rather_than_cut(tmp_path):
+    (tmp_path / "what?").mkdir()
+    with pytest.raises(StoreError, match=r"has a '\?' in its path.*take another folder"):
+        EventLog(f"sqlite:///{tmp_path / 'what?' / 'c.db'}")
+    assert [path.name for path in tmp_path.iterdir()] == ["what?"]
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [("nonsense", "not a store's URL"), ("mysql://x/y", "not supported")],
@@ -171,9 +178,9 @@ def test_set_aside_keeps_everything(sqlite_url, tmp_path):
 
 def test_set_aside_twice_in_a_moment_overwrites_nothing(sqlite_url):
     asides = []
-    for text in ("first", "second", "third"):
+    for words in ("first", "second", "third"):
         log = EventLog(sqlite_url)
-        log.create("c", "abc123", note(text))
+        log.create("c", "abc123", note(words))
         files_of(sqlite_url).mkdir()
         log.database.close()
         asides.append(set_aside(sqlite_url, "2026"))
