@@ -28,10 +28,12 @@ def check_place(path: Path, what: str) -> None:
 
 @contextmanager
 def whole_file(path: Path, what: str) -> Iterator[Path]:
-    """A draft beside `path` that takes its place at the end of the block; an error leaves `path` as it was."""
+    """A draft beside `path` that takes its place at the end of the block, on disk for good; an error leaves `path` as it was."""
     draft = _draft(path)
     try:
         yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
         raise _refused(what, path, f"cannot be written: {error}") from error
