@@ -299,10 +299,6 @@ def load(path: Path | str) -> Definition:
     checker.finish()
     assert model is not None
     assert objective is not None
-    policy_settings = registry.settings_of(
-        registry.POLICIES, policy or registry.configure(registry.POLICIES, {"kind": "bayesian"})
-    )
-    policy_settings |= {key: model.policy[key] for key in terms.KEYS if key in model.policy}
     return Definition(
         path=path.resolve(),
         name=model.campaign,
@@ -312,7 +308,7 @@ def load(path: Path | str) -> Definition:
         source=source,
         source_settings=registry.settings_of(registry.SOURCES, source),
         features=[f.model_dump(exclude_none=True) if isinstance(f, ColumnFeature) else f for f in model.features],
-        policy=policy_settings,
+        policy=_policy_settings(policy, model.policy),
         experiment=experiment,
         experiment_settings=registry.settings_of(registry.EXPERIMENTS, experiment) if experiment else None,
         budget=model.budget.model_dump(exclude_none=True),
@@ -324,6 +320,13 @@ def load(path: Path | str) -> Definition:
         refreshes=model.refresh == "each-run",
         lines=checker.lines,
     )
+
+
+def _policy_settings(policy: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The policy with all of its options, and the campaign's terms that the file gives beside them."""
+    chosen = policy or registry.configure(registry.POLICIES, {"kind": "bayesian"})
+    settings = registry.settings_of(registry.POLICIES, chosen)
+    return settings | {key: given[key] for key in terms.KEYS if key in given}
 
 
 def _check_together(checker: Checker, model: CampaignModel, objective: Objective, policy: Any, experiment: Any) -> None:
