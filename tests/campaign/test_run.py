@@ -15,6 +15,7 @@ from discover import Campaign, Objective
 from discover.campaign.experiments.running import FailedExperiments
 from discover.campaign.unattended.iterating import advise, propose_next, room, summarise
 from discover.errors import ExperimentFailed, InvalidInput, LeaseHeld
+from discover.store.life import State
 from discover.values import Result, Value
 
 IGNORE = pytest.mark.filterwarnings("ignore::discover.campaign.experiments.running.FailedExperiments")
@@ -91,6 +92,16 @@ def test_a_retryable_failure_is_tried_again_and_counts(campaign, diary):
     assert campaign.spending.experiments == 6
     assert campaign.observations["status"].value_counts().to_dict() == {"failed": 3, "measured": 3}
     assert campaign.status().pending == 0
+
+
+@IGNORE
+def test_what_failed_before_it_was_measured_is_not_taken_back_with_the_value(campaign, diary):
+    campaign.run(Flaky(diary, deterministic=False), 2, batch=1)
+    (trial,) = campaign.trials()
+    assert (len(trial.failures), trial.state) == (1, State.MEASURED)
+    campaign.retract(trial.proposal_id, reason="the wrong sample")
+    again = pd.DataFrame({"proposal_id": [trial.proposal_id], "status": ["failed"]})
+    assert campaign.tell(again)["became"].tolist() == ["failed"]
 
 
 @IGNORE

@@ -158,9 +158,8 @@ class Claims:
         found: list[Observation | Failure] = []
         for name, (value, std, bound) in row.values.items():
             cost = None if found else row.cost
-            side: Any = bound
             found.append(
-                Observation(target=name, value=value, std=std, bound=side, unit=unit[name], cost=cost, **common)
+                Observation(target=name, value=value, std=std, bound=bound, unit=unit[name], cost=cost, **common)
             )
         return found
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,9 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infini
 SIDE = re.compile(r"\s*(?:(?P<below><=?|≤)|(?P<above>>=?|≥))\s*(?P<number>.*)", re.DOTALL)
 """A limit as people write it: <5, ≥ 95."""
 
-Measured = tuple[float, float | None, str | None]
+Bound = Literal["below", "above"]
+BOUNDS: Mapping[str, Bound] = {"below": "below", "above": "above"}
+Measured = tuple[float, float | None, Bound | None]
 """A value, its standard deviation, and 'below' or 'above' where it is a limit."""
 
 
@@ -66,14 +68,14 @@ class Cells:
         """What was measured of a target, by its own column and those of its deviation and bound; None where nothing was."""
         cell, side = _limit(self.record.get(target))
         value, std = self._number(target, cell), self.number(f"{target}_std", least=0.0)
-        bound = self.text(f"{target}_bound") or side
-        if side not in (None, bound):
-            self._wrong(target, f"is a limit on the other side than its bound, {bound!r}")
-        if bound not in (None, "below", "above"):
+        told = self.text(f"{target}_bound") or side
+        if side not in (None, told):
+            self._wrong(target, f"is a limit on the other side than its bound, {told!r}")
+        if told is not None and told not in BOUNDS:
             self._wrong(f"{target}_bound", "a bound is 'below' or 'above'", "'below': the truth is at most the value")
         if value is not None:
-            return value, std, bound
-        if (std is not None or bound) and _empty(self.record.get(target)):
+            return value, std, BOUNDS.get(told or "")
+        if (std is not None or told) and _empty(self.record.get(target)):
             self._wrong(target, "has a standard deviation or a bound but no value")
         return None
 

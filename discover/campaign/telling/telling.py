@@ -220,7 +220,7 @@ class Teller:
         """Write, correct or recognise one value; says which it was."""
         value, std, bound = row.values[target]
         observation = Observation(
-            candidate_id=candidate, target=target, value=value, std=std, bound=bound,  # type: ignore[arg-type]
+            candidate_id=candidate, target=target, value=value, std=std, bound=bound,
             unit=self.objective.units[target], replicate=row.replicate, fidelity=row.fidelity,
             context=row.context, cost=row.cost if first else None, source=row.source, measured_at=row.measured_at,
             note=row.note, proposal_id=pid, extra=row.extra, raw=row.raw,
@@ -302,12 +302,7 @@ class Teller:
             return
         earlier = before or (values[-1][1] if values else None)
         pid = trial.proposal_id if trial else earlier.proposal_id if earlier else None
-        failure = Failure(
-            candidate_id=candidate, status=str(row.status), reason=row.note or str(row.status), retryable=False,
-            proposal_id=pid, attempt=max(1, self.ledger.trials[pid].attempts) if pid else 0, replicate=row.replicate,
-            source=row.source, note=row.note, cost=row.cost, measured_at=row.measured_at, fidelity=row.fidelity,
-            context=row.context, extra=row.extra, raw=row.raw,
-        )  # fmt: skip
+        failure = self._failure(row, candidate, pid)
         if before is not None and before.status == failure.status:
             self._became(row, candidate, pid, "already known", remark)
             return
@@ -322,14 +317,21 @@ class Teller:
             message, way_out = f"this failure was retracted: {same}", "correct(…) puts it back"
             self._wrong(row, message, column="status", value=row.status, way_out=way_out)
             return
-        if earlier is not None or (back and self.correcting is not None):
+        if corrected := earlier is not None or (bool(back) and self.correcting is not None):
             self._correct([key for key, _ in values], None, None, failure)
         else:
             again = f" again {ended}" if (ended := self.ledger.ended.get(failing(failure))) else ""
             self.drafts.append(Draft("failed", {"failure": _body(failure)}, identity=_failed_key(failure) + again))
         self.book.fail(failure)
-        corrected = earlier is not None or (back and self.correcting is not None)
         self._became(row, candidate, pid, "corrected" if corrected else failure.status, remark)
+
+    def _failure(self, row: Row, candidate: str, pid: str | None) -> Failure:
+        return Failure(
+            candidate_id=candidate, status=str(row.status), reason=row.note or str(row.status), retryable=False,
+            proposal_id=pid, attempt=max(1, self.ledger.trials[pid].attempts) if pid else 0, replicate=row.replicate,
+            source=row.source, note=row.note, cost=row.cost, measured_at=row.measured_at, fidelity=row.fidelity,
+            context=row.context, extra=row.extra, raw=row.raw,
+        )  # fmt: skip
 
 
 def _failed_key(failure: Failure) -> str:
