@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -68,8 +68,8 @@ def _staircase(axes: Axes, front: Front, x: np.ndarray, y: np.ndarray) -> None:
     """The edge of what the front dominates, of two targets."""
     flat = on_front(front.utilities)
     order = np.lexsort((y[flat], x[flat]))
-    where = "post" if front.objective.targets[0].direction == "minimize" else "pre"
-    axes.step(x[flat][order], y[flat][order], where=where, lw=1.2, color=ROLES["baseline"])  # type: ignore[arg-type]
+    where: Literal["pre", "post"] = "post" if front.objective.targets[0].direction == "minimize" else "pre"
+    axes.step(x[flat][order], y[flat][order], where=where, lw=1.2, color=ROLES["baseline"])
 
 
 def _label(target: Target) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -75,7 +75,7 @@ class SpaceLimits(Limits):
         """Whether the batch shares more than its funds, which are spent on the best first."""
         return (self.ground is not None and bool(self.ground.region.space.rules)) or super().shared
 
-    def allowed(self, rows: IntArray, chosen: list[int] | tuple[int, ...] = ()) -> BoolArray:  # type: ignore[override]
+    def allowed(self, rows: IntArray, chosen: Sequence[int] = ()) -> BoolArray:
         """Which of some rows [m] may join the batch, besides `chosen` rows that have joined it; [m]."""
         fine = super().allowed(rows, chosen)
         rules = self.ground.region.space.rules if self.ground is not None else None

@@ -31,6 +31,7 @@ ALIKE = 4
 """Parameters with so many times the fewest settings that are left are chosen from at random."""
 LISTED = 3_000
 """Settings of a mixture or an order that are gone through."""
+_OPPOSITE = {"<=": ">", "<": ">=", "==": "!=", "!=": "=="}
 
 
 class Dead(Exception):
@@ -265,10 +266,8 @@ class Solver:
     def _enforce_linear(self, condition: Linear, wanted: bool, bounds: Bounds) -> None:
         if any(r is None for r in (self._ranges(bounds)[slot] for slot, _ in condition.terms)):
             return
-        sign, limit = condition.sign, condition.limit
+        sign, limit = condition.sign if wanted else _OPPOSITE[condition.sign], condition.limit
         turned = tuple((slot, -weight) for slot, weight in condition.terms)
-        if not wanted:
-            sign = {"<=": ">", "<": ">=", "==": "!=", "!=": "=="}[sign]  # type: ignore[assignment]
         if sign in ("<=", "<", "=="):
             self._below(condition.terms, limit, condition.loose, bounds)
         if sign in (">", ">=", "=="):
