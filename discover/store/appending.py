@@ -62,9 +62,7 @@ def last_link(connection: Connection, name: str, last: int) -> str:
 
 def stored_identity(identity: str) -> str:
     """An identity as it is stored: one that is too long, or that a database cannot hold, as its digest."""
-    if len(identity) <= WIDEST_IDENTITY and fitted(identity, WIDEST_IDENTITY) == identity:
-        return identity
-    return f"sha256 {digest(identity)}"
+    return identity if fitted(identity, WIDEST_IDENTITY) == identity else f"sha256 {digest(identity)}"
 
 
 def fitted(text: str, width: int) -> str:

@@ -82,6 +82,8 @@ def test_costs_are_counted_once(campaign, named):
     assert campaign.spending.cost == 7.0
     correct(campaign, then, status="failed", cost=1.0)
     assert campaign.spending.cost == 1.0
+    correct(campaign, then, **{"yield": 7.0}, cost=4.0)
+    assert campaign.spending.cost == 4.0
 
 
 def test_correcting_with_nothing_changes_nothing(campaign, named):

@@ -151,6 +151,18 @@ def test_a_person_was_quicker(make: Callable[..., Campaign]) -> None:
     assert campaign.observations.set_index("proposal_id")["energy"][batch["proposal_id"].iloc[0]] == 5.0
 
 
+def test_a_failure_is_kept_beside_what_a_person_told_meanwhile(make: Callable[..., Campaign]) -> None:
+    campaign, there = make(), Outside()
+    batch = campaign.ask(1)
+    dispatch(campaign, there)
+    campaign.tell(batch.assign(energy=5.0))
+    there.results.update({key: Result("failed", reason="the node died") for key in there.has})
+    trial = next(iter(campaign.ledger.trials.values()))
+    collect(campaign, there)
+    assert states(campaign) == {"measured": 1}
+    assert not trial.failures
+
+
 def test_what_the_outside_refuses_now_keeps_its_key(make: Callable[..., Campaign]) -> None:
     campaign, there = make(), Outside()
     campaign.ask(2)
@@ -208,7 +220,9 @@ def test_nobody_can_say_so_a_person_is_asked(make: Callable[..., Campaign]) -> N
     assert campaign.status().unknown == [first, second]
     assert f"unknown     {first}, {second}: say what you know" in str(campaign.status())
     campaign.settle(first, submitted=True, reason="seen in the queue")
+    assert campaign.spending.experiments == 2
     campaign.settle(second, submitted=False, reason="the queue never had it")
+    assert campaign.spending.experiments == 1
     assert states(campaign) == {"submitted": 1, "proposed": 1}
     there.results[f"{first}.1"] = Result("measured", {"energy": Value(1.0)})
     assert collect(campaign, there).results == 1
@@ -248,6 +262,21 @@ def test_two_who_hand_over_at_once(make: Callable[..., Campaign], store_url: str
     assert dispatch(campaign, there) == 2
     assert seen == [0]
     assert len(there.asked) == 1
+
+
+def test_a_limit_holds_though_another_hands_over_at_the_same_time(make: Callable[..., Campaign]) -> None:
+    campaign, other = make(), Outside()
+    campaign.ask(3)
+
+    class Slow(Outside):
+        def submit(self, work: Mapping[str, Proposal]) -> Mapping[str, Handle]:
+            if not other.has:
+                assert dispatch(Campaign.open("c", store=campaign._journal.log), other) == 1
+            return super().submit(work)
+
+    assert dispatch(campaign, there := Slow(), limit=2) == 1
+    assert (len(there.has), len(other.has), campaign.spending.experiments) == (1, 1, 2)
+    assert states(campaign) == {"submitted": 2, "proposed": 1}
 
 
 def test_how_much_is_out_at_a_time(make: Callable[..., Campaign]) -> None:

@@ -78,6 +78,8 @@ def test_run_makes_as_many_experiments_as_it_says(campaign, diary):
     assert diary.read_text().split() == seen["material_id"].tolist()
     assert campaign.spending.experiments == 7
     assert campaign.iterations["n"].tolist() == [3, 3, 1]
+    best = campaign.observations.groupby("iteration")["yield"].max().cummax()
+    assert campaign.iterations["best_so_far"].tolist() == best.tolist()
 
 
 def test_a_function_is_an_experiment(campaign, frame):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover import Campaign, Objective, Target
+from discover import Campaign, CandidatePool, Objective, Target
 from discover.errors import InvalidInput
 
 
@@ -270,6 +270,38 @@ def test_what_is_no_frame_and_no_number(campaign):
     assert len(found) == 4
     assert all("not a number" in problem for problem in found)
     assert len(problems(campaign, batch.head(1).assign(status="Failed"))) == 1
+
+
+def test_whole_numbers_that_a_gap_made_floats_are_still_ids(url):
+    frame = pd.DataFrame({"sample": [7, 12], "a": [0.1, 0.2]})
+    pool = CandidatePool.from_frame(frame, id="sample", features=["a"])
+    campaign = Campaign.create("c", objective=Objective("yield"), candidates=pool, policy="random", store=url)
+    first = campaign.ask(1)
+    both = pd.DataFrame(
+        {
+            "proposal_id": [first["proposal_id"][0], None],
+            "sample": [np.nan, next(i for i in (7.0, 12.0) if i != float(first["sample"][0]))],
+            "yield": [1.0, 2.0],
+        }
+    )
+    assert both["sample"].dtype == float
+    assert became(campaign, both) == ["measured", "measured"]
+
+
+def test_the_cost_of_a_trial_stands_though_its_first_value_came_without(make):
+    campaign = make(Objective([Target("yield"), Target("ee")]))
+    batch = campaign.ask(1)
+    campaign.tell(batch.assign(**{"yield": 1.0}))
+    campaign.tell(batch.assign(ee=2.0, cost=3.0))
+    assert campaign.observations["cost"].tolist() == [3.0]
+
+
+def test_of_a_refused_row_nothing_is_held_against_the_next(make):
+    campaign = make(Objective([Target("yield"), Target("ee")]))
+    campaign.tell(pd.DataFrame({"material_id": ["m01"], "ee": [4.0]}))
+    twice = pd.DataFrame({"material_id": ["m01", "m01"], "yield": [1.0, 2.0], "ee": [5.0, 4.0]})
+    assert became(campaign, twice, partial=True) == ["refused", "measured"]
+    assert campaign.observations[["yield", "ee"]].to_numpy().tolist() == [[2.0, 4.0]]
 
 
 def test_an_index_of_proposal_ids_will_do(campaign):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, CandidatePool, Objective, Target
+from discover import Campaign, CandidatePool, Objective, Target, threads
 from discover.errors import DiscoverError, InvalidInput, UnknownCandidate
 from discover.policy.bayesian import Bayesian
 from discover.surrogate.predict import predict
@@ -115,6 +115,23 @@ def test_a_changed_environment_is_noted(told, monkeypatch):
     told.ask(1)
     assert "not bit-reproducible" in told.notes["text"].iloc[-1]
     assert "python" in told.notes["text"].iloc[-1]
+    noted = len(told.notes)
+    told.ask(1)
+    assert len(told.notes) == noted  # it is as it was at the batch before
+    monkeypatch.undo()
+    told.ask(1)
+    assert len(told.notes) == noted + 1
+
+
+def test_threads_are_those_of_the_first_choice_of_the_policy(make):
+    campaign = make()
+    campaign.propose(["m01"], reason="a hunch")
+    many = threads.count()
+    campaign.ask(1)
+    with threads.using(many + 1):
+        campaign.ask(1)
+    told = [i.learned["environment"]["threads"] for i in campaign.ledger.iterations[1:]]
+    assert told == [many, many]
 
 
 def test_open_needs_no_frame(told, url):

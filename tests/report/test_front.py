@@ -68,6 +68,9 @@ def test_the_hypervolume_grows_to_that_of_the_front(found: Campaign) -> None:
     curve = found.iterations["hypervolume"].to_numpy()
     assert (np.diff(curve) >= 0).all()
     assert curve[-1] == pytest.approx(volume)
+    for number, told in zip(found.iterations["iteration"], curve, strict=True):
+        now = hypervolume(points[seen["iteration"] <= number], np.array([reference["modulus"], -reference["price"]]))
+        assert told == pytest.approx(now)
     assert f"front       {len(front)} that no other beats; hypervolume {volume:.5g}" in str(found.status())
     assert found.status().to_dict()["front"] == len(front)
     last = summarise(found, found.ledger.iterations[-1])

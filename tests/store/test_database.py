@@ -150,9 +150,14 @@ def test_an_error_inside_a_transaction_leaves_nothing(log):
 
 def test_a_fork_does_not_share_its_parents_connections(log):
     texts(log)
+    with log.database.reading() as connection:
+        parents = connection.connection.dbapi_connection
     pid = os.fork()
     if pid == 0:
         try:
+            with log.database.reading() as connection:
+                if connection.connection.dbapi_connection is parents:
+                    os._exit(3)
             append(log, note("child"))
             os._exit(0 if texts(log) == ["first", "child"] else 1)
         finally:
