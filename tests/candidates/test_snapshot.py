@@ -93,6 +93,21 @@ def test_the_hash_stays_what_it_is(tmp_path: Path) -> None:
     assert write(small(), tmp_path).hash == "6f112b2072e28b9fcf887e8e4a77b7ab94d423d4b5754faf21af5bca53371bbd"
 
 
+def test_the_hash_of_every_kind_with_holes_stays_what_it_is() -> None:
+    holes = pd.DataFrame(
+        {
+            "id": ["a", "b", "c"],
+            "text": ["ü", None, ""],
+            "number": [0.5, None, -0.0],
+            "integer": pd.array([None, 2, 3], dtype="Int64"),
+            "flag": pd.array([True, None, False], dtype="boolean"),
+            "texts": [["x", ""], None, []],
+            "numbers": [None, [1.5, 2.5], []],
+        }
+    )
+    assert content(holes) == "a5c4287702a572782df7afaa8016d050d09674293edfb0fd2c6422985f6cf148"
+
+
 def test_another_parquet_writer_keeps_the_hash(tmp_path: Path) -> None:
     snapshot = write(small(), tmp_path)
     table = pq.read_table(snapshot.path)

@@ -13,6 +13,7 @@ import pytest
 from discover.errors import LeaseLost, StoreError
 from discover.store.claims import beating, check, claim, claimed, proposal_of, release, renew
 from discover.store.events import Draft
+from discover.store.leases import locked
 from discover.store.log import EventLog
 
 IDS = [f"abc-{number}" for number in range(200)]
@@ -38,6 +39,17 @@ def test_claims_come_in_order_and_once(log):
     held = claimed(log, "c")
     assert sorted(held) == sorted([*IDS[:5], IDS[9]])
     assert held[IDS[3]].holder.startswith("another@")
+
+
+def test_a_row_that_another_holds_locked_is_passed_over_for_the_next(log, monkeypatch):
+    claim(log, "c", IDS, 3)  # their rows are there, as after any earlier claim
+    release(log, *claimed(log, "c").values())
+
+    def all_but_the_first(connection, campaign, names, *, wait):
+        return {name: row for name, row in locked(connection, campaign, names, wait=wait).items() if IDS[0] != name[9:]}
+
+    monkeypatch.setattr("discover.store.claims.locked", all_but_the_first)
+    assert ids(claim(log, "c", IDS, 3)) == IDS[1:4]
 
 
 def test_what_is_released_can_be_claimed_again_with_a_greater_token(log):
