@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -174,6 +175,18 @@ def test_set_aside_keeps_everything(sqlite_url, tmp_path):
     assert len(EventLog(f"sqlite:///{aside}").read("c")) == 1
     assert (files_of(f"sqlite:///{aside}") / "x").read_text() == "kept"
     assert set_aside(sqlite_url, "2026") is None
+
+
+def test_set_aside_takes_along_what_a_killed_process_left_beside_the_store(sqlite_url, tmp_path):
+    log = EventLog(sqlite_url)
+    log.create("c", "abc123", note("first"))
+    left = tmp_path / "left"
+    left.mkdir()
+    for path in tmp_path.glob("campaigns.db*"):
+        shutil.copy(path, left)  # as a kill leaves them: what was written last is not in the database's own file yet
+    aside = set_aside(f"sqlite:///{left / 'campaigns.db'}", "2026")
+    assert not list(left.glob("campaigns.db*"))
+    assert len(EventLog(f"sqlite:///{aside}").read("c")) == 1
 
 
 def test_set_aside_twice_in_a_moment_overwrites_nothing(sqlite_url):
