@@ -70,6 +70,15 @@ def test_a_row_that_flips_between_two_versions_keeps_each_once() -> None:
     }  # fmt: skip
 
 
+def test_versions_whose_hashes_begin_alike_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("discover.candidates.union._PREFIXES", (0, 8))
+    one, two, three = ({"a": {"x": value}} for value in (1.0, 2.0, 3.0))
+    first = union(pool(one), pool(two), tried={"a"})
+    assert first.superseded["a"].kept_as == "a@"
+    then = union(pooled(first, pool(one)), pool(three), tried={"a"}, kept={"a@"})
+    assert then.superseded["a"].kept_as == f"a@{pool(two).candidate(0).version[:8]}"
+
+
 def test_columns_come_and_go_without_harm() -> None:
     old = pool({"a": {"x": 1.0, "k": 1}, "b": {"x": 2.0, "k": 2}})
     wider = pool({"a": {"x": 1.0, "k": 1.5, "tags": ["s"]}, "c": {"x": 3.0, "k": 2.5, "tags": ["t"]}})
