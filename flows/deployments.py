@@ -13,12 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import make_url
-
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import DiscoverError, InvalidInput, Problem
-from discover.store.database import path_of
+from discover.store.places import parse, path_of, shown
 from flows import environment
 from flows.temporary_server import ServerFailed, check_server
 from flows.timing import Timing, read_timing
@@ -114,21 +112,20 @@ def notify(url: str | None, *, say: Callable[[str], object] = print) -> None:
 
 def _kept_store(declared: str, given: str | None) -> str | None:
     """The store's URL as the deployment keeps it: absolute, without a password. None: as the file says at every run."""
-    url = make_url(given or declared)
-    if url.password or "password" in url.query:
+    told = given or declared
+    url = parse(told)
+    if shown(told) != told:
         if given is None:
             return None  # it stands in the file, which each run reads
         hint = "leave it out here; give it to the worker as PGPASSWORD or in ~/.pgpass, or name the store in the campaign file"
         raise InvalidInput(
-            "--store", [Problem("holds a password, which a deployment must not", value=repr(url), way_out=hint)]
+            "--store", [Problem("holds a password, which a deployment must not", value=shown(told), way_out=hint)]
         )
     if url.get_backend_name() != "sqlite":
-        return given or declared
-    path = path_of(given or declared)
+        return told
+    path = path_of(told)
     if path is None:
-        raise InvalidInput(
-            "--store", [Problem("is a store in memory, and ends with every run", value=given or declared)]
-        )
+        raise InvalidInput("--store", [Problem("is a store in memory, and ends with every run", value=told)])
     return f"sqlite:///{path}"
 
 

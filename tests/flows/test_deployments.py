@@ -154,6 +154,10 @@ def test_a_password_never_becomes_a_parameter(client, write):
     assert client.read_deployments() == []
     assert deployments._kept_store(url, None) is None  # it stands in the file, which every run reads
     assert deployments._kept_store("sqlite:///x.db", "postgresql://db.example/c") == "postgresql://db.example/c"
+    for key in ("password", "sslpassword"):
+        with pytest.raises(InvalidInput, match="holds a password") as caught:
+            deployments._kept_store("sqlite:///x.db", f"postgresql://me@db.example/c?{key}=s3cret")
+        assert "s3cret" not in str(caught.value)
 
 
 def test_notify_is_idempotent_and_keeps_its_address_to_itself(client):
