@@ -40,7 +40,7 @@ def campaign(
                 wait_for_vacancy(opened, budget)
     if experiment is not None:
         steps.announce(experiment.describe().get("method", ""))
-    steps.announce(table_text(steps.short(opened), way="discover best shows them"))
+    steps.announce(table_text(steps.short(opened), way="discover best --json shows them"))
     path = str(report(opened, opened.files / "report.html", definition.answers, experiment=experiment))
     steps.announce(f"report: {path}")
     return path

@@ -137,7 +137,7 @@ def evaluate(
     effective = float(weights.sum() ** 2 / np.square(weights).sum())
     if effective < least:
         raise Unsupported(
-            f"the log says too little about this policy: {len(kept)} choices count like {effective:.1f}, and {least:g} are needed"
+            f"the log says too little about this policy: {len(kept)} choices count like {np.floor(10 * effective) / 10:g}, and {least:g} are needed"
         )
     left_out = len(log) - len(kept)
     if method == "replay":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -90,6 +92,10 @@ def test_it_refuses_and_says_why() -> None:
         evaluate(log, {"a0": 0.5, "a9": 0.5})
     with pytest.raises(Unsupported, match=r"count like .* and 100 are needed"):
         evaluate(log, {"a0": 1.0}, least=100)
+    effective = evaluate(log, {"a0": 1.0}).effective
+    with pytest.raises(Unsupported, match="count like") as refused:  # a number below what is needed never reads like it
+        evaluate(log, {"a0": 1.0}, least=effective + 1e-6)
+    assert float(re.findall(r"count like ([\d.]+),", str(refused.value))[0]) <= effective
     with pytest.raises(Unsupported, match="nothing was logged"):
         evaluate(log.kept(np.zeros(200, dtype=bool)), {"a0": 1.0})
     with pytest.raises(InvalidInput, match="sum to one"):

@@ -102,7 +102,7 @@ class Laboratory:
         """How sheets go out and come in."""
         return {
             "kind": "laboratory",
-            "method": f"measured by people, who fill in a {self.format} sheet"
+            "method": f"measured by people, who fill in {'an' if self.format == 'xlsx' else 'a'} {self.format} sheet"
             + ("" if self.predicted else " without knowing the prediction"),
             "targets": dict(self.targets),
             "columns": self.columns,
