@@ -216,6 +216,38 @@ def test_the_tables_of_bandits_and_of_the_store_are_the_benchmarks():
     assert f"{rates[0]:.0f} events a second (PostgreSQL {rates[1]:.0f})" in store
 
 
+def test_the_cost_of_a_choice_is_the_benchmarks():
+    cases = found("scale.json")["cases"]
+    lines = re.findall(
+        r"^\| 10\^(\d) × (\d+), ([\d,]+) \| (.* s \| .* MB \|.*) \|$", page_of("benchmarks"), flags=re.MULTILINE
+    )
+    assert len(lines) == 10
+    for power, features, observations, cells in lines:
+        key = f"{10 ** int(power)}x{features} n={observations.replace(',', '')} threads=2 waves=1"
+        ours, floor = cases[f"ours {key}"], cases[f"floor {key}"]
+        told = [
+            f"{floor['double']:.2f} s",
+            f"{ours['fit_and_judge']:.1f} s",
+            f"{ours['search']:.2f} s",
+            f"{ours['next']:.1f} s",
+            f"{ours['memory_mb']:.0f} MB",
+        ]
+        assert [cell.strip() for cell in cells.split("|")][:5] == told, key
+
+
+def test_a_campaign_of_millions_is_the_benchmarks():
+    for name, size in (("1,000,000", 1_000_000), ("10,000,000", 10_000_000)):
+        [steps] = [steps for key, steps in found("big-pool.json").items() if key.startswith(f"{size}x30 ")]
+        [line] = [line for line in page_of("discover/candidates").splitlines() if line.startswith(f"| {name} |")]
+        begun, opened, first, following, _ = (cell.strip() for cell in line.split("|")[2:-1])
+        assert float(begun.split()[0]) == pytest.approx(steps["begin"]["begin_cpu"], rel=0.02)
+        opens = [step["open_cpu"] for step in steps.values() if isinstance(step, dict) and "open_cpu" in step]
+        assert opened == f"{min(opens):.1f}–{max(opens):.1f} s"
+        assert float(first.split()[0]) == pytest.approx(steps["ask"]["ask_cpu"], rel=0.02)
+        nexts = [step["next_cpu"] for step in steps.values() if isinstance(step, dict) and "next_cpu" in step]
+        assert float(following.split()[0]) == pytest.approx(nexts[0], rel=0.02)
+
+
 @pytest.mark.parametrize(
     "word", ["DOWNLOAD_SIZE", "PACKAGE_COUNT", "SAMPLE_EFFICIENCY_TABLE", "SPEED_SENTENCE", "STIFF_ROWS"]
 )
