@@ -14,7 +14,8 @@ from discover.policy.bayesian import Bayesian
 from discover.protocols import View
 from discover.surrogate.belief import belief
 from discover.surrogate.diagnostics import groups_of
-from discover.surrogate.evidence.evidence import JOINT, Evidence
+from discover.surrogate.evidence.before import JOINT
+from discover.surrogate.evidence.evidence import Evidence
 from discover.surrogate.evidence.joint import JointPosterior, JointProcess, Told, _sense, held_out_with
 from discover.surrogate.gaussian.process import GaussianProcess
 from discover.values import FeatureTable, Training
@@ -118,6 +119,20 @@ def test_a_candidate_is_left_out_in_every_target() -> None:
         scale = posterior.standard.scale
         assert float(posterior.standard.shift + scale * mean[i]) == pytest.approx(float(told_mean), abs=0.15 * scale)
         assert float(scale * variance[i].sqrt()) >= 0.5 * float(told_deviation)
+
+
+def test_where_the_joint_model_alone_has_weight_it_is_still_made_from_the_best_of_the_others() -> None:
+    """Between iterations in which all models are compared, those of little weight are not: with such weights none was left."""
+    told = view(45, 60).training
+    own, other = told_of(told["a"]), told_of(told["b"])
+    weights = {"one": 0.01, "each": 0.01, "plane": 0.005, "terms": 0.005, JOINT: 0.97}
+    memory = {"weights": weights, "models": {}, "age": 0}
+    found, worth = replace(QUICK, evaluations=5, again=5).compare(
+        own.X, own.y, own.noise, own.rows, memory, others=[other]
+    )
+    assert JOINT in found.names
+    assert set(found.record["log_density_per_observation"]) == set(weights)
+    assert worth is not None
 
 
 def test_a_batch_for_several_targets_is_chosen_with_it() -> None:

@@ -16,6 +16,8 @@ from discover.surrogate.gaussian.process import GaussianProcess
 if TYPE_CHECKING:
     from torch import Tensor
 
+JOINT = "joint"
+"""The model that other targets enter, too."""
 INERTIA = 8.0
 """Observations that the weights before count as; at first all models weigh the same."""
 RETURN = 0.1
@@ -59,6 +61,12 @@ class Before:
     def compared(self) -> list[str]:
         """Those that are compared this time."""
         return [name for name in self.models if self.whole or self.weights[name] >= NEGLIGIBLE]
+
+    @property
+    def compared_alone(self) -> list[str]:
+        """Those of them that know one target only; all such models where none of them is, for the joint one is made from
+        the best of these."""
+        return [name for name in self.compared if name != JOINT] or [name for name in self.models if name != JOINT]
 
     def memory(self, name: str) -> Mapping[str, Any] | None:
         """Where the fit of a model may start."""

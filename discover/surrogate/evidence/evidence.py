@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from discover.surrogate.covariance import fitting
 from discover.surrogate.covariance.asked import Asked
 from discover.surrogate.diagnostics import ENOUGH, LeaveOneOut, groups_of, judged, log_density
-from discover.surrogate.evidence.before import NEGLIGIBLE, Before, in_shares
+from discover.surrogate.evidence.before import JOINT, NEGLIGIBLE, Before, in_shares
 from discover.surrogate.evidence.joint import JointProcess, Told, held_out_with
 from discover.surrogate.evidence.short_list import candidates, encodings
 from discover.surrogate.gaussian.keeping import Kept
@@ -33,12 +34,9 @@ if TYPE_CHECKING:
     Observed = tuple[Tensor, Tensor, Tensor | None]
     """Features [n, d], values [n] and noise variances [n]."""
 
-JOINT = "joint"
-"""The model that other targets enter, too."""
 MANY = 100
-"""Candidates up to which predictions are made in FIVE folds; beyond, in fewer."""
-FOLDS = 5
-FEWER = 3
+FOLDS, FEWER = 5, 3
+"""Folds in which predictions are made, up to MANY candidates and beyond."""
 COMPARED = 500
 """Observations that models are compared on, evenly taken of those that there are."""
 
@@ -93,7 +91,7 @@ class Evidence:
         before = Before.of(memory, models, len(y))
         if (same := self._kept(before, X, y, noise)) is not None:
             return same, None
-        some = np.linspace(0, len(y) - 1, min(len(y), COMPARED)).round().astype(np.int64)
+        some = fitting.evenly(len(y), COMPARED)
         whole, at = len(some) == len(y), torch.from_numpy(some)
         part = (X, y, noise) if whole else (X[at], y[at], None if noise is None else noise[at])
         groups = groups_of(rows[some])
@@ -111,9 +109,8 @@ class Evidence:
         final = again or trial.held
         left = before.left(weights, {n: final.get(n, fit).memory() for n, fit in trial.fits.items()}, few)
         parts = tuple(final[name] for name in shares)
-        mixture = Weighted(
-            parts, tuple(shares.values()), tuple(shares), left, _record(weights, trial, len(some), before)
-        )
+        record = _record(weights, trial, len(some), before)
+        mixture = Weighted(parts, tuple(shares.values()), tuple(shares), left, record)
         if few:
             return mixture, None
         told = [trial.told[name] for name in shares]
@@ -123,7 +120,7 @@ class Evidence:
     def _apart(self, before: Before, part: Observed, rows: IntArray, groups: list[IntArray], few: bool) -> Trial:
         """Every model that is compared, fitted and, but for few candidates, judged."""
         X, y, noise = part
-        names = before.names[:1] if few and not before.weights else [name for name in before.compared if name != JOINT]
+        names = before.names[:1] if few and not before.weights else before.compared_alone
         fits = {name: before.models[name].fit(X, y, noise, memory=before.memory(name)) for name in names}
         held = {name: fit for name, fit in fits.items() if _holds(fit, before.models[name])}
         if few:
