@@ -106,3 +106,15 @@ def test_a_feature_whose_width_is_no_number_is_named(rows: int, monkeypatch: pyt
         Scaling.of(FeatureTable(("a", "energy"), X, "hash"))
     half = Scaling.of(FeatureTable(("a", "energy"), X / 2.1, "hash"))
     assert np.ptp(half.apply(X / 2.1)[:, 0]) == pytest.approx(1.0)
+
+
+def test_a_large_table_of_numbers_far_below_zero_has_a_finite_mean(monkeypatch) -> None:
+    """Sums of such numbers overflow, whichever of their ends is the large one."""
+    from discover import sizes
+
+    values = np.column_stack([np.where(np.arange(2000) % 7, -1e306, 0.0), np.linspace(0.0, 1.0, 2000)])
+    whole = Scaling.over(values)
+    monkeypatch.setattr(sizes, "CELLS", 100)
+    parts = Scaling.over(values)
+    np.testing.assert_allclose(parts.centre, whole.centre, rtol=1e-12)
+    assert np.isfinite(parts.apply(values)).all()

@@ -60,7 +60,8 @@ def _part(values: FloatArray, start: int) -> Extent:
     for first in range(start, stop, ROWS):
         rows = values[first : min(first + ROWS, stop)]
         low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
-        mean += np.einsum("ij->j", rows) / count if np.abs(high).max() < 1e300 else (rows / count).sum(axis=0)
+        small = max(np.abs(low).max(), np.abs(high).max()) < 1e300
+        mean += np.einsum("ij->j", rows) / count if small else (rows / count).sum(axis=0)
     return Extent(low, high, mean)
 
 
