@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover.errors import InvalidInput
+from discover.surrogate.covariance.forms import Radial
 from discover.surrogate.gaussian.posterior import GaussianPosterior, root
 from discover.surrogate.gaussian.process import GaussianProcess
 from discover.surrogate.gaussian.standard import Standard
@@ -45,6 +46,28 @@ def test_the_belief_is_that_of_the_same_botorch_model(kernel: str, lengths: str,
     assert torch.allclose(joint_mean, mean, rtol=1e-10)
     assert torch.allclose(covariance, theirs.distribution.covariance_matrix, atol=1e-5 * float(variance.max()))
     assert torch.allclose(posterior.mean_deviation(new)[1].square(), variance)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_botorchs_model_keeps_the_scale_of_the_belief(constant: bool) -> None:
+    """That of an earlier fit, and the size of values that do not tell their spread."""
+    X, y = data()
+    y = torch.full_like(y, 3.0) if constant else y
+    model = GaussianProcess(keep=0.5)
+    posterior = model.fit(X, y, memory=model.fit(X[:20], y[:20]).memory())
+    assert any("kept" in note for note in posterior.notes)
+    with torch.no_grad():
+        theirs = posterior.model().posterior(X + 0.1)
+    mean, variance = posterior.mean_variance(X + 0.1)
+    assert torch.allclose(mean, theirs.mean[:, 0], rtol=1e-8)
+    assert torch.allclose(variance, theirs.variance[:, 0], rtol=1e-5)
+
+
+def test_a_form_without_a_name_is_refused() -> None:
+    """A fit would be remembered, and told, as one of the kernel over all features."""
+    X, y = data()
+    with pytest.raises(InvalidInput, match="a form needs a name"):
+        GaussianProcess(form=Radial.whole("matern", 5, each=True)).fit(X, y)
 
 
 def test_chunks_change_nothing_but_memory() -> None:

@@ -99,14 +99,14 @@ class JointPosterior(GaussianPosterior):
 
 @dataclass(frozen=True)
 class JointProcess(GaussianProcess):
-    """How to fit one target together with others. rows: [n], the candidates of its own observations."""
+    """How to fit one target together with `others`. rows_told: [n], the candidates of its own observations."""
 
     others: tuple[Told, ...] = ()
     rows_told: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, model: GaussianProcess, width: int, others: Sequence[Told], rows: IntArray) -> JointProcess:
-        """The model, of `width` features, with other targets beside it."""
+        """The model, of `width` features, with other targets beside it. rows: [n], the candidates of its own observations."""
         features: Form = model.form or Radial.whole(model.kernel, width, each=model.lengths == "each")
         columns = tuple(range(width, width + len(others)))
         apart = Radial.over("matern", columns, each=True, width=width + len(others), name="targets")
@@ -119,8 +119,10 @@ class JointProcess(GaussianProcess):
     @property
     def plain(self) -> GaussianProcess:
         """The Gaussian process over all observations."""
-        options = {"evaluations": self.evaluations, "starts": self.starts, "rows": self.rows, "chunk": self.chunk}
-        return GaussianProcess(form=self.form, name=self.name, **options)  # type: ignore[arg-type]
+        return GaussianProcess(
+            evaluations=self.evaluations, starts=self.starts, rows=self.rows, chunk=self.chunk, form=self.form,
+            name=self.name,
+        )  # fmt: skip
 
     def fit(
         self, X: Tensor, y: Tensor, noise: Tensor | None = None, *, memory: Mapping[str, Any] | None = None

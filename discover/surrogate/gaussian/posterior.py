@@ -143,7 +143,6 @@ class GaussianPosterior:
     def model(self) -> Any:
         """The same belief as a BoTorch SingleTaskGP, for whatever BoTorch offers. Its inputs are scaled features."""
         from botorch.models import SingleTaskGP
-        from botorch.models.transforms import Standardize
         from gpytorch.kernels import MaternKernel, RBFKernel
 
         if self.found is None or self.state is None:
@@ -164,7 +163,7 @@ class GaussianPosterior:
                 self.y[:, None],
                 (noise * scale * scale)[:, None],
                 covar_module=kernel,
-                outcome_transform=Standardize(1),
+                outcome_transform=self.standard.for_botorch(),
             ).double()
         kernel.lengthscale = lengths
         model.mean_module.constant.data.fill_(self.state.mean)

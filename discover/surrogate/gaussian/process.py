@@ -45,8 +45,10 @@ class GaussianProcess(Settings):
         """X [n, d] scaled features, y [n] in the target's unit, noise [n] variances (NaN where unknown), n >= 1.
 
         memory: what an earlier fit left; it is tried as one more start, so it never makes the fit worse.
-        InvalidInput for shapes that do not belong together and values that are not finite.
+        InvalidInput for shapes that do not belong together, values that are not finite, and a form without a name.
         """
+        if self.form is not None and not self.name:
+            raise InvalidInput("model", [Problem("a form needs a name, by which its memory is known", column="name")])
         X, y, noise = _checked(X, y, noise)
         standard = Standard.of(y)
         target, known = standard.apply(y), noise / standard.scale / standard.scale
@@ -94,10 +96,8 @@ class GaussianProcess(Settings):
 
     def _found(self, X: Tensor, y: Tensor, known: Tensor, memory: Mapping[str, Any] | None) -> _Fit:
         """The best fit over all starts, and its factors."""
-        form, name = (
-            self.form or Radial.whole(self.kernel, X.shape[1], each=self.lengths == "each"),
-            self.name or self.kernel,
-        )
+        form = self.form or Radial.whole(self.kernel, X.shape[1], each=self.lengths == "each")
+        name = self.name or self.kernel
         starts = fitting.prior_starts(name, form)[: self.starts]
         if (left := fitting.remembered(memory, name, len(form.dimensions), form.shares)) is not None:
             starts.append(left)

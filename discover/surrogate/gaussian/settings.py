@@ -18,9 +18,8 @@ class Settings:
     Where few features matter, or many tell the same, a length-scale for each finds that out; the priors keep those that
     tell nothing long.
 
-    form: another shape of the covariance than such a kernel over all features, and its `name`.
-
-    chunk: rows that a posterior looks at together. keep: the hyperparameters of an earlier fit stay until the observations
+    form: another shape of the covariance than such a kernel over all features; it needs a `name`. chunk: rows that a
+    posterior looks at together. keep: the hyperparameters of an earlier fit stay until the observations
     have grown by this share; see `keeping`.
     """
 

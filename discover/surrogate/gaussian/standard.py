@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,3 +34,18 @@ class Standard:
     def apply(self, y: Tensor) -> Tensor:
         """To standardised values, of the same shape."""
         return (y - self.shift) / self.scale
+
+    def for_botorch(self) -> Any:
+        """The same as an outcome transform of BoTorch that learns no other from the values which it is shown."""
+        from botorch.models.transforms import Standardize
+        from torch import full, tensor
+
+        class Kept(Standardize):
+            def train(self, mode: bool = True) -> Any:
+                return super().train(False)
+
+        found = Kept(1).double()
+        state = {"means": self.shift, "stdvs": self.scale, "_stdvs_sq": self.scale * self.scale}
+        numbers = {name: full((1, 1), value).double() for name, value in state.items()}
+        found.load_state_dict({**numbers, "_is_trained": tensor(True)})
+        return found.eval()

@@ -40,5 +40,5 @@ class State:
 def covariance_of(found: Hyperparameters, d: int, form: Form | None = None) -> Covariance:
     """The prior covariance at some hyperparameters; without a form that of one kernel over all of d features."""
     if form is None:
-        form = Radial.whole(found.kernel, d, each=len(found.lengths) > 1)  # type: ignore[arg-type]
+        form = Radial.whole("rbf" if found.kernel == "rbf" else "matern", d, each=len(found.lengths) > 1)
     return Covariance(form, found.lengths, found.shares)
