@@ -27,8 +27,8 @@ SOFTNESS = 1e-3
 
 Parts = Sequence["tuple[float, Tensor, Tensor]"]
 """A belief about each of m candidates as a mixture of normals: weight, mean [m] and deviation [m] of each."""
-Marginals = Mapping[str, "tuple[Tensor, Tensor] | Parts"]
-"""By name: mean [m] and deviation [m], or a mixture."""
+Marginals = Mapping[str, Parts]
+"""Such beliefs by the name of what is measured."""
 
 
 @dataclass(frozen=True)
@@ -123,29 +123,20 @@ class Goal:
 
         Two limits of one outcome are one interval, and not independent.
         """
-        total = torch.zeros_like(parts_of(next(iter(marginals.values())))[0][1])
+        total = torch.zeros_like(next(iter(marginals.values()))[0][1])
         for name, (low, high) in self.objective.limits.items():
             total += over_parts(marginals[name], partial(log_probability_between, low=low, high=high))
         return total
 
 
-def parts_of(belief: tuple[Tensor, Tensor] | Parts) -> Parts:
-    """A belief as a mixture; a single normal has one part."""
-    if isinstance(belief[0], torch.Tensor):
-        mean, deviation = belief
-        return [(1.0, mean, deviation)]  # type: ignore[list-item]
-    return belief  # type: ignore[return-value]
-
-
-def over_parts(belief: tuple[Tensor, Tensor] | Parts, log_value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def over_parts(belief: Parts, log_value: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Logarithm of an expectation [m] under a mixture, from that under each of its normals (means, deviations [m])."""
-    found = [log_value(mean, deviation) + math.log(weight) for weight, mean, deviation in parts_of(belief)]
+    found = [log_value(mean, deviation) + math.log(weight) for weight, mean, deviation in belief]
     return found[0] if len(found) == 1 else torch.logsumexp(torch.stack(found), dim=0)
 
 
-def moments(belief: tuple[Tensor, Tensor] | Parts) -> tuple[Tensor, Tensor]:
+def moments(parts: Parts) -> tuple[Tensor, Tensor]:
     """Mean [m] and deviation [m] of a mixture."""
-    parts = parts_of(belief)
     if len(parts) == 1:
         return parts[0][1], parts[0][2]
     mean = sum((weight * m for weight, m, _ in parts), torch.zeros_like(parts[0][1]))
@@ -163,8 +154,3 @@ def reference_point(objective: Objective, seen: FloatArray, given: Mapping[str, 
         if given is not None and target.name in given:
             found[k] = float(target.utility(np.float64(given[target.name])))
     return found
-
-
-def to_tensors(predictions: Mapping[str, tuple[FloatArray, FloatArray]]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Numpy means and deviations by target to tensors."""
-    return {name: (torch.from_numpy(mean), torch.from_numpy(std)) for name, (mean, std) in predictions.items()}

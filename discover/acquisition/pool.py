@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.acquisition.goal import Goal, Marginals, moments, over_parts, parts_of
+from discover.acquisition.goal import Goal, Marginals, moments, over_parts
 from discover.acquisition.hypervolume import log_expected_hypervolume
 from discover.acquisition.improvement import log_expected_approach, log_expected_improvement, log_probability_between
 from discover.acquisition.sampling import fat_log_improvement, normal_draws
@@ -65,7 +65,7 @@ def score(
     if target is None and goal.reference:
         assert observed is not None
         known = goal.above_reference(observed)[goal.feasible(observed)]
-        gains = log_expected_hypervolume(goal, {name: parts_of(held) for name, held in marginals.items()}, known)
+        gains = log_expected_hypervolume(goal, marginals, known)
         return Scores(gains + chance, "log expected gain in hypervolume", joint=True)
     if target is None:
         return Scores(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from discover.acquisition.goal import AUGMENTATION, Goal
+from discover.acquisition.goal import AUGMENTATION, Goal, Parts
 from discover.acquisition.pool import incumbent, score
 from discover.acquisition.sampling import normal_draws
 from discover.objective import Objective, Target
@@ -17,6 +17,10 @@ from discover.objective import Objective, Target
 
 def tensor(*values: float) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
+
+
+def normal(mean: torch.Tensor, deviation: torch.Tensor) -> Parts:
+    return [(1.0, mean, deviation)]
 
 
 def goal_of(objective: Objective, observed: dict[str, torch.Tensor], scale: float = 2.0, seed: int = 0) -> Goal:
@@ -46,7 +50,7 @@ def test_the_best_seen_follows_the_direction() -> None:
 def test_the_highest_score_is_what_the_objective_asks_for(objective: Objective, winner: int) -> None:
     seen = {"y": tensor(0.5, 1.6)}
     goal = goal_of(objective, seen)
-    marginals = {"y": (tensor(0.0, 1.0, 2.0, 3.0), tensor(0.2, 0.2, 0.2, 0.2))}
+    marginals = {"y": normal(tensor(0.0, 1.0, 2.0, 3.0), tensor(0.2, 0.2, 0.2, 0.2))}
     scores = score(goal, marginals, incumbent(goal, seen), seed=0)
     assert scores.joint
     assert int(scores.values.argmax()) == winner
@@ -55,7 +59,7 @@ def test_the_highest_score_is_what_the_objective_asks_for(objective: Objective, 
 def test_once_something_lies_in_the_band_its_probability_counts() -> None:
     seen = {"y": tensor(1.1, 7.0)}
     goal = goal_of(Objective("y", "match", band=(1.0, 1.2)), seen)
-    scores = score(goal, {"y": (tensor(1.1, 1.1, 2.0), tensor(0.05, 1.0, 0.05))}, incumbent(goal, seen), seed=0)
+    scores = score(goal, {"y": normal(tensor(1.1, 1.1, 2.0), tensor(0.05, 1.0, 0.05))}, incumbent(goal, seen), seed=0)
     assert not scores.joint
     assert scores.kind == "log probability of lying in the band"
     assert float(scores.values[0].exp()) == pytest.approx(0.9545, abs=1e-3)
@@ -65,7 +69,7 @@ def test_once_something_lies_in_the_band_its_probability_counts() -> None:
 def test_an_exact_match_already_seen_leaves_finite_scores() -> None:
     seen = {"y": tensor(5.0)}
     goal = goal_of(Objective("y", "match", value=5.0), seen)
-    scores = score(goal, {"y": (tensor(5.0, 80.0), tensor(1.0, 1.0))}, incumbent(goal, seen), seed=0)
+    scores = score(goal, {"y": normal(tensor(5.0, 80.0), tensor(1.0, 1.0))}, incumbent(goal, seen), seed=0)
     assert bool(torch.isfinite(scores.values).all())
     assert int(scores.values.argmax()) == 0
 
@@ -73,7 +77,7 @@ def test_an_exact_match_already_seen_leaves_finite_scores() -> None:
 def test_where_nothing_keeps_the_constraints_keeping_them_is_all_that_counts() -> None:
     seen = {"y": tensor(5.0)}
     goal = goal_of(Objective("y", constraints=["y <= 1"]), seen)
-    scores = score(goal, {"y": (tensor(1.0, 3.0), tensor(1.0, 1.0))}, incumbent(goal, seen), seed=0)
+    scores = score(goal, {"y": normal(tensor(1.0, 3.0), tensor(1.0, 1.0))}, incumbent(goal, seen), seed=0)
     assert scores.joint
     assert float(scores.values[0]) == pytest.approx(math.log(0.5))
 
@@ -95,8 +99,8 @@ def test_several_targets_are_weighed_by_an_augmented_chebyshev_sum() -> None:
 def test_the_dominating_candidate_scores_highest_under_any_weights() -> None:
     seen = {"a": tensor(0.0, 10.0), "b": tensor(1.0, 3.0)}
     marginals = {
-        "a": (tensor(5.0, 12.0, 12.0), tensor(1.0, 1.0, 1.0)),
-        "b": (tensor(2.0, 0.5, 4.0), tensor(0.5, 0.5, 0.5)),
+        "a": normal(tensor(5.0, 12.0, 12.0), tensor(1.0, 1.0, 1.0)),
+        "b": normal(tensor(2.0, 0.5, 4.0), tensor(0.5, 0.5, 0.5)),
     }
     for seed in range(10):
         goal = goal_of(TWO, seen, seed=seed)
@@ -109,8 +113,8 @@ def test_sampled_scores_agree_with_the_closed_form_of_one_target() -> None:
     """Weights (1, 0) leave one target, whose expected improvement is known."""
     goal = Goal(TWO, {"a": 1.0, "b": 1.0}, weights=(1.0, 0.0), tops=(0.0, 0.0), spans=(1.0, 1.0))
     mean, deviation = tensor(-0.5, 0.0, 1.0), tensor(1.0, 1.0, 0.5)
-    one = (tensor(0.0, 0.0, 0.0), tensor(1.0, 1.0, 1.0))
-    scores = score(goal, {"a": (mean, deviation), "b": one}, 0.0, seed=0).values
+    one = normal(tensor(0.0, 0.0, 0.0), tensor(1.0, 1.0, 1.0))
+    scores = score(goal, {"a": normal(mean, deviation), "b": one}, 0.0, seed=0).values
     draws = mean[:, None] + deviation[:, None] * normal_draws(2**14, 1, 7)[:, 0]
     expected = (draws.clamp_max(0.0) + AUGMENTATION * draws).clamp_min(0.0).mean(dim=1)
     assert torch.allclose(scores.exp(), expected, rtol=0.1)
