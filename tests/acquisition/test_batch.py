@@ -105,6 +105,18 @@ def test_rows_differ_counts_hold_and_a_seed_repeats() -> None:
     assert all(math.isfinite(pick.value) for pick in once)
 
 
+def test_values_are_lowered_by_the_logarithm_of_what_candidates_cost() -> None:
+    goal, posterior, pool, X = case("maximize", 0.2)
+    plain = greedy_batch(goal, {"y": posterior}, pool, X, 5, draws=64, seed=5)
+    alike = torch.full((60,), 0.7, dtype=torch.float64)
+    paid = greedy_batch(goal, {"y": posterior}, pool, X, 5, draws=64, seed=5, log_costs=alike)
+    assert [pick.position for pick in paid] == [pick.position for pick in plain]
+    assert [pick.value for pick in paid] == pytest.approx([pick.value - 0.7 for pick in plain])
+    alike[plain[0].position] = 50.0
+    dear = greedy_batch(goal, {"y": posterior}, pool, X, 60, draws=64, seed=5, log_costs=alike)
+    assert dear[-1].position == plain[0].position
+
+
 def test_constraints_move_the_batch_to_where_they_are_kept() -> None:
     _, posterior, pool, X = case("maximize", 0.0)
     scale = posterior.standard.scale

@@ -178,6 +178,22 @@ def test_what_the_bound_does_not_hold_for_is_not_carried(change, tmp_path):
     assert Carried.read(tmp_path, (now,), name, len(pool.values)) is None
 
 
+def test_of_two_equal_observations_one_that_is_taken_back_is_missed(tmp_path):
+    rng = np.random.default_rng(3)
+    pool, held = start(rng)
+    rows = np.arange(len(held.y))
+
+    def carried(places):
+        now = posterior(held.X[places], held.y[places], noise=1e-3, like=held)
+        return now, Carried.read(tmp_path, (now,), pool.hash, len(pool.values))
+
+    twice, _ = carried([*rows, 0])
+    best_rows(twice, pool, 5, Improvement(1.0), carry=tmp_path)
+    assert carried([*rows, 0])[1] is not None
+    assert carried([*rows, 0, 0])[1] is not None
+    assert carried(rows)[1] is None
+
+
 def test_a_damaged_file_is_as_good_as_none(tmp_path):
     rng = np.random.default_rng(5)
     pool, held = start(rng)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from discover.surrogate.covariance import fitting
 from discover.surrogate.covariance.kernels import correlation, squared_distances
@@ -61,6 +62,22 @@ def test_replicates_of_a_candidate_are_left_out_together() -> None:
         assert told.means[group] == pytest.approx(mean, rel=1e-8)
         assert told.stds[group] == pytest.approx(std, rel=1e-6)
     assert told.candidates == 9
+
+
+def test_the_gain_is_over_the_mean_and_the_spread_of_the_other_candidates() -> None:
+    """A normal value of unknown mean varies by the spread of the others, and by how uncertain their mean is."""
+    posterior, _ = fitted(12)
+    rows = np.array([0, 0, 0, 1, 2, 3, 3, 4, 5, 6, 7, 8])
+    told, y = leave_one_out(posterior, rows), posterior.y.numpy()
+    plain = []
+    for value, row in zip(y, rows, strict=True):
+        others = y[rows != row]
+        deviation = others.std(ddof=1) * math.sqrt(1.0 + 1.0 / len(others))
+        plain.append(float(norm.logpdf(value, others.mean(), deviation)))
+    gains = norm.logpdf(y, told.means, told.stds) - plain
+    assert told.density_gain == pytest.approx(gains.mean(), rel=1e-8)
+    assert told.density_gain_error == pytest.approx(gains.std(ddof=1) / math.sqrt(12), rel=1e-8)
+    assert told.coverage == np.mean(np.abs(y - told.means) <= norm.ppf(0.95) * told.stds)
 
 
 def test_a_clear_trend_is_found_better_and_its_intervals_hold() -> None:

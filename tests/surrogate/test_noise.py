@@ -59,6 +59,16 @@ def test_replicates_tell_which_candidates_scatter() -> None:
     assert taken >= 2
 
 
+def test_variances_are_drawn_together_as_the_law_asks_that_they_came_from() -> None:
+    """Smyth's model: precisions are those of chi-squared numbers of six degrees of freedom about a common one."""
+    rng, rows = np.random.default_rng(0), np.repeat(np.arange(3000), 4)
+    values = rng.normal(size=(3000, 4)) * np.sqrt(0.25 * 6.0 / rng.chisquare(6.0, size=3000))[:, None]
+    found = moderated(values.reshape(-1), rows)
+    assert found is not None
+    squares = values.var(axis=1) * 4.0
+    np.testing.assert_allclose(found[0][::4], (6.0 * 0.25 + squares) / (6.0 + 3.0), rtol=0.12)
+
+
 def test_a_value_does_not_speak_in_its_own_judgement() -> None:
     _, y, rows = replicated(0, np.where(np.arange(20) % 2 == 0, 0.1, 1.5))
     found = moderated(y, rows)

@@ -42,6 +42,14 @@ def test_moments_are_those_of_the_log_normal_where_the_map_is_a_logarithm() -> N
     assert torch.allclose(same, 2 * deviation)
 
 
+def test_the_noise_is_told_in_the_unit_at_the_middle_of_the_observations() -> None:
+    posterior, _ = believed()
+    inner = posterior.latent.noise_variance
+    assert posterior.noise_variance == pytest.approx(inner * float(posterior.y.median()) ** 2)
+    straight = Transformed(posterior.latent, Affine(5.0, 3.0), posterior.y, posterior.standard)
+    assert straight.noise_variance == pytest.approx(9.0 * inner)
+
+
 def test_moments_agree_with_many_draws_for_every_map() -> None:
     y = np.exp(np.random.default_rng(0).normal(size=60))
     scores = normal_scores(y)
