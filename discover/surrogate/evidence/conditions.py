@@ -24,7 +24,7 @@ from discover.surrogate.inputs.layout import Layout
 from discover.values import FloatArray, Training
 
 LEVELS = 12
-"""Different texts from which on a condition is taken for a remark."""
+"""Different texts up to which a condition is a category; one with more of them is taken for a remark."""
 UNIT = math.sqrt(12.0)
 """One-hot conditions are divided by this: two of them are then as far apart as two random values of a scaled feature."""
 
@@ -87,7 +87,7 @@ class Conditions:
             if len(levels) > LEVELS:
                 left_out[key] = f"{len(levels)} different texts"
             elif len(levels) > 1:
-                found.append(Condition(key, _text(asked), levels, strange=asked not in values))
+                found.append(Condition(key, _text(asked), levels, strange=_text(asked) not in map(_text, values)))
         left_out |= {key: "asked for, and no observation tells it" for key in at if key not in keys}
         return cls(tuple(found), left_out)
 
