@@ -19,14 +19,14 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from discover.features.composition import fractions
 from discover.features.elements import LAST, element_table
 from discover.kinds import typed
-from discover.values import BoolArray, FloatArray
+from discover.values import BlockKind, BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +52,9 @@ class ElementEmbedding:
     no sooner.
     """
 
+    kind: ClassVar[BlockKind] = "embedding"
     column: str = "formula"
     version: str = field(default="1", init=False)
-    kind: str = field(default="embedding", init=False)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -32,18 +32,17 @@ def room_for(cache: Path | None, key: str, rows: int, columns: int) -> FloatArra
 
 def finished(cache: Path | None, key: str, names: tuple[str, ...], values: FloatArray) -> FeatureTable:
     """What was filled as a table, stored in the folder if there is one. InvalidInput where a number is not finite."""
-    mapped = isinstance(values, np.memmap)
     try:
         table = table_of(names, values)
     except InvalidInput:
-        if mapped:
+        if isinstance(values, np.memmap):
             draft_of(_path(cache, key)).unlink(missing_ok=True)
         raise
     if cache is None:
         return table
     path = _path(cache, key)
-    if mapped:
-        values.flush()  # type: ignore[attr-defined]
+    if mapped := isinstance(values, np.memmap):
+        values.flush()
         draft_of(path).replace(path)
     else:
         cache.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -76,8 +76,8 @@ def descriptor_names() -> tuple[str, ...]:
 class Fingerprint:
     """A column of SMILES as Morgan fingerprints (counts), `smiles:bit 17`."""
 
+    kind: ClassVar[BlockKind] = "fingerprint"
     column: str
-    kind: BlockKind = "fingerprint"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,8 +112,8 @@ class Fingerprint:
 class MoleculeDescriptors:
     """A column of SMILES as RDKit's two-dimensional descriptors, `smiles:TPSA`."""
 
+    kind: ClassVar[BlockKind] = "descriptors"
     column: str
-    kind: BlockKind = "descriptors"
 
     @property
     def names(self) -> tuple[str, ...]:
