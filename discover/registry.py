@@ -76,19 +76,7 @@ def configure(group: str, settings: Mapping[str, Any]) -> Any:
     kind = str(given.pop("kind", ""))
     cls = load(group, kind)
     known = {field.name: field for field in options(cls)}
-    problems = [
-        Problem("unknown key", column=key, value=given[key], way_out=nearest(key, known))
-        for key in given
-        if key not in known
-    ]
-    problems += [
-        Problem("is required", column=name)
-        for name, field in known.items()
-        if name not in given and field.default is MISSING and field.default_factory is MISSING
-    ]
-    problems += [
-        Problem("must be a finite number", column=key, value=value) for key, value in given.items() if _endless(value)
-    ]
+    problems = _key_problems(given, known)
     try:
         built = None if problems else TypeAdapter(cls).validate_python(given)
     except InvalidInput as error:
@@ -106,6 +94,23 @@ def configure(group: str, settings: Mapping[str, Any]) -> Any:
     if problems:
         raise InvalidInput(f"kind {kind!r}", problems)
     return built
+
+
+def _key_problems(given: Mapping[str, Any], known: Mapping[str, Field[Any]]) -> list[Problem]:
+    """Keys that are no options, options that are not given and must be, and numbers without end."""
+    problems = [
+        Problem("unknown key", column=key, value=given[key], way_out=nearest(key, known))
+        for key in given
+        if key not in known
+    ]
+    problems += [
+        Problem("is required", column=name)
+        for name, field in known.items()
+        if name not in given and field.default is MISSING and field.default_factory is MISSING
+    ]
+    return problems + [
+        Problem("must be a finite number", column=key, value=value) for key, value in given.items() if _endless(value)
+    ]
 
 
 def _endless(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from discover.backtest.logged import LEAST, Log, Method, evaluate
 from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, Unsupported
 from discover.policy.bandit.arms import Arms
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     from discover.campaign.reading.reader import Reader
@@ -45,8 +46,7 @@ def log_of(campaign: Reader, arms: Sequence[str] = (), scope: Sequence[str] = ()
     if isinstance(pool, Points):
         raise Unsupported("an evaluation needs a list of candidates: of a space nobody knows what else could be chosen")
     columns = named_columns(_Named((*arms, *scope)), pool)
-    view = campaign.view()
-    coded = Arms.of(_with(view, columns), arms, scope)
+    coded = Arms.of(replace(campaign.view(), columns=columns), arms, scope)
     ledger = campaign.ledger
     terms = Terms.of(ledger.definition["policy"])
     even = not (terms.columns or ledger.excluded or ledger.gone)
@@ -59,12 +59,6 @@ def log_of(campaign: Reader, arms: Sequence[str] = (), scope: Sequence[str] = ()
         np.array([row[3] for row in known], dtype=np.float64),
         np.array([row[4] for row in known], dtype=bool),
     )
-
-
-def _with(view: Any, columns: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(view, columns=columns)
 
 
 def _rows(campaign: Reader, arms: Arms, even: bool) -> Iterator[tuple[str, str, float | None, float, bool]]:
@@ -90,15 +84,17 @@ def _rows(campaign: Reader, arms: Arms, even: bool) -> Iterator[tuple[str, str, 
             left[arm] -= 1.0
 
 
-def _chance(trial: Trial, arm: int, left: Any, even: bool) -> tuple[float, bool]:
+def _chance(trial: Trial, arm: int, left: FloatArray, even: bool) -> tuple[float, bool]:
+    """The probability of an arm at its turn, NaN where it is not known, and whether all arms were possible.
+
+    left: [A], candidates of each that had not been proposed. even: whether what is drawn evenly was drawn from these.
+    """
     proposal = trial.proposal
     details = proposal.details
     if "arm_probability" in details:
         return float(details["arm_probability"]), bool(details.get("all_arms", False))
-    evenly = proposal.policy in ("random", "explore") or (proposal.policy, details.get("phase")) == (
-        "contextual",
-        "start",
-    )
+    begins = proposal.policy == "contextual" and details.get("phase") == "start"
+    evenly = begins or proposal.policy in ("random", "explore")
     if even and evenly and proposal.probability is not None and left[arm] > 0:
         return float(left[arm] / left.sum()), bool((left > 0).all())
     return float("nan"), False

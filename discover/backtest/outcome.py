@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from discover.backtest.metrics import (
     first_crossing,
 )
 from discover.backtest.random_line import RandomLine
+from discover.drafts import draft_of
 from discover.objective import Objective
 from discover.values import FloatArray
 
@@ -53,6 +53,18 @@ class Run:
     def area(self) -> float:
         """Mean height of the normalised best-so-far curve."""
         return area(self.normalised)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON; the normalised curve follows from `best` and the study's scale."""
+        return {
+            "policy": self.policy,
+            "seed": self.seed,
+            "area": self.area,
+            "seconds": self.seconds,
+            "ids": list(self.ids),
+            "best": self.best.tolist(),
+            "top": self.top.tolist(),
+        }
 
 
 @dataclass(frozen=True)
@@ -188,18 +200,7 @@ class Study:
             "summary": {str(k): _plain(v) for k, v in self.summary().to_dict(orient="index").items()},
             "scale": asdict(self.scale),
             "chance": {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in asdict(self.chance).items()},
-            "runs": [
-                {
-                    "policy": run.policy,
-                    "seed": run.seed,
-                    "area": run.area,
-                    "seconds": run.seconds,
-                    "ids": list(run.ids),
-                    "best": run.best.tolist(),
-                    "top": run.top.tolist(),
-                }
-                for run in self.runs
-            ],
+            "runs": [run.to_dict() for run in self.runs],
         }
 
     @classmethod
@@ -232,16 +233,16 @@ class Study:
         """Write as JSON, whole or not at all."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        draft = draft_of(path)
         lines = [f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in self.to_dict().items()]
-        draft.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
         draft.replace(path)
         return path
 
     @classmethod
     def read(cls, path: str | Path) -> Study:
         """Read what `save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text()))
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
     def __repr__(self) -> str:
         more = f" ({self.asked:,} were asked for; the pool holds no more)" if self.asked > self.budget else ""

@@ -21,7 +21,7 @@ from discover.backtest.random_line import random_line
 from discover.campaign.terms import without_terms
 from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, nearest
-from discover.objective import Objective
+from discover.objective import Objective, Target
 from discover.protocols import Experiment, Policy
 from discover.values import BoolArray, FeatureTable, FloatArray, Progress
 
@@ -83,15 +83,7 @@ def run_study(
         "hash": pool.hash,
         "statuses": answers.counts(),
     }
-    settings = {
-        "policies": {name: repr(policy) for name, policy in chosen.items()},
-        "features": len(features.names),
-        "features_hash": features.hash,
-        "target": target.to_dict(),
-        "top_percent": TOP_PERCENT,
-        "budget_asked": budget,
-        "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
-    }
+    settings = _settings(chosen, features, target, budget)
     return Study(
         name, objective, tuple(chosen), seeds, experiments, batch, facts, scale, chance, runs, _versions(), settings
     )
@@ -113,12 +105,14 @@ def named_policies(names: Sequence[str], own: Mapping[str, Any] | None = None) -
     if problems:
         raise InvalidInput("policies", problems)
     own = without_terms(own or {})
-    return {
-        name: OneFeature()
-        if name == "one-feature"
-        else registry.configure(registry.POLICIES, own if own.get("kind") == name else {"kind": name})
-        for name in names
-    }
+
+    def made(name: str) -> Policy:
+        if name == "one-feature":
+            return OneFeature()
+        policy: Policy = registry.configure(registry.POLICIES, own if own.get("kind") == name else {"kind": name})
+        return policy
+
+    return {name: made(name) for name in names}
 
 
 def _run(
@@ -161,6 +155,19 @@ def _check(seeds: Sequence[int], budget: int, batch: int, policies: Mapping[str,
         check = getattr(policy, "check", None)
         if callable(check):
             check(objective)
+
+
+def _settings(policies: Mapping[str, Policy], features: FeatureTable, target: Target, budget: int) -> dict[str, Any]:
+    """What the study was made with; plain JSON."""
+    return {
+        "policies": {name: repr(policy) for name, policy in policies.items()},
+        "features": len(features.names),
+        "features_hash": features.hash,
+        "target": target.to_dict(),
+        "top_percent": TOP_PERCENT,
+        "budget_asked": budget,
+        "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
+    }
 
 
 def _versions() -> dict[str, str]:
