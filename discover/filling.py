@@ -68,9 +68,8 @@ def largest(n: int, rules: Sequence[Rule], preference: FloatArray) -> IntArray:
     for rule in rules:
         programme.add(rule, kept)
     worth = np.zeros(programme.width)
-    worth[: len(kept)] = 1.0 + preference[kept] / (
-        2.0 * n
-    )  # all preferences together are worth less than one candidate
+    # All preferences together are worth less than one candidate.
+    worth[: len(kept)] = 1.0 + preference[kept] / (2.0 * n)
     rows, columns, values = (np.concatenate(parts) for parts in zip(*programme.entries, strict=True))
     shape = (len(programme.limits), programme.width)
     found = milp(

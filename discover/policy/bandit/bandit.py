@@ -235,6 +235,3 @@ class _Case:
             self.arms, self.reward, self.policy.objective, self.view.objective.targets[0], self.tally.counts, worth,
             deviation, shares_best(self.drawn, everything), out,
         )  # fmt: skip
-
-
-__all__ = ["Bandit"]

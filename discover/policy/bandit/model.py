@@ -31,9 +31,9 @@ def surrogate_of(model: Literal["single", "evidence"]) -> GaussianProcess | Evid
 
 @dataclass(frozen=True)
 class ArmModel:
-    """rows: [c], the cells that the belief was drawn on. mean: [c], cov: [c, c], turned so that high is good.
-
-    worth: [draws, A], what each arm is worth over the scope in each draw.
+    """The belief about arms and scope. rows: [c], the cells that it was drawn on. cov: [c, c], of what they give. noise:
+    variance of an observation. worth: [draws, A], what each arm is worth over the scope in each draw, turned so that high
+    is good.
     """
 
     policy: Options
@@ -41,7 +41,6 @@ class ArmModel:
     arms: Arms
     held: Belief
     rows: IntArray
-    mean: FloatArray
     cov: FloatArray
     noise: float
     worth: FloatArray
@@ -55,11 +54,10 @@ class ArmModel:
         rows = _cells(arms, policy.cells, generator)
         posterior = held.posteriors[target.name]
         X = held.scaled(view.features.values[rows])
-        mean, cov = (part.numpy() for part in posterior.joint(X))
+        cov = posterior.joint(X)[1].numpy()
         drawn = np.asarray(target.utility(posterior.sample(X, policy.draws, generator).numpy()))
         worth = _worth(policy, drawn, arms.arm[rows], len(arms.names), target.utility(policy.threshold or 0.0))
-        sign = -1.0 if target.direction == "minimize" else 1.0
-        return cls(policy, view, arms, held, rows, sign * mean, cov, float(posterior.noise_variance), worth)
+        return cls(policy, view, arms, held, rows, cov, float(posterior.noise_variance), worth)
 
     def conditioned(self, cov: FloatArray, place: int) -> FloatArray:
         """The covariance once one of the cells is observed."""
