@@ -30,7 +30,10 @@ def stamp_of(path: Path) -> dict[str, int]:
 
 
 def note(path: Path, told: Mapping[str, Any], stamp: Mapping[str, int]) -> None:
-    """Write down at `path` what was found of a file, with the stamp that the file had before it was read. As a whole or not at all."""
+    """Write down at `path` what was found of a file, with the stamp that the file had before it was read.
+
+    As a whole or not at all.
+    """
     fresh = draft_of(path)
     fresh.parent.mkdir(parents=True, exist_ok=True)
     with fresh.open("w", encoding="utf-8") as file:

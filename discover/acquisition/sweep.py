@@ -33,6 +33,7 @@ from discover.acquisition.refined import Shift, cost, shifts
 from discover.acquisition.shards import sweep
 from discover.acquisition.tiles import SUBSET, AnyArray, Tiler
 from discover.acquisition.weights import NOTHING, Weights
+from discover.surrogate.covariance.fitting import evenly
 from discover.surrogate.gaussian.posterior import GaussianPosterior
 from discover.surrogate.gaussian.threads import one_thread
 from discover.surrogate.gaussian.weighted import Weighted, moments
@@ -237,7 +238,7 @@ class _Search:
 
     def _best_size(self, carried: Carried, moved: list[Shift], rows: IntArray) -> int | None:
         """How many observations a closer look is best taken at, judged by some of the rows; None where it does not pay."""
-        some = rows[np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).round().astype(np.int64)]
+        some = rows[evenly(len(rows), SAMPLE)]
         n, d = self.parts[0].X.shape
         found: tuple[float, int | None] = (WORTHWHILE, None)
         for size in (s for s in refined.SIZES if s < n):
@@ -314,8 +315,7 @@ class _Search:
         """How far single-precision means and bounds may be off [K]: measured where the bound is small, where the mean is high or
         low against it, and on rows evenly taken."""
         some = min(PROBES, len(rows))
-        even = np.linspace(0, len(rows) - 1, some).round().astype(np.int64)
-        sort = [even]
+        sort = [evenly(len(rows), some)]
         for own_mean, own_variance in zip(mean, variance, strict=True):
             spread = 2.0 * np.sqrt(np.maximum(own_variance, 0.0))
             sort += [

@@ -86,13 +86,8 @@ def shortage(view: View, n: int, proposals: tuple[Proposal, ...]) -> str:
     if view.limits.binding and total - blocked > len(proposals):
         count = f"{len(proposals)} of {n} proposed" if proposals else "none proposed"
         return f"{count}: no further free candidate may be in the batch: {view.limits.words}"
-    left = (
-        "no candidate is"
-        if not proposals
-        else "1 candidate is"
-        if len(proposals) == 1
-        else f"{len(proposals)} candidates are"
-    )
+    some = "1 candidate is" if len(proposals) == 1 else f"{len(proposals)} candidates are"
+    left = some if proposals else "no candidate is"
     return f"{left} left of {total:,}: {blocked:,} are pending, finished or excluded ({n} asked for)"
 
 

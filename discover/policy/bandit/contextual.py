@@ -34,9 +34,9 @@ class Contextual(Options):
     Until `start` candidates were observed they are drawn evenly. Then each next arm is the best over the scope in functions
     drawn from the belief: its probability is the share of `draws` in which it is. Of the arm that candidate is tried which
     takes most variance from the arm's mean, as if the earlier ones of the batch were known. cells: where there are more
-    candidates than this, the belief is drawn on a part of the scope, which is drawn for each batch; at most 10,000. Candidates that gave
-    nothing (infeasible) are no numbers to the model, and are left out. Krause and Ong, NeurIPS
-    2011; Wang et al., Nature 626, 1025 (2024) for arms over a scope.
+    candidates than this, the belief is drawn on a part of the scope, which is drawn for each batch; at most 10,000.
+    Candidates that gave nothing (infeasible) are no numbers to the model, and are left out. Krause and Ong, NeurIPS 2011;
+    Wang et al., Nature 626, 1025 (2024) for arms over a scope.
     """
 
     def __post_init__(self) -> None:

@@ -97,7 +97,8 @@ class NormalBelief(ArmBelief):
 
     @cached_property
     def _given(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Of the arms' means in endless trials at each point: mean, share of the common mean in it, deviation without that; [G, A]."""
+        """Of the arms' means in endless trials, at each point: their mean, the share of the common mean in it, and their
+        deviation if that were known; [G, A] each."""
         told, prior = self.tally.counts / np.square(self.within), 1.0 / np.square(self.between)
         seen = np.nan_to_num(self.tally.means)
         mean = (told * seen + prior * self.centre) / (told + prior)

@@ -69,8 +69,9 @@ class Bayesian(Options):
     which reach the threshold or lie in the objective's band: to be one (hits), or the number of hits that are expected
     with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). The latter looks
     around first and takes the likely hits last; in open tables it found as many in the end as hits, and most of them later, so
-    take it only where nothing but the end counts. All of these need one target; a batch is chosen as if the earlier of it had been observed at their means. Constraints weigh them by the
-    probability that they are kept; only hits-ahead takes none.
+    take it only where nothing but the end counts. All of these need one target; a batch is chosen one after the other, as if
+    the earlier ones had been observed at their means. Constraints weigh them by the probability that they are kept; only
+    hits-ahead takes none.
 
     scale, outliers, noise: how observations are read. On the scale that they were told on, or (evidence) on the one of that,
     a logarithm, a Yeo–Johnson power or normal scores on which they predict each other best. Observations that others

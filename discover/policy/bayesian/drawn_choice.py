@@ -53,11 +53,7 @@ def drawn(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Rank
 
 def _draws(case: OneTarget, part: TargetPosterior, count: int, keep: int, generator: np.random.Generator) -> Drawn:
     """Functions drawn from one component: over the whole pool where it has a spectral density, else over leading rows."""
-    if (
-        isinstance(part, GaussianPosterior)
-        and part.state is not None
-        and part.covariance.straight.stationary is not None
-    ):
+    if isinstance(part, GaussianPosterior) and _has_density(part):
         paths = Paths.drawn(part, count, generator)
         return paths.leaders(
             lambda at: case.scaled(case.free[at]), len(case.free), case.sign, keep, chunk=case.policy.chunk
@@ -66,6 +62,10 @@ def _draws(case: OneTarget, part: TargetPosterior, count: int, keep: int, genera
     values = case.sign * part.sample(case.scaled(case.free[leading]), count, generator).numpy()
     order = np.argsort(-values, axis=1, kind="stable")[:, :keep]
     return leading[order], case.sign * np.take_along_axis(values, order, axis=1)
+
+
+def _has_density(part: GaussianPosterior) -> bool:
+    return part.state is not None and part.covariance.straight.stationary is not None
 
 
 def _kept_values(case: OneTarget, places: IntArray, count: int, generator: np.random.Generator) -> FloatArray:

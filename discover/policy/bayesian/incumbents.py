@@ -23,9 +23,11 @@ def measured_best(view: View, goal: Goal, readings: Mapping[str, Reading] | None
     readings: by target, which of its observations count; those that were left out as gross errors do not.
 
     None where such a mean is not to be trusted by itself or is no outcome of the whole objective: several targets,
-    constraints, observations with stated deviations or under several conditions, limits in place of values. What a model calls noise in a table of
-    single measurements is for the greater part what its features do not tell, and stays with the candidate; believing
-    means, as noisy expected improvement does, then counts from below what is already in hand.
+    constraints, observations with stated deviations or under several conditions, limits in place of values.
+
+    What a model calls noise in a table of single measurements is for the greater part what its features do not tell, and
+    stays with the candidate; believing means, as noisy expected improvement does, then counts from below what is already
+    in hand.
     """
     target = goal.single
     if target is None or goal.objective.constraints:

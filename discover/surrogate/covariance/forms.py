@@ -245,7 +245,7 @@ class Linear(_Plain):
 
 @dataclass(frozen=True)
 class Tanimoto(_Plain):
-    """Shared over all bits (or counts) of two fingerprints: a·b / (|a|² + |b|² - a·b) of the raw ones.
+    """What two fingerprints share over all that they have: a·b / (|a|² + |b|² - a·b) of their raw bits or counts.
 
     spread, centre: for each column, how scaled features become raw ones again: raw = spread·scaled + centre. constant: sum
     of squares of the columns that are the same everywhere and were left out. Two empty fingerprints are alike.

@@ -36,7 +36,8 @@ class Warp:
     b: Tensor
 
     def __call__(self, A: Tensor) -> Tensor:
-        """Scaled features [m, d] to bent ones [m, d] between 0 and 1, in the precision of A; beyond the pool flat."""
+        """Scaled features [m, d] to bent ones [m, d] between 0 and 1, in that of A's and the exponents' precisions which is the higher;
+        beyond the pool flat."""
         return -torch.expm1(self.b * self._log_rest(self._log_unit(A)))
 
     def slopes(self, A: Tensor) -> tuple[Tensor, Tensor]:

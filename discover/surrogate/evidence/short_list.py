@@ -17,7 +17,7 @@ MOST = 6
 ADDITIVE = 8
 """Features up to which each has a term of its own; beyond, each block has one."""
 WARPED = 40
-"""Observations from which on features may be bent, where each may have a term of its own; with fewer that paid only mostly."""
+"""Observations from which on features may be bent, where each may have a term of its own; with fewer that did not always pay."""
 NUMERIC: tuple[BlockKind, ...] = ("numbers", "descriptors", "composition", "structure", "embedding")
 
 
@@ -104,7 +104,7 @@ def mixed(layout: Layout) -> Form | None:
         return None
     factors: list[Form] = [hamming(named, layout.width)] if named else []
     if printed:
-        factors.append(_printed(printed, layout.width))
+        factors.append(_printed(printed))
     if rest:
         factors.append(Radial.over("matern", rest, each=False, width=layout.width, name="the numbers"))
     return Product(tuple(factors)) if len(factors) > 1 else factors[0]
@@ -122,15 +122,20 @@ def hamming(parts: Sequence[Part], width: int) -> Radial:
     return Radial("rbf", columns, groups, weights, dimension=len(parts), width=width, name="mismatches")
 
 
-def _printed(parts: Sequence[Part], width: int) -> Form:
-    """Fingerprints of several columns: their similarities, alone and beside a smooth kernel of the same."""
-    shared = [Tanimoto(part.columns, part.spread, part.centre, part.constant, part.name) for part in parts]
+def _printed(parts: Sequence[Part]) -> Form:
+    """The similarity of a fingerprint; of those of several columns the sum of their similarities."""
+    shared = [_similarity(part) for part in parts]
     return shared[0] if len(shared) == 1 else Sum(tuple(shared))
 
 
+def _similarity(part: Part) -> Tanimoto:
+    return Tanimoto(part.columns, part.spread, part.centre, part.constant, part.name)
+
+
 def _of(part: Part, width: int) -> Form:
+    """What suits the features of one block."""
     if part.kind == "categories":
         return hamming([part], width)
     if part.kind == "fingerprint":
-        return Tanimoto(part.columns, part.spread, part.centre, part.constant, part.name)
+        return _similarity(part)
     return Radial.over("matern", part.columns, each=False, width=width, name=part.name)

@@ -32,8 +32,8 @@ CHUNK = 8192
 class Feasibility:
     """How likely experiments are to give a number. record: plain JSON, with `words` of what tells failures apart.
 
-    model: a fitted classifier, or None where it does not predict failures better than their share does by more than one standard error; then it weighs
-    nothing.
+    model: a fitted classifier; None where it does not predict failures better than their share does, by more than one
+    standard error: then it weighs nothing. weights: what scaled features are multiplied by before it sees them.
     """
 
     scaling: Scaling

@@ -136,9 +136,8 @@ class Among:
     def of(cls, form: Radial, X: Tensor, y: Tensor, known: Tensor, told: Tensor, found: Hyperparameters) -> Among:
         """Neighbours of the observations `told`, never themselves, under some hyperparameters."""
         scaled = form.taken(X) * form.scaling(torch.tensor(found.lengths, dtype=X.dtype))
-        return cls(
-            form, X, y, known, told, nearest(scaled[told], scaled, min(BY, len(y) - 1), told, torch.arange(len(y)))
-        )
+        places = nearest(scaled[told], scaled, min(BY, len(y) - 1), told, torch.arange(len(y)))
+        return cls(form, X, y, known, told, places)
 
     def search(self, start: Hyperparameters) -> Hyperparameters:
         """The most probable hyperparameters reached from a start. ValueError when nothing finite was reached."""
@@ -172,14 +171,12 @@ class Among:
 
     def constant(self, found: Hyperparameters) -> float:
         """The constant mean that makes the values most likely given their neighbours."""
-        lengths, noise = torch.tensor(found.lengths, dtype=torch.float64), torch.tensor(found.noise)
+        lengths, noise = (torch.tensor(numbers, dtype=torch.float64) for numbers in (found.lengths, found.noise))
         above, below = 0.0, 0.0
         for part in chunks(len(self.values), self.near.shape[1], self.near.shape[2]):
-            ones, values, variance = self._told(part, lengths, noise.double())
-            above, below = (
-                above + float((ones * values / variance).sum()),
-                below + float((ones * ones / variance).sum()),
-            )
+            ones, values, variance = self._told(part, lengths, noise)
+            above += float((ones * values / variance).sum())
+            below += float((ones * ones / variance).sum())
         return above / below if below > 0 and math.isfinite(above / below) else 0.0
 
     def _told(self, part: slice, lengths: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -42,9 +42,9 @@ def nearest(A: Tensor, B: Tensor, k: int, own: Tensor | None = None, groups: Ten
 
 def nearest_before(A: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """For each row of A [m, d] the k nearest among the rows before it: positions [m, k], and whether there is one [m, k]."""
-    squared = torch.cdist(A, A)
-    squared.masked_fill_(torch.ones(len(A), len(A), dtype=torch.bool).triu_(), torch.inf)
-    far, places = squared.topk(min(k, len(A)), dim=1, largest=False, sorted=False)
+    distances = torch.cdist(A, A)
+    distances.masked_fill_(torch.ones(len(A), len(A), dtype=torch.bool).triu_(), torch.inf)
+    far, places = distances.topk(min(k, len(A)), dim=1, largest=False, sorted=False)
     return places, far.isfinite()
 
 

@@ -19,7 +19,10 @@ LOOKED_AT = 4096
 
 @dataclass(frozen=True)
 class Part:
-    """The scaled features of a block. raw = spread·scaled + centre; constant: sum of squares of raw columns left out."""
+    """The scaled features of a block; raw = spread·scaled + centre.
+
+    constant: sum of squares of the raw columns that were left out, for they are the same everywhere.
+    """
 
     name: str
     kind: BlockKind
@@ -31,9 +34,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Layout:
-    """The blocks of `width` scaled features, those that tell candidates apart. variance: over the pool, summed over them.
+    """The blocks of `width` scaled features: of those that tell candidates apart.
 
-    lows: [width], the least of each over the pool; () where the pool has no ends.
+    variance: over the pool, summed over the features. lows: [width], the least of each over the pool; () where the pool
+    has no ends.
     """
 
     width: int
@@ -44,10 +48,6 @@ class Layout:
     @classmethod
     def of(cls, scaling: Scaling, blocks: Sequence[Block], values: FloatArray) -> Layout:
         """Of the features that a scaling kept; without blocks all of them are numbers. values: [N, d], raw."""
-        row, some = (
-            values[0],
-            np.unique(np.linspace(0, len(values) - 1, min(len(values), LOOKED_AT)).round().astype(int)),
-        )
         total = len(scaling.kept)
         place = np.cumsum(scaling.kept) - 1
         parts = []
@@ -56,12 +56,13 @@ class Layout:
             if len(columns):
                 spread, centre = SPAN * scaling.spread[columns], scaling.centre[columns]
                 told = tuple(columns.tolist()), tuple(spread.tolist()), tuple(centre.tolist())
-                same = row[block.start : block.stop][~scaling.kept[block.start : block.stop]]
+                same = values[0, block.start : block.stop][~scaling.kept[block.start : block.stop]]
                 parts.append(Part(block.name, block.kind, *told, float(np.square(same).sum())))
         if not parts:
             return cls.plain(scaling.width)
         if (least := scaling.least) is None:  # the rows are those that were come upon, not what there is
             return cls(scaling.width, tuple(parts), scaling.width / SPAN**2)
+        some = np.unique(np.linspace(0, len(values) - 1, min(len(values), LOOKED_AT)).round().astype(int))
         variance = float(scaling.apply(values[some]).var(axis=0).sum())
         lows = tuple(((least - scaling.centre) / (SPAN * scaling.spread)).tolist())
         return cls(scaling.width, tuple(parts), variance, lows)

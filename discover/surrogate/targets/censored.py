@@ -71,9 +71,7 @@ def as_values(told: Observed) -> tuple[Observed, str]:
     if told.measured.all():
         return told, ""
     if len(told) > LARGEST:
-        return replace(
-            told, bounds=np.zeros_like(told.bounds)
-        ), f"the bound was taken for the value: more than {LARGEST:,}"
+        return _for_values(told), f"the bound was taken for the value: more than {LARGEST:,}"
     enough = told.measured.sum() >= ENOUGH
     first = told.only(told.measured) if enough else told
     now, sites, why = first, None, "there is no model"
@@ -88,9 +86,14 @@ def as_values(told: Observed) -> tuple[Observed, str]:
             break
         now = Observed(told.X, settled.y.numpy(), settled.noise.numpy() * unit, told.bounds)
     if sites is None:
-        return replace(told, bounds=np.zeros_like(told.bounds)), f"the bound was taken for the value: {why}"
+        return _for_values(told), f"the bound was taken for the value: {why}"
     end = "" if sites.settled else ", which did not settle"
     return now, f"as a limit, by expectation propagation ({sites.sweeps} sweeps{end})"
+
+
+def _for_values(told: Observed) -> Observed:
+    """Limits as if they had been measured."""
+    return replace(told, bounds=np.zeros_like(told.bounds))
 
 
 def settle(posterior: GaussianPosterior, told: Observed) -> tuple[GaussianPosterior, Sites | None]:

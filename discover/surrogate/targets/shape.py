@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from discover.surrogate.covariance.fitting import evenly
 from discover.surrogate.diagnostics import leave_one_out
 from discover.surrogate.gaussian.process import GaussianProcess, fit_arrays
 from discover.surrogate.targets import transforms
@@ -53,7 +54,7 @@ def choose_shape(
     plain = transforms.affine(y)
     if len(np.unique(y)) < transforms.FEWEST:
         return Shape(plain, {})
-    some = np.linspace(0, len(y) - 1, min(len(y), ROWS)).round().astype(np.int64)
+    some = evenly(len(y), ROWS)
     tried = _tried(X[some], y[some], noise[some], transforms.logarithm(y, limits), transforms.normal_scores(y))
     kinds = [t.settings()["kind"] for t, _ in tried]
     standing = kinds.index(kept["kind"]) if kept and kept.get("kind") in kinds else 0
@@ -110,11 +111,10 @@ def _whitener(posterior: GaussianPosterior) -> FloatArray | None:
 def _densities(transform: Transform, posterior: GaussianPosterior, y: FloatArray) -> FloatArray:
     """Log density [n] of each value under a posterior of transformed values, less the scale's price."""
     told = leave_one_out(posterior, np.arange(len(y), dtype=np.int64))
-    slope = (
-        transforms.log_slope_without(y)
-        if isinstance(transform, NormalScores)
-        else transform.log_slope(torch.from_numpy(y)).numpy()
-    )
+    if isinstance(transform, NormalScores):
+        slope = transforms.log_slope_without(y)
+    else:
+        slope = transform.log_slope(torch.from_numpy(y)).numpy()
     far = (told.values - told.means) / told.stds
     density = -0.5 * far**2 - np.log(told.stds) - 0.5 * math.log(2 * math.pi)
     price = PRICE if isinstance(transform, YeoJohnson) else 0.0

@@ -31,10 +31,10 @@ class Transformed:
 
     latent: the belief on the new scale. y [n]: the observations in the target's unit. standard: of y.
 
-    Means and deviations are by quadrature, component by component where the belief is a mixture; draws are draws on the new scale taken back, both for the map as it is; the
-    covariance of `joint` has these deviations and the correlations of the new scale. Closed forms that need a normal
-    belief (expected improvement over an incumbent, probabilities of intervals, bounds) are right on the new scale, with
-    `latent` and the transformed incumbent or limits.
+    Means and deviations are by quadrature, component by component where the belief is a mixture; draws are draws on the
+    new scale taken back. Both are right for any map; the covariance of `joint` is not: it has these deviations and the
+    correlations of the new scale. Closed forms that need a normal belief (expected improvement over an incumbent,
+    probabilities of intervals, bounds) are right on the new scale, with `latent` and the transformed incumbent or limits.
     """
 
     latent: GaussianPosterior | Weighted

@@ -1,6 +1,6 @@
 """Targets on a scale on which they are more nearly normal: increasing maps with their inverses and slopes.
 
-Every map is a bijection of the line. Where the way back would grow faster than a straight line, it goes straight on beyond
+Every map is a bijection of the line, but for the logarithm, which has nothing below zero. Where the way back would grow faster than a straight line, it goes straight on beyond
 the observed values: nobody has seen what lies there, and an exponential would fill every prediction with it. So beyond the
 best value seen the improvement in the target's unit is a fixed multiple of that on the new scale, and expected improvement
 may be worked out there.
@@ -30,7 +30,7 @@ KNOTS = 129
 
 
 class Transform(Protocol):
-    """An increasing bijection of the line. Tensors of any shape, float64; `y` in the target's unit, `z` on the new scale."""
+    """An increasing map. Tensors of any shape, float64; `y` in the target's unit, `z` on the new scale."""
 
     @property
     def title(self) -> str:
