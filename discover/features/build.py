@@ -14,7 +14,7 @@ import numpy as np
 from discover import sizes
 from discover.errors import InvalidInput, Problem
 from discover.features.encoding import Described, Numeric, OneHot, categories_of
-from discover.features.files import ROWS, finished, room_for, stored
+from discover.features.files import ROWS, discarded, finished, room_for, stored
 from discover.features.molecule import encoded
 from discover.protocols import Featurizer
 from discover.registry import load
@@ -222,7 +222,11 @@ def feature_table(
     kept = stored(cache, key, features.names, len(pool)) if cache else None
     if kept is None:
         values = room_for(cache, key, len(pool), len(features.names))
-        _transform(pool, features, progress, known, values)
+        try:
+            _transform(pool, features, progress, known, values)
+        except BaseException:
+            discarded(cache, key, values)
+            raise
         kept = finished(cache, key, features.names, values)
     elif progress:
         progress(len(pool), len(pool))

@@ -26,8 +26,14 @@ def room_for(cache: Path | None, key: str, rows: int, columns: int) -> FloatArra
     if cache is None or not sizes.large(rows, columns):
         return np.zeros((rows, columns))
     cache.mkdir(parents=True, exist_ok=True)
-    path = draft_of(cache / f"features-{key}.npy")
+    path = draft_of(_path(cache, key))
     return np.lib.format.open_memmap(path, "w+", np.float64, (rows, columns))
+
+
+def discarded(cache: Path | None, key: str, values: FloatArray) -> None:
+    """Room that is not to be filled after all: of a large table its file goes."""
+    if isinstance(values, np.memmap):
+        draft_of(_path(cache, key)).unlink(missing_ok=True)
 
 
 def finished(cache: Path | None, key: str, names: tuple[str, ...], values: FloatArray) -> FeatureTable:
@@ -35,8 +41,7 @@ def finished(cache: Path | None, key: str, names: tuple[str, ...], values: Float
     try:
         table = table_of(names, values)
     except InvalidInput:
-        if isinstance(values, np.memmap):
-            draft_of(_path(cache, key)).unlink(missing_ok=True)
+        discarded(cache, key, values)
         raise
     if cache is None:
         return table

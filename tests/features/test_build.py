@@ -235,6 +235,17 @@ def test_rows_that_are_known_are_not_made_again_and_the_rest_are_the_same() -> N
     assert feature_table(pool, known=other).hash == whole.hash
 
 
+def test_a_large_table_that_cannot_be_made_leaves_no_file(tmp_path, monkeypatch):
+    from discover import sizes
+
+    frame = pd.DataFrame({"run": [f"r{i}" for i in range(50)], "formula": ["Fe2O3"] * 49 + ["no formula"]})
+    pool = CandidatePool.from_frame(frame, id="run", composition="formula")
+    monkeypatch.setattr(sizes, "CELLS", 100)
+    with pytest.raises(InvalidInput, match="no formula"):
+        feature_table(pool, tmp_path / "mapped")
+    assert not list((tmp_path / "mapped").iterdir())
+
+
 def test_a_large_table_is_mapped_from_its_file_and_is_the_same(tmp_path, monkeypatch):
     from discover import sizes
     from discover.features import build, files
