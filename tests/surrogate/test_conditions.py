@@ -56,6 +56,14 @@ def error(view: View, model: Any, truth: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(mean - truth[100:]))))
 
 
+@pytest.mark.parametrize(("asked", "strange"), [("1", False), ("x", False), ("2", True)])
+def test_what_is_asked_about_was_observed_whether_it_was_told_as_text_or_as_a_number(asked: str, strange: bool) -> None:
+    told = view_of([(0, 1.0, {"reactor": 1}), (1, 2.0, {"reactor": "x"})]).training["y"]
+    found = Conditions.of(told, {"reactor": asked})
+    assert ("never observed" in found.words) == strange
+    assert set(found.record["conditions"]["seen"]["reactor"]) == {"1", "x"}
+
+
 @pytest.mark.parametrize("model", [GaussianProcess(), GaussianProcess(lengths="one"), Evidence(starts=1)])
 def test_a_cheap_fidelity_tells_of_the_expensive_one(model: Any) -> None:
     told = two_fidelities()
