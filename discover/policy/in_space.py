@@ -244,8 +244,8 @@ def check(proposals: tuple[Proposal, ...], view: View, n: int) -> None:
     codes = [space.codes_of(p.candidate.values) for p in proposals if p.candidate is not None]
     if not bad and space.rules:
         rows = np.array(codes, dtype=np.int64).reshape(len(codes), -1)
+        numbers = space.numbers(rows)
         for place in range(len(rows)):
-            numbers = space.numbers(rows)
             if not space.rules.fits(rows[:place], rows[[place]], numbers[:place], numbers[[place]])[0]:
                 bad.append(names[place])
     if bad or len(set(names)) != len(names) or len(names) > n:

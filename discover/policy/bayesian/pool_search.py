@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,8 +107,8 @@ def predicted(held: Belief, view: View, rows: IntArray, name: str) -> tuple[Floa
     return mean, deviation
 
 
-def marginals(held: Belief, X: FloatArray, *, latent: bool = False, names: Any = None) -> dict[str, Parts]:
-    """The belief about what is measured (all of it, or some `names`) at raw features X [m, d], as mixtures; latent: on the
+def marginals(held: Belief, X: FloatArray, *, latent: bool = False, names: Collection[str] = ()) -> dict[str, Parts]:
+    """The belief about what is measured (some `names`, or all of it) at raw features X [m, d], as mixtures; latent: on the
     scales of the beliefs."""
     scaled = held.scaled(X)
     beliefs = {name: latent_of(p) if latent else p for name, p in held.posteriors.items() if not names or name in names}

@@ -9,12 +9,12 @@ its first well, the search goes on at that temperature.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from discover.acquisition.space_search import Search
-from discover.candidates.space.batch_rules import Different
+from discover.candidates.space.batch_rules import BatchRules, Different
 from discover.policy.bayesian.believing import belief_of
 from discover.policy.bayesian.search_scores import acquired, log_costs
 from discover.policy.offer import Offer
@@ -93,7 +93,7 @@ def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray
     return np.array(chosen, dtype=np.int64), np.unique(np.concatenate([*offered, ends[search.free[ends]]]))
 
 
-def _leading(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> IntArray:
+def _leading(search: Search, batch: IntArray, chosen: list[int], rules: BatchRules) -> IntArray:
     """The best places that may join a batch, where the earlier ones count as observed."""
     among = np.ones(len(search.codes), dtype=bool)
     among[chosen] = False
@@ -104,7 +104,7 @@ def _leading(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> 
     return search.best(search.leading(400, among), search.features(chosen), 12)
 
 
-def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: Any) -> None:
+def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: BatchRules) -> None:
     """Draw some points and climb from the best, where the batch so far counts as observed."""
     if rules:
         search.visit(search.region.draw(DRAWN // 8, search.generator))
