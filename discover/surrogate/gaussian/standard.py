@@ -38,7 +38,7 @@ class Standard:
     def for_botorch(self) -> Any:
         """The same as an outcome transform of BoTorch that learns no other from the values which it is shown."""
         from botorch.models.transforms import Standardize
-        from torch import full, tensor
+        from torch import float64, full, tensor
 
         class Kept(Standardize):
             def train(self, mode: bool = True) -> Any:
@@ -46,6 +46,6 @@ class Standard:
 
         found = Kept(1).double()
         state = {"means": self.shift, "stdvs": self.scale, "_stdvs_sq": self.scale * self.scale}
-        numbers = {name: full((1, 1), value).double() for name, value in state.items()}
+        numbers = {name: full((1, 1), value, dtype=float64) for name, value in state.items()}
         found.load_state_dict({**numbers, "_is_trained": tensor(True)})
         return found.eval()
