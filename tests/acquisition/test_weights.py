@@ -18,6 +18,14 @@ from tests.acquisition.beliefs import pool_of, posterior, rows_of, scaled
 ROUNDING = 1e-5
 
 
+def test_a_score_is_lowered_by_the_logarithm_of_a_cost_and_of_one_over_a_chance():
+    costs, chances = np.array([1.0, 10.0, 0.1]), np.array([0.5, 1.0, 0.2])
+    weights, rows = Weights(lambda rows: np.log(chances[rows]), costs), np.array([2, 0])
+    np.testing.assert_allclose(np.exp(3.0 + weights.at(rows)), np.exp(3.0) * chances[rows] / costs[rows])
+    np.testing.assert_allclose(np.exp(weights.above(rows)), 1.0 / costs[rows])
+    assert not Weights().at(rows).any()
+
+
 def exhaustive(held, pool, score, weights):
     rows = np.arange(len(pool.values))
     told = [part.mean_deviation(pool.scaled(rows)) for part in held.components]

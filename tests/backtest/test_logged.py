@@ -67,6 +67,46 @@ def test_the_effective_sample_size_is_that_of_the_weights() -> None:
     assert estimate.value == pytest.approx(uniform.rewards[uniform.actions == "a1"].mean())
 
 
+def test_only_shares_of_weights_count_where_they_are_normalised() -> None:
+    log = world(300, 3)
+    halved = changed(log, probabilities=log.probabilities / 2.0)
+    once, again = (evaluate(one, {"a1": 1.0}, "self-normalised") for one in (log, halved))
+    assert again.value == pytest.approx(once.value)
+    assert again.error == pytest.approx(once.error)
+
+
+def crossed(n: int, seed: int) -> Log:
+    """Each arm is good in one of two contexts, in which it is mostly chosen: no sum of arm and context tells that."""
+    generator = np.random.default_rng(seed)
+    member = generator.integers(2, size=n)
+    often = np.where(generator.random(n) < 0.8, member, 1 - member)
+    rewards = (often == member) + 0.1 * generator.standard_normal(n)
+    odds = np.where(often == member, 0.8, 0.2)
+    names = (np.char.add(letter, codes.astype(str)) for letter, codes in (("a", often), ("s", member)))
+    return Log(*names, rewards, odds, np.ones(n, dtype=bool))
+
+
+def test_a_wrong_model_is_put_right_by_the_weights() -> None:
+    found = np.array([evaluate(crossed(300, seed), {"a0": 1.0}).value for seed in range(30)])
+    assert abs(found.mean() - 0.5) < 3.5 * found.std() / np.sqrt(30)
+
+
+def test_doubly_robust_is_a_regression_of_the_other_folds_and_what_it_misses() -> None:
+    log = crossed(103, 1)
+    arms, members = ((names == first).astype(float) for names, first in ((log.actions, "a0"), (log.contexts, "s0")))
+    X = np.column_stack([arms, 1.0 - arms, members, 1.0 - members])
+    aimed = np.column_stack([np.ones(103), np.zeros(103), members, 1.0 - members])
+    parts = np.empty(103)
+    for fold in range(5):
+        mine = np.arange(103) % 5 == fold
+        centre, level = X[~mine].mean(axis=0), log.rewards[~mine].mean()
+        Z = X[~mine] - centre
+        slope = np.linalg.solve(Z.T @ Z + np.eye(4), Z.T @ (log.rewards[~mine] - level))
+        chosen, expected = (level + (at[mine] - centre) @ slope for at in (X, aimed))
+        parts[mine] = expected + arms[mine] / log.probabilities[mine] * (log.rewards[mine] - chosen)
+    assert evaluate(log, {"a0": 1.0}).value == pytest.approx(parts.mean())
+
+
 def changed(log: Log, **parts: np.ndarray) -> Log:
     whole = {key: getattr(log, key) for key in ("actions", "contexts", "rewards", "probabilities", "open")}
     return Log(**{**whole, **parts})

@@ -93,6 +93,17 @@ def test_bounds_without_replacement_hold_at_all_times(size: int) -> None:
     np.testing.assert_allclose(low, scope.mean(axis=1))
 
 
+def test_bounds_are_those_of_bardenet_and_maillard() -> None:
+    """Hoeffding and Serfling's radius for draws without replacement, on either side of half of the scope, with the share of
+    the risk that falls to one of two arms, one of its two sides, and its n-th trial."""
+    counts, size, risk = (60, 150), 200, 0.05
+    low, high = bounds(turn_of(tally_of([[0.4, 0.6] * (n // 2) for n in counts], size)))
+    for arm, (n, left) in enumerate(zip(counts, (1.0 - 59 / 200, (1.0 - 150 / 200) * (1.0 + 1.0 / 150)), strict=True)):
+        share = risk / (2 * 2) * 6.0 / (np.pi**2 * n**2)
+        radius = np.sqrt(left * np.log(1.0 / share) / (2.0 * n))
+        assert (low[arm], high[arm]) == pytest.approx((0.5 - radius, 0.5 + radius))
+
+
 def test_the_minimum_is_at_most_what_was_seen() -> None:
     low, high = bounds(turn_of(tally_of([[0.3, 0.6], [0.7] * 20, []]), goal="minimum"))
     np.testing.assert_allclose(low, [0.0, 0.7, 0.0])

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from discover.errors import InvalidInput, Unsupported
 from discover.limits import Limits
 from discover.objective import Objective, Target
+from discover.policy.bandit.arms import Arms, Reward
 from discover.policy.bandit.bandit import RULES, Bandit
+from discover.policy.bandit.standing import Standing
 from tests.policy.arm_views import table_of, view_of
 from tests.policy.policy_views import rows_of
 
@@ -138,3 +140,12 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_a_range_without_a_finite_way_between_its_ends_is_refused(span: tuple[float, float]) -> None:
     with pytest.raises(InvalidInput, match="the smaller first"):
         Bandit(arms=("ligand",), range=span)
+
+
+def test_arms_that_are_ruled_out_stand_last_and_before_them_those_that_were_not_tried() -> None:
+    arms = Arms(("a", "b", "c", "d"), ("",), np.arange(4), np.zeros(4, dtype=np.int64))
+    tried, worth, nothing = np.array([3.0, 0.0, 2.0, 1.0]), np.array([0.4, 0.9, 0.8, 0.5]), np.zeros(4)
+    out = np.array([False, False, True, False])
+    standing = Standing(arms, Reward(0.0, 1.0, None, ""), "mean", Target("y"), tried, worth, nothing, nothing, out)
+    assert standing.order == [3, 0, 1, 2]
+    assert [row["arm"] for row in standing.rows()] == ["d", "a", "b", "c"]
