@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from discover.values import BoolArray, FloatArray, IntArray
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 MARGIN = 0.1
 """By which share of the front's range an inferred reference lies below the front (Ishibuchi et al., Evol. Comput. 2018)."""
