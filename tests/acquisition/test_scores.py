@@ -136,7 +136,7 @@ def test_draws_are_normal_repeat_with_their_seed_and_exist_in_any_dimension() ->
 
 def test_two_limits_of_one_outcome_are_one_interval():
     mean, deviation = torch.tensor([1.35, 0.0, 3.0], dtype=torch.float64), torch.ones(3, dtype=torch.float64)
-    told = {"y": (mean, deviation), "gap": (mean, deviation)}
+    told = {"y": normal(mean, deviation), "gap": normal(mean, deviation)}
     band, sides = (
         Goal(Objective("y", constraints=texts), {"y": 1.0, "gap": 1.0})
         for texts in (["gap in [1.1, 1.6]"], ["gap >= 1.1", "gap <= 1.6"])
