@@ -119,8 +119,19 @@ class EmulatedResponses:
 
     def draw(self, generator: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """What the emulator says."""
-        values, context = self.emulator(generator)
-        return np.asarray(values, dtype=np.float64), np.asarray(context, dtype=np.float64)
+        told, about = self.emulator(generator)
+        values, context = np.asarray(told, dtype=np.float64), np.asarray(about, dtype=np.float64)
+        problems = []
+        if values.shape != (self.conditions,):
+            problems.append(Problem(f"must be {self.conditions} numbers", column="outcomes", value=values.shape))
+        elif np.isnan(values).all() or np.nanmin(values) < 0 or np.nanmax(values) > 1:
+            hint = "scale them; NaN is 'nothing'"
+            problems.append(Problem("must lie from 0 to 1", column="outcomes", value=values.tolist(), way_out=hint))
+        if context.shape != (self.width,) or not np.isfinite(context).all():
+            problems.append(Problem(f"must be {self.width} finite numbers", column="context", value=context.tolist()))
+        if problems:
+            raise InvalidInput("emulator", problems)
+        return values, context
 
 
 def _contexts(table: Retrospective, coded: Arms) -> FloatArray:

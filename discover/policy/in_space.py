@@ -243,7 +243,7 @@ def check(proposals: tuple[Proposal, ...], view: View, n: int) -> None:
     names = [p.candidate_id for p in proposals]
     codes = [space.codes_of(p.candidate.values) for p in proposals if p.candidate is not None]
     if not bad and space.rules:
-        rows = np.array(codes, dtype=np.int64).reshape(len(codes), -1)
+        rows = np.array(codes, dtype=np.int64).reshape(len(codes), len(space.slots))
         numbers = space.numbers(rows)
         for place in range(len(rows)):
             if not space.rules.fits(rows[:place], rows[[place]], numbers[:place], numbers[[place]])[0]:

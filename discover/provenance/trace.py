@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from discover.candidates.pool import CandidatePool, PoolSpec
 from discover.candidates.snapshot import OWN, Snapshot
+from discover.candidates.space.points import Points
 from discover.errors import DiscoverError, UnknownCandidate, nearest
 from discover.features.build import Features, feature_table
 from discover.provenance.rows import event_of, stored_rows
@@ -153,7 +154,10 @@ def _candidates_of(campaign: Campaign, pool: Mapping[str, Any]) -> dict[str, Any
         snapshot = Snapshot.open(pool["snapshot"], campaign.snapshots)
         told |= {"rows": len(snapshot), "columns": list(snapshot.columns)}
         told["provenance"] = {k: v for k, v in snapshot.manifest.items() if k not in OWN}
-        features = _features(CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(pool["spec"])), campaign)
+        if isinstance(campaign.pool, Points):  # what is stored is a declaration; a space does not change in a campaign
+            features = _features_of_points(campaign.pool)
+        else:
+            features = _features(CandidatePool.from_snapshot(snapshot, PoolSpec.from_dict(pool["spec"])), campaign)
     except DiscoverError as error:
         told["problem"] = str(error)
         features = {}
@@ -168,6 +172,20 @@ def _features(pool: CandidatePool, campaign: Campaign) -> dict[str, Any]:
         for part in parts.parts
     ]
     return {"names": list(table.names), "hash": table.hash, "fingerprint": parts.fingerprint, "parts": kinds}
+
+
+def _features_of_points(points: Points) -> dict[str, Any]:
+    """Features of the points that are known now; what makes them is the space's declaration."""
+    table = points.features
+    parts = [
+        {
+            "kind": b.kind if b.name == b.kind else f"{b.kind} of {b.name}",
+            "names": b.stop - b.start,
+            "fingerprint": None,
+        }
+        for b in table.blocks
+    ]
+    return {"names": list(table.names), "hash": table.hash, "fingerprint": points.hash, "parts": parts}
 
 
 def _proposal(ledger: Ledger, trial: Trial, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -110,3 +110,16 @@ def test_conditions_that_are_none_are_refused():
         SimulatedResponses(np.full((2, 2), np.nan))
     with pytest.raises(InvalidInput, match="no conditions"):
         CampaignEnvironment(SimulatedResponses(np.empty((0, 2))))
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (([0.1, 0.2], [0.5]), "must be 3 numbers"),
+        (([0.1, 0.2, 55.0], [0.5]), "from 0 to 1"),
+        (([0.1, 0.2, 0.3], []), "must be 1 finite numbers"),
+    ],
+)
+def test_an_emulator_that_breaks_its_promise_is_named(told, words):
+    with pytest.raises(InvalidInput, match=words):
+        CampaignEnvironment(EmulatedResponses(lambda g: told, 3, 1)).reset(seed=0)

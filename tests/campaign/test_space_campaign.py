@@ -224,3 +224,29 @@ def test_the_status_of_a_small_space_counts_its_points(url):
     assert (campaign.status().candidates, campaign.status().available) == (5, 3)
     campaign.ask(3)
     assert (campaign.status().candidates, campaign.status().available) == (5, 0)
+
+
+@pytest.mark.parametrize("policy", ["random", "space-filling", {"kind": "bayesian", "start": 2}])
+def test_a_batch_that_nothing_may_join_is_empty_and_says_why(url, policy):
+    """Where a space has rules for a batch, an empty one ended with a bare error: at its end, and where no point keeps a rule."""
+    campaign = begun(url, SearchSpace([Continuous("x", 0, 2, step=1)], batch_constraints=["one x"]), policy=policy)
+    for _ in range(3):
+        batch = campaign.ask(1)
+        campaign.tell(batch.assign(**{"yield": batch["x"]}))
+    with pytest.warns(UserWarning, match="0 of 2 proposed"):
+        assert not len(campaign.ask(2))
+    heavy = SearchSpace([Continuous("x", 5, 9, step=1)], batch_constraints=["total x <= 2"])
+    other = Campaign.create("other", objective=Objective("yield"), candidates=heavy, store=url, policy=policy)
+    with pytest.warns(UserWarning, match="total x <= 2"):
+        assert not len(other.ask(2))
+
+
+def test_a_trace_over_a_space_tells_its_declaration_and_its_features(url):
+    campaign = begun(url)
+    batch = campaign.ask(2)
+    body = trace(campaign, batch["proposal_id"].iloc[0]).to_dict()
+    assert "problem" not in body["snapshot"]
+    assert body["features"]["fingerprint"] == campaign.pool.space.hash
+    assert tuple(body["features"]["names"]) == campaign.pool.features.names
+    assert sum(part["names"] for part in body["features"]["parts"]) == len(body["features"]["names"])
+    assert "categories of ligand (2)" in str(trace(campaign, batch["candidate"].iloc[0]))

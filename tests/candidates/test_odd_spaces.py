@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from discover import Categorical, Continuous, Discrete, Integer, Mixture, Ordering, SearchSpace
+from discover import Binary, Categorical, Continuous, Discrete, Integer, Mixture, Ordering, SearchSpace
 from discover.candidates.space.levels import exact
 from discover.candidates.space.parameter import Unreadable
 from discover.errors import InvalidInput
@@ -111,3 +111,20 @@ def test_an_order_that_is_none_is_refused(cell):
 def test_only_numbers_that_can_be_computed_with_are_exact(value):
     with pytest.raises(ValueError, match="not a"):
         exact(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [("dry == true", 1), ("not (dry == True)", 1), ("true", 2), ("dry != false", 1), ("dry if true", 1), ("dry", 1)],
+)
+def test_truths_are_written_as_in_python_or_yaml(text, points):
+    assert len(SearchSpace([Binary("dry"), Categorical("c", ["a"])], constraints=[text]).region().listing) == points
+
+
+@pytest.mark.parametrize(
+    ("text", "way_out"),
+    [("t ≤ 60", "write <=, >= or !="), ("t <= 78,5", "decimal point"), ("t <= 30 => t >= 25", "write it like")],
+)
+def test_a_constraint_as_it_is_written_on_paper_is_refused_with_the_way_out(text, way_out):
+    with pytest.raises(InvalidInput, match=way_out):
+        SearchSpace([T], constraints=[text])

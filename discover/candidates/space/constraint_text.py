@@ -161,8 +161,10 @@ class Reader:
         return tree
 
     def _hint(self, text: str) -> str:
-        if re.search(r"(?<![<>=!])=(?!=)", text):
+        if re.search(r"(?<![<>=!])=(?![=>])", text):
             return "write == for 'equals'"
+        if re.search("[≤≥≠]", text):
+            return "write <=, >= or !="
         odd = [slot.name for slot in self.slots if not all(_plain(part) for part in slot.name.split("."))]
         named = next((name for name in odd if name in text), None)
         if named is not None:
@@ -183,8 +185,10 @@ class Reader:
         if isinstance(node, ast.Compare):
             ends = [node.left, *node.comparators]
             return all_of([self._compared(*pair) for pair in zip(ends, node.ops, ends[1:], strict=False)])
-        if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            return Constant(node.value)
+        if (value := self._flag(node)) is not None:
+            return Constant(value)
+        if isinstance(node, ast.Tuple):
+            raise Misread(f"{ast.unparse(node)!r} is no condition", "write a decimal point; or several constraints")
         if isinstance(node, (ast.Name, ast.Attribute)):
             slot = self._slot(self._name(node))
             if self.slots[slot].kind != "flag":
@@ -250,6 +254,8 @@ class Reader:
 
     def _sum(self, node: ast.expr) -> Sum:
         """A node as a sum of numbers."""
+        if (value := self._flag(node)) is not None:
+            return Sum(constant=Fraction(int(value)))
         if isinstance(node, ast.Constant):
             return Sum(constant=self._constant(node.value))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
@@ -266,8 +272,6 @@ class Reader:
         raise Misread(f"{ast.unparse(node)!r} is no number", "sums of parameters and numbers, and multiples of them")
 
     def _constant(self, value: Any) -> Fraction:
-        if isinstance(value, bool):
-            return Fraction(int(value))
         if isinstance(value, str) or not isinstance(value, (int, float)):
             raise Misread(f"{value!r} is no number", "only parameters with names are compared with a text")
         try:
@@ -295,8 +299,14 @@ class Reader:
         if isinstance(node, ast.Name):
             if node.id.startswith("quoted__") and node.id[8:].isdigit() and int(node.id[8:]) < len(self._quoted):
                 return self._quoted[int(node.id[8:])]
-            return {"true": "True", "false": "False"}.get(node.id, node.id)
+            return node.id
         raise Misread(f"{ast.unparse(node)!r} is no name")
+
+    def _flag(self, node: ast.expr) -> bool | None:
+        """True or false, as Python and YAML write them; None for anything else."""
+        if isinstance(node, ast.Name) and node.id in ("true", "false") and node.id not in self._places:
+            return node.id == "true"
+        return node.value if isinstance(node, ast.Constant) and isinstance(node.value, bool) else None
 
     def _slot(self, name: str) -> int:
         if name in self._places:
