@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -163,7 +164,9 @@ def ask(
     if picture is not None:
         typer.echo(f"the plate is drawn in {picture}", err=json_)
     if out is not None:
-        told = f"{len(batch)} proposals written to {out}; fill in {', '.join(targets)} and: discover tell {file} {out}"
+        many = "1 proposal" if len(batch) == 1 else f"{len(batch)} proposals"
+        then = f"discover tell {quote(str(file))} {quote(str(out))}"
+        told = f"{many} written to {out}; fill in {', '.join(targets)} and: {then}"
         typer.echo(told, err=json_)
     if json_ or out is None:
         print_table(batch, json_)

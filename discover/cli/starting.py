@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -87,8 +88,8 @@ def init(
     read.write_reaction(reaction, file)
     typer.echo(f"{file} is written; look at it, and add what cannot be combined under constraints. Then:")
     plate = next(size for size in (24, 96, 384) if wells <= size)
-    typer.echo(f"  discover ask {file} --plate {plate} -n {wells} --out plate.xlsx --picture plate.pdf")
-    typer.echo(f"  fill in {target}, and: discover tell {file} plate.xlsx")
+    typer.echo(f"  discover ask {quote(str(file))} --plate {plate} -n {wells} --out plate.xlsx --picture plate.pdf")
+    typer.echo(f"  fill in {target}, and: discover tell {quote(str(file))} plate.xlsx")
 
 
 class _Asking:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from discover.errors import InvalidInput, Problem
@@ -15,7 +16,7 @@ _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _RANGE = re.compile(rf"^({_NUMBER})\s*(?:to|\.\.)\s*({_NUMBER})(?:\s*(?:step|by)\s*({_NUMBER}))?$")
 _NAME = re.compile(r"^[A-Za-z_]\w*$")
 MOST_WELLS = 384
-HOW_NUMBERS = "such as '20 to 120 step 5', or a list: '20, 60, 100'"
+HOW_NUMBERS = "such as '20 to 120 step 5', or a list: '20, 60, 100'; what does not vary is no parameter"
 MOLECULES = (
     "# from_smiles: [molecule, fingerprint] beside a substance's values, and model: evidence under policy, let what is found\n"
     "# decide between names and what RDKit tells of the molecules"
@@ -134,7 +135,7 @@ def write_reaction(reaction: Reaction, path: Path) -> None:
     if not reaction.parameters:
         raise InvalidInput("init", [Problem("there is nothing to vary: name reagents, a temperature or a time")])
     with whole_file(path, str(path)) as draft:
-        draft.write_text(campaign_text(reaction, path.name), encoding="utf-8")
+        draft.write_text(campaign_text(reaction, quote(path.name)), encoding="utf-8")
         check(load(draft))
 
 

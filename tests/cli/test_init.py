@@ -160,3 +160,10 @@ def test_names_that_look_like_numbers_stay_names(cli):
     written = load("1e5.yaml")
     assert written.name == "1e5"
     assert list(written.source.space.parameters[0].values) == names
+
+
+def test_what_is_to_be_typed_next_can_be_typed_where_a_name_has_a_space(cli):
+    said = cli("init", "reaction", "my file.yaml", "--yes", "--reagents", "base: KOH, none", "--one", "temperature")
+    assert "discover ask 'my file.yaml' --plate" in said.output
+    assert "discover tell 'my file.yaml' plate.xlsx" in said.output
+    assert "#   discover tell 'my file.yaml' plate.xlsx" in Path("my file.yaml").read_text(encoding="utf-8")

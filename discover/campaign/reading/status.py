@@ -14,6 +14,9 @@ from discover.objective import Objective
 from discover.store.ledger import Ledger
 from discover.store.life import State
 
+COUNTED = 10**12
+"""From so many candidates on a digit more or less says nothing."""
+
 
 @dataclass(frozen=True)
 class Status:
@@ -51,12 +54,18 @@ class Status:
         """All fields as plain JSON."""
         return asdict(self)
 
+    @property
+    def size(self) -> str:
+        """How many candidates there are, in words: of a space so large that nobody counts, its order of magnitude."""
+        return f"{self.candidates:,}" if self.candidates < COUNTED else f"more than 10^{len(str(self.candidates)) - 1}"
+
     def __str__(self) -> str:
         budget = f" of {self.budget}" if self.budget else ""
         told = f" ({self.elsewhere} of them elsewhere)" if self.elsewhere else ""
         lines = [
             f"campaign    {self.campaign}: {self.objective}",
-            f"candidates  {self.candidates:,}, of which {self.available:,} are still to be had",
+            f"candidates  {self.size}"
+            + (f", of which {self.available:,} are still to be had" if self.candidates < COUNTED else ""),
             f"experiments {self.experiments}{budget}: {self.measured} measured{told}, {self.censored} censored, "
             f"{self.failed} failed, {self.infeasible} infeasible; {self.pending} pending",
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +19,10 @@ from discover.store.canonical import canonical, plain
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan|infinity)", re.ASCII | re.IGNORECASE)
 SIDE = re.compile(r"\s*(?:(?P<below><=?|≤)|(?P<above>>=?|≥))\s*(?P<number>.*)", re.DOTALL)
 """A limit as people write it: <5, ≥ 95."""
+
+EMPTY = "leave the cell empty if it is not measured yet"
+Hint = Callable[[str, str], str]
+"""From a cell that is no number and its column to the way out."""
 
 Bound = Literal["below", "above"]
 BOUNDS: Mapping[str, Bound] = {"below": "below", "above": "above"}
@@ -37,7 +41,7 @@ class Cells:
     def text(self, column: str) -> str:
         """A text, '' for an empty cell."""
         cell = self.record.get(column)
-        if _empty(cell):
+        if is_empty(cell):
             return ""
         if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
             return str(int(cell))  # a column of whole-number ids with a gap is read as floats
@@ -47,7 +51,9 @@ class Cells:
         """One of some words, or None."""
         told = self.text(column) or None
         if told is not None and told not in words:
-            self._wrong(column, f"unknown {column}", nearest(told.lower(), words))
+            hint = nearest(told.lower(), words)
+            hint = hint if hint.startswith("did") else f"{hint}; what happened goes under note"
+            self._wrong(column, f"unknown {column}", hint)
             return None
         return told
 
@@ -67,7 +73,7 @@ class Cells:
     def measured(self, target: str) -> Measured | None:
         """What was measured of a target, by its own column and those of its deviation and bound; None where nothing was."""
         cell, side = _limit(self.record.get(target))
-        value, std = self._number(target, cell), self.number(f"{target}_std", least=0.0)
+        value, std = self._number(target, cell, hint=_result_hint), self.number(f"{target}_std", least=0.0)
         told = self.text(f"{target}_bound") or side
         if side not in (None, told):
             self._wrong(target, f"is a limit on the other side than its bound, {told!r}")
@@ -75,14 +81,14 @@ class Cells:
             self._wrong(f"{target}_bound", "a bound is 'below' or 'above'", "'below': the truth is at most the value")
         if value is not None:
             return value, std, BOUNDS.get(told or "")
-        if (std is not None or told) and _empty(self.record.get(target)):
+        if (std is not None or told) and is_empty(self.record.get(target)):
             self._wrong(target, "has a standard deviation or a bound but no value")
         return None
 
     def time(self, column: str) -> str | None:
         """A time in ISO 8601, or None."""
         cell = self.record.get(column)
-        if _empty(cell):
+        if is_empty(cell):
             return None
         if isinstance(cell, datetime):
             return cell.isoformat()
@@ -95,7 +101,7 @@ class Cells:
     def mapping(self, column: str) -> dict[str, Any]:
         """A mapping of plain JSON, {} for an empty cell."""
         cell = self.record.get(column)
-        if _empty(cell):
+        if is_empty(cell):
             return {}
         try:
             read = json.loads(cell) if isinstance(cell, str) else cell
@@ -112,25 +118,27 @@ class Cells:
     def plain(self, column: str) -> Any:
         """Anything as plain JSON, as a text where it is none."""
         cell = self.record.get(column)
-        if _empty(cell):
+        if is_empty(cell):
             return None
         try:
             return plain(cell)
         except TypeError:
             return str(cell)
 
-    def _number(self, column: str, cell: Any, least: float = -math.inf) -> float | None:
-        if _empty(cell):
+    def _number(
+        self, column: str, cell: Any, least: float = -math.inf, hint: Hint = lambda cell, column: _number_hint(cell)
+    ) -> float | None:
+        if is_empty(cell):
             return None
         if isinstance(cell, (bool, np.bool_)) or not isinstance(cell, (int, float, str, np.integer, np.floating)):
-            self._wrong(column, "not a number")
+            self._wrong(column, "not a number", "write the number, or leave the cell empty")
             return None
         try:
             if isinstance(cell, str) and not NUMBER.fullmatch(cell.strip()):
                 raise ValueError
             value = float(cell)
         except (ValueError, OverflowError):
-            self._wrong(column, "not a number", _number_hint(str(cell), column))
+            self._wrong(column, "not a number", hint(str(cell), column))
             return None
         if not math.isfinite(value):
             self._wrong(column, "not a finite number")
@@ -144,7 +152,8 @@ class Cells:
         self.problems.append(Problem(message, self.label, column, self.record.get(column), way_out))
 
 
-def _empty(cell: Any) -> bool:
+def is_empty(cell: Any) -> bool:
+    """Whether a cell says nothing."""
     return (
         cell is None
         or (isinstance(cell, str) and not cell.strip())
@@ -160,13 +169,22 @@ def _limit(cell: Any) -> tuple[Any, str | None]:
     return found["number"], "below" if found["below"] else "above"
 
 
-def _number_hint(cell: str, column: str) -> str:
+def _result_hint(cell: str, column: str) -> str:
+    """The way out for a target's cell that is no number: what people write instead has columns of its own."""
     if cell.strip()[:1] in "<>≤≥":
         return f"give the limit as the number, and 'below' or 'above' in {column}_bound"
+    if "±" in cell or "+/-" in cell or "+-" in cell:
+        return f"write the number alone, and its standard deviation in {column}_std"
+    if (found := _number_hint(cell)) != EMPTY:
+        return found
+    return f"{EMPTY}; what is too little to see is a limit, such as <1; what did not work has the status 'failed'"
+
+
+def _number_hint(cell: str) -> str:
     if "%" in cell:
         return "write the number alone, in the unit of the column"
     if "," in cell:
         return "write a decimal point"
-    if cell[:1].isdigit():
+    if cell.strip()[:1].isdigit() or cell.strip()[:1] in "~≈":
         return "write the number alone"
-    return "leave the cell empty if it is not measured yet"
+    return EMPTY

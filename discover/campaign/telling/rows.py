@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from discover.campaign.telling.cells import Cells, Measured
+from discover.campaign.telling.cells import Cells, Measured, is_empty
 from discover.candidates.space import SearchSpace
 from discover.candidates.space.reading import describes, read_row
 from discover.errors import Problem, nearest
@@ -41,6 +41,7 @@ class Row:
     extra: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, str] = field(default_factory=dict)
     point: Candidate | None = None
+    told: dict[str, Any] = field(default_factory=dict)
     remark: str = ""
     unread: bool = False
 
@@ -52,8 +53,10 @@ def read(
     pool_columns: Sequence[str],
     extra: Sequence[str],
     space: SearchSpace | None = None,
+    conditions: Sequence[str] = (),
 ) -> tuple[list[Row], list[Problem]]:
-    """The frame's rows and everything that is wrong with their cells. space: what rows may describe points of."""
+    """The frame's rows and everything that is wrong with their cells. space: what rows may describe points of. conditions:
+    columns that say what a candidate is."""
     if not isinstance(frame, pd.DataFrame):
         return [], [Problem(f"a DataFrame is needed, this is a {type(frame).__name__}")]
     if isinstance(extra, str):
@@ -65,10 +68,14 @@ def read(
     if problems:
         return [], problems
     rows = []
+    results = {*READ, *IGNORED, id_name, *extra, *(n for t in objective.names for n in (t, f"{t}_std", f"{t}_bound"))}
+    held = [column for column in conditions if column not in results]
     for label, record in zip(frame.index, _records(frame), strict=True):
         rows.append(_row(Cells(label, record, problems), objective, id_name, extra))
         if described and space is not None:
             _point(rows[-1], record, space, problems)
+        else:
+            rows[-1].told = {column: record[column] for column in held if not is_empty(record.get(column))}
     return rows, problems
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from discover.campaign.telling.book import Book, Place, place
+from discover.campaign.telling.conditions import conditions_of, contradictions
 from discover.campaign.telling.rows import Row
 from discover.campaign.telling.transitions import way_out as possible_of
 from discover.candidates.space.points import Points, Pool
@@ -38,9 +39,12 @@ class Teller:
         self.became: list[dict[str, Any]] = []
         self.problems: list[Problem] = []
         self._described: set[str] = set()
+        self._conditions: dict[str, dict[str, Any]] = {}
 
     def tell(self, rows: Sequence[Row], *, partial: bool = False) -> Teller:
         """Take in all rows in order. partial: what is wrong with a row leaves no trace of it but the refusal."""
+        named = (row.candidate_id or self._proposed(row) for row in rows if row.told)
+        self._conditions = conditions_of(self.pool, (name for name in named if name is not None))
         for row in rows:
             before, drafts, kept = len(self.problems), len(self.drafts), self.book.mark()
             self._tell(row)
@@ -52,6 +56,10 @@ class Teller:
                 }
                 self.book = self.book.back_to(kept)
         return self
+
+    def _proposed(self, row: Row) -> str | None:
+        trial = self.ledger.trials.get(row.proposal_id or "")
+        return trial.candidate_id if trial else None
 
     def refuse(self, row: Row, problems: Sequence[Problem]) -> None:
         """Note that a row was not taken, and why."""
@@ -70,7 +78,7 @@ class Teller:
 
     def _tell(self, row: Row) -> None:
         candidate = None if row.unread else self._candidate(row)
-        if candidate is None or not self._describe(row, candidate):
+        if candidate is None or not self._agrees(row, candidate) or not self._describe(row, candidate):
             return
         self.book.open(candidate)
         plain, row = row, self._of_this_version(row, candidate)
@@ -122,6 +130,27 @@ class Teller:
         if row.point is not None and row.point.id == name:
             return True
         return name in self.pool or (isinstance(self.pool, Points) and name in self.ledger.described)
+
+    def _agrees(self, row: Row, candidate: str) -> bool:
+        """Whether a row's cells are those of its candidate, as far as they are there: as proposed, or as it is now."""
+        if not row.told:
+            return True
+        trial = self.ledger.trials.get(row.proposal_id or "") or self.ledger.open_trial(candidate)
+        proposed = trial.proposal.candidate if trial else None
+        versions = [v for v in (proposed.values if proposed else {}, self._conditions.get(candidate, {})) if v]
+        found = [contradictions(self.pool, row.told, version) for version in versions]
+        if not found or not all(found):
+            return True
+        for column, known in found[0].items():
+            hint = "a cell was changed, or rows were mixed up: mend it; or leave this column out of the sheet"
+            self._wrong(
+                row,
+                f"is {known!r} in {row.proposal_id or candidate}",
+                column=column,
+                value=row.told[column],
+                way_out=hint,
+            )
+        return False
 
     def _describe(self, row: Row, candidate: str) -> bool:
         """Write down the values of a point that was not known; False where they are not those of its candidate."""

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from discover.campaign.settings import refuse
+from discover.campaign.telling.conditions import condition_columns
 from discover.campaign.telling.rows import read
 from discover.campaign.telling.telling import Teller
 from discover.candidates.space.points import Pool
@@ -33,7 +34,9 @@ def tell_frame(
 ) -> pd.DataFrame:
     """Read, check and, unless it is a dry run, commit a frame of results; what each row became. LeaseLost where fenced."""
     columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
-    rows, problems = read(results, objective, pool.id, columns, extra, getattr(pool, "space", None))
+    rows, problems = read(
+        results, objective, pool.id, columns, extra, getattr(pool, "space", None), condition_columns(pool)
+    )
     told: list[dict[str, Any]] = []
     bad: dict[object, list[Problem]] = {}
     for problem in problems:

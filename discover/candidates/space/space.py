@@ -124,12 +124,12 @@ class SearchSpace(Declared):
     def __repr__(self) -> str:
         size = "continuous" if self.endless else f"{self.count:,} combinations"
         lines = [f"SearchSpace({len(self.parameters)} parameters, {size})"]
-        lines += [f"  {one.kind} {one.name}: {_shown(one)}" for one in self.parameters]
+        lines += [f"  {one.kind} {one.name}{_shown(one)}" for one in self.parameters]
         lines += [f"  where {text}" for text in self.constraints]
         lines += [f"  a batch: {text}" for text in self.batch_constraints]
         return "\n".join(lines)
 
 
 def _shown(one: Parameter) -> str:
-    told = {k: v for k, v in one.to_dict().items() if k not in ("kind", "name", "descriptors")}
-    return ", ".join(f"{key} {value}" for key, value in told.items())[:200]
+    told = {k: v for k, v in one.to_dict().items() if k not in ("kind", "name", "descriptors") and v not in ({}, "")}
+    return (": " if told else "") + ", ".join(f"{key} {value}" for key, value in told.items())[:200]
