@@ -186,8 +186,9 @@ class Campaign(Reader):
 
         Reads `proposal_id` or the pool's id, the targets, and optionally status, <target>_std, <target>_bound, replicate,
         cost, measured_at, source, note, fidelity, context; over a search space also the parameters' columns, where
-        neither id is given (bounds are held to; what is beside the grid is accepted and said); ignores the other columns of `ask`; stores further ones only if
-        they are named in `extra`. An empty target means 'not measured yet'. InvalidInput reports every problem at once.
+        neither id is given (bounds are held to; what is beside the grid is accepted and said). Columns that say what the
+        candidate is must say what is known of it, but for what a spreadsheet rounds: a sheet that was sorted in part is refused.
+        The other columns of `ask` are ignored; further ones are stored only if they are named in `extra`. An empty target means 'not measured yet'. InvalidInput reports every problem at once.
         partial: good rows are taken though others are bad; those come back as 'refused', with the reason in `remark`.
         """
         return self._tell(results, extra, None, dry_run, partial)
