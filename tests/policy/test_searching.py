@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from discover import Categorical, Continuous, Objective, SearchSpace, Target
 from discover.acquisition.space_search import Search
@@ -182,3 +183,27 @@ def test_a_handicap_is_taken_off_whatever_counts_as_observed():
     assert search.scores[places] == pytest.approx(expected)
     best = search.best(places, search.features([0, 1]), 50)
     assert (np.diff(expected[np.argsort(places)][best]) <= 1e-9).all()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_batch_in_a_fine_space_is_no_crowd_around_one_point(seed):
+    """It promises what a batch does that is chosen from a coarse list of the same space, whose points lie apart by themselves."""
+    space = SearchSpace([Continuous(name, 0, 10, step=0.001) for name in "abcdef"])
+    codes = space.region().draw(20, np.random.default_rng(seed))
+    value = lambda codes: -np.square(space.numbers(codes) - 6.0).sum(axis=1)  # noqa: E731
+    view, policy = view_of(space, codes, value(codes)), Bayesian(start=5)
+    apart = np.random.default_rng([seed, 1]).integers(0, 6, (3_000, 6)) * 2_000
+    coarse, _ = in_space.grown(view, np.unique(apart, axis=0))
+    listed = policy.propose(replace(coarse, ground=None), 8, np.random.default_rng(seed))
+    rows = [int(np.flatnonzero(coarse.ids == proposal.candidate_id)[0]) for proposal in listed]
+    fine = in_space.propose(policy, view, 8, np.random.default_rng(seed))
+    features = space.encode(space.numbers(np.array([space.codes_of(p.candidate.values) for p in fine])))
+    assert promise(policy, view, features) > promise(policy, view, coarse.features.values[rows])
+
+
+def promise(policy, view, features):
+    """The expected improvement of the best of some points over the best that was measured, by joint draws."""
+    held = belief_of(policy, view)
+    normal = torch.from_numpy(np.random.default_rng(0).standard_normal((4_096, len(features))))
+    drawn = held.posteriors["y"].draw(held.scaled(features), normal).amax(dim=1)
+    return float((drawn - view.training["y"].values.max()).clamp_min(0.0).mean())

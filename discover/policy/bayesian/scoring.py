@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.acquisition.goal import Goal, Parts
+from discover.acquisition.goal import Goal, Parts, moments
 from discover.acquisition.pool import Scores, incumbent, score
 from discover.acquisition.scales import on_scales
 from discover.policy.bayesian.acquisitions import IMPROVING
@@ -18,6 +18,7 @@ from discover.protocols import View
 from discover.surrogate.belief import Belief
 from discover.surrogate.posterior import TargetPosterior
 from discover.surrogate.targets.transformed import latent_of, scale_of
+from discover.values import FloatArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK = 256
 """Candidates that are conditioned together."""
-JITTER = 1e-8
-"""Share of their variance that is added to points that count as observed, for two of them may be nearly the same."""
+JITTER = 1e-4
+"""Share of their variance that is added to points that count as known, for two of them may be nearly the same."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,18 @@ class Aim:
         measured = measured_best(view, goal, held.readings) if counted else None
         return cls(goal, means, incumbent(goal, means) if measured is None else measured, measured)
 
+    def after(self, held: Belief, features: FloatArray) -> Aim:
+        """Once points [j, d] were as good as is expected of them: nothing is gained by another like them."""
+        if not len(features) or self.best is None:
+            return self
+        expected = {name: torch.from_numpy(mean) for name, (mean, _) in held.predict(features).items()}
+        if self.goal.reference:
+            return replace(self, means={name: torch.cat([mean, expected[name]]) for name, mean in self.means.items()})
+        if self.goal.single is not None and self.goal.single.direction == "match":
+            return self  # inside a band every hit counts alike
+        best = incumbent(self.goal, expected)
+        return self if best is None else replace(self, best=max(best, self.best))
+
     def scores(self, held: Belief, seed: int, told: Callable[[TargetPosterior], Parts]) -> Scores:
         """Scores of m candidates, on the scales on which targets are believed in where there are such.
 
@@ -73,26 +86,30 @@ def parts_at(posterior: TargetPosterior, X: Tensor) -> Parts:
 
 
 def parts_after(posterior: TargetPosterior, X: Tensor, further: Tensor) -> Parts:
-    """The same once further points [j, k] were observed, and were what each component expected of them."""
+    """The same once the noiseless target was known at further points [j, k], and was what the mixture expects there.
+
+    Noiseless as in the joint draws that a batch is chosen by: with the noise of an observation, a copy of a point still tells much.
+    """
     if not len(further):
         return parts_at(posterior, X)
-    return [(weight, *_narrowed(part, X, further)) for weight, part in _components(posterior)]
+    expected, _ = moments(parts_at(posterior, further))
+    return [(weight, *_narrowed(part, X, further, expected)) for weight, part in _components(posterior)]
 
 
 def _components(posterior: TargetPosterior) -> list[tuple[float, TargetPosterior]]:
     return list(zip(posterior.weights, posterior.components, strict=True))
 
 
-def _narrowed(part: TargetPosterior, X: Tensor, further: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean [m] and deviation [m] of one component."""
+def _narrowed(part: TargetPosterior, X: Tensor, further: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean [m] and deviation [m] of one component, once the target is known [j] at further points."""
     means, deviations, k = [], [], len(further)
     for start in range(0, len(X), CHUNK):
         mean, covariance = part.joint(torch.cat([further, X[start : start + CHUNK]]))
         inner, own = covariance[:k, :k], covariance.diagonal()[k:]
-        noise = part.noise_variance + JITTER * float(inner.diagonal().mean())
+        jitter = JITTER * float(inner.diagonal().mean())
         across = covariance[:k, k:]
-        gained = torch.linalg.solve(inner + noise * torch.eye(k, dtype=inner.dtype), across)
+        gained = torch.linalg.solve(inner + jitter * torch.eye(k, dtype=inner.dtype), across)
+        means.append(mean[k:] + gained.T @ (known - mean[:k]))
         variance = own - (across * gained).sum(dim=0)
-        means.append(mean[k:])
         deviations.append(torch.maximum(variance, 1e-9 * own.clamp_min(1e-300)).sqrt())
     return torch.cat(means), torch.cat(deviations)

@@ -52,7 +52,7 @@ def _plain(policy: Options, view: View, held: Belief, generator: np.random.Gener
 
     def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
         X, further = held.scaled(features), held.scaled(ahead)
-        found = aim.scores(held, seed, partial(parts_after, X=X, further=further))
+        found = aim.after(held, ahead).scores(held, seed, partial(parts_after, X=X, further=further))
         return weighed(held, features, found.values).numpy()
 
     return told

@@ -1,7 +1,7 @@
 """The points of a space that a Bayesian policy chooses among: those that a search on its acquisition function comes upon.
 
-A batch is thought ahead: after the best point is found, it counts as observed at its mean, which narrows the belief around it,
-and the search goes on. What the search found best at each step is offered, so that the policy's own rule for batches has
+A batch is thought ahead: after the best point is found, it counts as known to be what is expected of it, in the belief and in what
+improvements are counted from, and the search goes on elsewhere (Ginsbourger, Le Riche and Carraro's believer, 2010). What the search found best at each step is offered, so that the policy's own rule for batches has
 candidates in every direction that it may take. Rules of a batch are kept on the way: once a plate's temperature is given by
 its first well, the search goes on at that temperature.
 """
@@ -32,7 +32,11 @@ STARTS = 6
 """Starts among them, and as many among the points that were measured."""
 STEPS = 30
 """Steps of a start at most."""
-FURTHER = 4
+WIDE = 100
+"""Points of those that were drawn that are looked at for every further point of a batch,"""
+LEADING = 200
+"""besides so many of the best that the search came upon."""
+FURTHER = 12
 """Steps from each of the best points after a further point was thought ahead."""
 ROUNDS = 12
 """How often the search goes on in the course of a batch, about."""
@@ -53,12 +57,13 @@ def searched(policy: Options, view: View, n: int, generator: np.random.Generator
     with one_thread():
         score = acquired(policy, view, held, generator)
         search = Search(ground.region, score, generator, _taken(known), log_costs(policy, view))
-        search.visit(ground.region.draw(DRAWN, generator))
+        drawn = search.visit(ground.region.draw(DRAWN, generator))
         own = ground.codes[ground.settable]
         measured = search.visit(own[-500:]) if len(own) else np.empty(0, dtype=np.int64)
         leading = measured[np.argsort(-search.scores[measured], kind="stable")[:STARTS]]
         ends = search.climb(np.concatenate([search.apart(STARTS), leading]), STEPS)
-        chosen, offered = _ahead(search, view, n, ends)
+        best_drawn = drawn[np.argsort(-search.scores[drawn], kind="stable")[:WIDE]]
+        chosen, offered = _ahead(search, view, n, ends, best_drawn)
     fit = _joinable(search, view, chosen, offered)
     how = {"searched": len(search.codes), "steps": search.steps, "offered": len(fit), "thought ahead": len(chosen)}
     return Offer(search.codes[fit], how, held=held)
@@ -68,8 +73,11 @@ def _taken(known: dict[bytes, bool]) -> Callable[[IntArray], BoolArray]:
     return lambda codes: np.array([known.get(row.tobytes(), False) for row in codes], dtype=bool)
 
 
-def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray, IntArray]:
-    """Places of a batch thought ahead, and of the points that were best on the way."""
+def _ahead(search: Search, view: View, n: int, ends: IntArray, drawn: IntArray) -> tuple[IntArray, IntArray]:
+    """Places of a batch thought ahead, and of the points that were best on the way.
+
+    ends: of the climbs so far. drawn: the best of the points drawn. Both are far from each other.
+    """
     assert view.ground is not None
     rules, region = view.ground.region.space.rules, view.ground.region
     already = view.ground.codes[list(view.limits.chosen)]
@@ -81,11 +89,12 @@ def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray
             region = region.agreeing(batch)
             search.within(region)
         if number and number % max(1, n // ROUNDS) == 0:
-            _go_on(search, batch, chosen, rules)
-        best = _leading(search, batch, chosen, rules)
+            ends = np.concatenate([ends, _go_on(search, batch, chosen, rules, np.concatenate([ends, drawn]))])
+        wide = np.concatenate([ends, drawn])
+        best = _leading(search, batch, chosen, rules, wide)
         if not len(best):
             search.visit(region.draw(DRAWN // 4, search.generator))
-            best = _leading(search, batch, chosen, rules)
+            best = _leading(search, batch, chosen, rules, wide)
         if not len(best):
             break
         chosen.append(int(best[0]))
@@ -93,24 +102,28 @@ def _ahead(search: Search, view: View, n: int, ends: IntArray) -> tuple[IntArray
     return np.array(chosen, dtype=np.int64), np.unique(np.concatenate([*offered, ends[search.free[ends]]]))
 
 
-def _leading(search: Search, batch: IntArray, chosen: list[int], rules: BatchRules) -> IntArray:
-    """The best places that may join a batch, where the earlier ones count as observed."""
-    among = np.ones(len(search.codes), dtype=bool)
+def _leading(search: Search, batch: IntArray, chosen: list[int], rules: BatchRules, wide: IntArray) -> IntArray:
+    """The best places that may join a batch, where the earlier ones count as observed.
+
+    Looked at are the best by the plain scores, which may all lie around one point, and those of `wide`.
+    """
+    among = search.free.copy()
     among[chosen] = False
     if rules:
         space = search.region.space
         numbers = space.numbers(batch)
         among &= rules.fits(batch, search.codes, numbers, space.numbers(search.codes))
-    return search.best(search.leading(400, among), search.features(chosen), 12)
+    places = np.union1d(search.leading(LEADING, among), wide[among[wide]])
+    return search.best(places, search.features(chosen), 12)
 
 
-def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: BatchRules) -> None:
-    """Draw some points and climb from the best, where the batch so far counts as observed."""
+def _go_on(search: Search, batch: IntArray, chosen: list[int], rules: BatchRules, wide: IntArray) -> IntArray:
+    """Draw some points and climb from the best, and the best of `wide`, where the batch so far counts as observed; where it ends."""
     if rules:
         search.visit(search.region.draw(DRAWN // 8, search.generator))
-    best = _leading(search, batch, chosen, rules)[:2]
-    if len(best):
-        search.climb(best, FURTHER, search.features(chosen))
+    best = _leading(search, batch, chosen, rules, wide)
+    starts = np.unique(np.concatenate([best[:1], best[np.isin(best, wide)][:2]]))
+    return search.climb(starts, FURTHER, search.features(chosen))
 
 
 def _joinable(search: Search, view: View, chosen: IntArray, offered: IntArray) -> IntArray:
