@@ -39,7 +39,7 @@ def best_table(campaign: Any, n: int = 10) -> pd.DataFrame:
 
 def best_of_each(campaign: Any) -> list[dict[str, Any]]:
     """For each target the candidate that is best in it: target, unit, value, id, formula ('' where there is none)."""
-    found, key = campaign.best(len(campaign.observations)), campaign.pool.id
+    found, key = campaign.best(max(1, len(campaign.observations))), campaign.pool.id
     each = []
     for target in campaign.objective.targets if len(found) else ():
         row = found.iloc[int(np.nanargmax(target.utility(found[target.name].to_numpy(dtype=np.float64))))]
@@ -96,7 +96,7 @@ def cautions_table(campaign: Any) -> pd.DataFrame:
     """Measured candidates with magnetic or f-electron elements, the best first: id, formula, value, cautions."""
     key = campaign.pool.id
     columns = [key, "formula", *campaign.objective.names, "cautions"]
-    found = campaign.best(len(campaign.pool))
+    found = campaign.best(max(1, len(campaign.pool)))
     formulas = formulas_of(campaign, found[key])
     if formulas is None:
         return pd.DataFrame(columns=columns)

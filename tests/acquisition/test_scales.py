@@ -30,7 +30,7 @@ def test_improvement_and_constraints_are_those_of_draws() -> None:
     best = math.exp(2.0)
     found = on_scales(goal, best / 3.0, scales)
     assert found is not None
-    beliefs = {"y": (MEAN, DEVIATION), "z": (0.1 * MEAN, 0.5 * DEVIATION)}
+    beliefs = {"y": [(1.0, MEAN, DEVIATION)], "z": [(1.0, 0.1 * MEAN, 0.5 * DEVIATION)]}
     got = score(found.goal, beliefs, found.best, 0).values + found.offset
     y = scales["y"].invert(MEAN + DEVIATION * NORMAL)
     other = torch.from_numpy(np.random.default_rng(1).normal(size=(400_000, 1)))
@@ -48,7 +48,7 @@ def test_a_target_that_is_to_be_small_keeps_its_order() -> None:
     found = on_scales(goal, -math.exp(1.2) / 3.0, {"y": scale})
     assert found is not None
     assert found.best == pytest.approx(-1.2)
-    got = score(found.goal, {"y": (MEAN, torch.full_like(MEAN, 0.3))}, found.best, 0).values
+    got = score(found.goal, {"y": [(1.0, MEAN, torch.full_like(MEAN, 0.3))]}, found.best, 0).values
     assert torch.equal(torch.argsort(got), torch.argsort(-MEAN))
 
 
@@ -56,7 +56,7 @@ def test_a_mixture_of_equal_parts_is_the_part_itself() -> None:
     goal = goal_of(Objective("y"))
     found = on_scales(goal, 2.0, {"y": Logarithm(1.0, 9.0)})
     assert found is not None
-    one = score(found.goal, {"y": (MEAN, DEVIATION)}, found.best, 0).values
+    one = score(found.goal, {"y": [(1.0, MEAN, DEVIATION)]}, found.best, 0).values
     two = score(found.goal, {"y": [(0.3, MEAN, DEVIATION), (0.7, MEAN, DEVIATION)]}, found.best, 0).values
     assert torch.allclose(one, two)
 
