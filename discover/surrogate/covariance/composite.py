@@ -21,8 +21,29 @@ def _parts(children: Sequence[Form], lengths: Tensor, shares: Tensor) -> list[tu
     return list(zip(children, by_length, by_share, strict=True))
 
 
+class _Composite:
+    """What forms made from children have in common."""
+
+    children: tuple[Form, ...]
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """Those of the children, one after the other."""
+        return tuple(d for child in self.children for d in child.dimensions)
+
+    @property
+    def sums(self) -> tuple[int, ...]:
+        """Terms of each sum; here those of the children."""
+        return tuple(count for child in self.children for count in child.sums)
+
+    @property
+    def shares(self) -> int:
+        """The terms of all sums."""
+        return sum(self.sums)
+
+
 @dataclass(frozen=True)
-class Sum:
+class Sum(_Composite):
     """Σ share · child, with shares that sum to one: of unit variance where the children are. Own shares come first.
 
     With one child a feature this is the first-order additive kernel (Duvenaud, Nickisch and Rasmussen, NeurIPS 2011).
@@ -36,19 +57,9 @@ class Sum:
         return " + ".join(child.title for child in self.children)
 
     @property
-    def dimensions(self) -> tuple[int, ...]:
-        """Those of the children, one after the other."""
-        return tuple(d for child in self.children for d in child.dimensions)
-
-    @property
-    def shares(self) -> int:
-        """Its own and those of the children."""
-        return sum(self.sums)
-
-    @property
     def sums(self) -> tuple[int, ...]:
         """Its own terms, then those of the children."""
-        return (len(self.children), *(count for child in self.children for count in child.sums))
+        return (len(self.children), *super().sums)
 
     def across(self, lengths: Tensor, shares: Tensor, A: Tensor, B: Tensor) -> Tensor:
         """Prior covariances [m, n]."""
@@ -92,7 +103,7 @@ class _Summed:
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(_Composite):
     """Children that have to agree all at once: numbers times categories."""
 
     children: tuple[Form, ...]
@@ -101,21 +112,6 @@ class Product:
     def title(self) -> str:
         """In words."""
         return " × ".join(f"({c.title})" if isinstance(c, Sum) else c.title for c in self.children)
-
-    @property
-    def dimensions(self) -> tuple[int, ...]:
-        """Those of the children, one after the other."""
-        return tuple(d for child in self.children for d in child.dimensions)
-
-    @property
-    def shares(self) -> int:
-        """Those of the children."""
-        return sum(self.sums)
-
-    @property
-    def sums(self) -> tuple[int, ...]:
-        """Those of the children."""
-        return tuple(count for child in self.children for count in child.sums)
 
     def across(self, lengths: Tensor, shares: Tensor, A: Tensor, B: Tensor) -> Tensor:
         """Prior covariances [m, n]."""
