@@ -189,6 +189,22 @@ def test_draws_are_shared_out_in_proportion(weights: list[float], draws: int) ->
     assert bool(((counts - draws * share).abs() <= 3.0 + 0.02 * draws).all())
 
 
+@given(st.lists(st.floats(0.05, 1.0), min_size=2, max_size=5))
+def test_a_single_draw_is_from_each_component_as_often_as_it_weighs(weights: list[float]) -> None:
+    share = torch.tensor(weights, dtype=torch.float64) / sum(weights)
+    taken = torch.cat([owners(1, share, turn) for turn in np.linspace(0.0, 1.0, 2_000, endpoint=False).tolist()])
+    assert torch.bincount(taken, minlength=len(weights)) / 2_000 == pytest.approx(share.numpy(), abs=2e-3)
+
+
+def test_samples_come_from_more_than_one_component() -> None:
+    X, y = drawn("sparse", 15, 3, 0)
+    parts = tuple(GaussianProcess().fit(X, y + shift) for shift in (0.0, 1e6))
+    mixture = Weighted(parts, (0.5, 0.5), ("low", "high"))
+    generator = np.random.default_rng(0)
+    found = [float(mixture.sample(X[:1], 1, generator)) > 5e5 for _ in range(60)]
+    assert 15 < sum(found) < 45
+
+
 def test_a_model_alone_is_a_mixture_of_one() -> None:
     X, y = drawn("sparse", 15, 3, 0)
     alone = GaussianProcess().fit(X, y)

@@ -92,11 +92,15 @@ class Weighted:
 
     def sample(self, X: Tensor, n: int, generator: Any) -> Tensor:
         """n joint draws at X [m, d]: [n, m]. generator: numpy's."""
-        return self.draw(X, torch.from_numpy(generator.standard_normal((n, len(X)))))
+        normal = torch.from_numpy(generator.standard_normal((n, len(X))))
+        return self.draw(X, normal, float(generator.random()))
 
-    def draw(self, X: Tensor, normal: Tensor) -> Tensor:
-        """Joint draws at X [m, d] made from standard normal numbers [n, m]: [n, m], each from one of the components."""
-        owner = owners(len(normal), self._weights)
+    def draw(self, X: Tensor, normal: Tensor, turn: float = 0.0) -> Tensor:
+        """Joint draws at X [m, d] made from standard normal numbers [n, m]: [n, m], each from one of the components.
+
+        turn: in [0, 1), see `owners`.
+        """
+        owner = owners(len(normal), self._weights, turn)
         values = torch.empty_like(normal)
         for k, part in enumerate(self.components):
             if bool((mine := owner == k).any()):
@@ -125,7 +129,10 @@ def moments(means: Tensor, deviations: Tensor, weights: Tensor) -> tuple[Tensor,
     return mean, unit * (weights[:, None] * square).sum(dim=0).sqrt()
 
 
-def owners(draws: int, weights: Tensor) -> Tensor:
-    """Which component each of some draws comes from, [draws]: evenly spread, in proportion to the weights [k]."""
-    place = ((torch.arange(draws, dtype=torch.float64) + 0.5) * GOLDEN) % 1.0
+def owners(draws: int, weights: Tensor, turn: float = 0.0) -> Tensor:
+    """Which component each of some draws comes from, [draws]: evenly spread, in proportion to the weights [k].
+
+    turn: how far the spread is turned; where it is drawn evenly from [0, 1), so is every single draw.
+    """
+    place = ((torch.arange(draws, dtype=torch.float64) + 0.5) * GOLDEN + turn) % 1.0
     return torch.searchsorted(weights.cumsum(dim=0), place, right=True).clamp_max(len(weights) - 1)
