@@ -7,9 +7,13 @@ from discover.cli import app
 
 
 @pytest.fixture
-def cli(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    monkeypatch.delenv("DISCOVER_STORE", raising=False)
+def calling(monkeypatch):
+    """From a folder to what calls commands in it."""
+
+    def at(folder):
+        monkeypatch.chdir(folder)
+        monkeypatch.delenv("DISCOVER_STORE", raising=False)
+        return call
 
     def call(*arguments, code=0):
         done = CliRunner().invoke(app, list(arguments))
@@ -18,4 +22,9 @@ def cli(folder, monkeypatch):
         assert done.exit_code == code, done.output
         return done
 
-    return call
+    return at
+
+
+@pytest.fixture
+def cli(folder, calling):
+    return calling(folder)

@@ -7,9 +7,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from discover.cli import app
 from discover.definition import load
 from discover.errors import InvalidInput
 from discover.report.plate import Plate, read_workbook, workbook
@@ -30,17 +28,9 @@ policy: {kind: space-filling, batch: 24}
 
 
 @pytest.fixture
-def cli(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DISCOVER_STORE", raising=False)
+def cli(tmp_path, calling):
     (tmp_path / "plates.yaml").write_text(SPACE)
-
-    def call(*arguments, code=0):
-        done = CliRunner().invoke(app, list(arguments))
-        assert done.exit_code == code, done.output
-        return done
-
-    return call
+    return calling(tmp_path)
 
 
 def campaign():

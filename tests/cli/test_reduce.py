@@ -6,9 +6,7 @@ import math
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
-from discover.cli import app
 from discover.definition import load
 from tests.candidates.european import european
 
@@ -24,17 +22,9 @@ policy: {kind: space-filling, batch: 3}
 
 
 @pytest.fixture
-def cli(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DISCOVER_STORE", raising=False)
+def cli(tmp_path, calling):
     (tmp_path / "rates.yaml").write_text(CAMPAIGN)
-
-    def call(*arguments, code=0):
-        done = CliRunner().invoke(app, list(arguments))
-        assert done.exit_code == code, done.output
-        return done
-
-    return call
+    return calling(tmp_path)
 
 
 def samples(runs):  # type: ignore[no-untyped-def]
