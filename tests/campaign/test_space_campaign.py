@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, CandidatePool, Continuous, Objective, SearchSpace, Substance
+from discover import Campaign, CandidatePool, Categorical, Continuous, Objective, SearchSpace, Substance
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import Conflict, InvalidInput, Unsupported
@@ -235,10 +235,10 @@ def test_a_batch_that_nothing_may_join_is_empty_and_says_why(url, policy):
         campaign.tell(batch.assign(**{"yield": batch["x"]}))
     with pytest.warns(UserWarning, match="0 of 2 proposed"):
         assert not len(campaign.ask(2))
-    heavy = SearchSpace([Continuous("x", 5, 9, step=1)], batch_constraints=["total x <= 2"])
+    heavy = SearchSpace([Continuous("x", 1, 9, step=1)], batch_constraints=["total x <= 2"])
     other = Campaign.create("other", objective=Objective("yield"), candidates=heavy, store=url, policy=policy)
     with pytest.warns(UserWarning, match="total x <= 2"):
-        assert not len(other.ask(2))
+        assert not len(other.ask(2, fixed={"x": 5}))
 
 
 def test_a_trace_over_a_space_tells_its_declaration_and_its_features(url):
@@ -250,3 +250,12 @@ def test_a_trace_over_a_space_tells_its_declaration_and_its_features(url):
     assert tuple(body["features"]["names"]) == campaign.pool.features.names
     assert sum(part["names"] for part in body["features"]["parts"]) == len(body["features"]["names"])
     assert "categories of ligand (2)" in str(trace(campaign, batch["candidate"].iloc[0]))
+
+
+def test_every_wrong_cell_of_a_point_is_named(url):
+    campaign = begun(
+        url, SearchSpace([Continuous("x", 0, 2, step=1), Continuous("y", 0, 2), Categorical("c", ["p", "q"])])
+    )
+    with pytest.raises(InvalidInput) as error:
+        campaign.tell(pd.DataFrame({"x": [7], "y": ["hot"], "c": ["r"], "yield": [1.0]}))
+    assert [problem.column for problem in error.value.problems] == ["x", "y", "c"]

@@ -38,6 +38,7 @@ T = Continuous("t", 20, 120, step=1)
         (lambda: SearchSpace([T], constraints=["1e90 * 1e90 * t <= 1"]), "too large or too small"),
         (lambda: SearchSpace([T], batch_constraints=["at most " + "9" * 6000 + " t"]), "longer than"),
         (lambda: SearchSpace([T], batch_constraints=["total t <= 1e99999999"]), "can be computed with"),
+        (lambda: SearchSpace([Integer("n", 5, 9)], batch_constraints=["total n <= 4"]), "no candidate keeps it"),
     ],
 )
 def test_what_cannot_be_computed_with_is_refused_at_declaration(build, told):

@@ -82,8 +82,8 @@ def read(
 def _point(row: Row, record: Mapping[str, Any], space: SearchSpace, problems: list[Problem]) -> None:
     """Note the point that a row describes; a row that says nothing else of its candidate is about it."""
     told = read_row(space, row.label, record)
-    if isinstance(told, Problem):
-        problems.append(told)
+    if isinstance(told, list):
+        problems += told
         row.unread = True
     elif told is not None:
         row.point, row.remark = told.point, told.remark

@@ -187,6 +187,8 @@ def _total(text: str, match: re.Match[str], reader: Reader) -> Total:
         lowest += min(weight * levels.exact(0), weight * levels.exact(levels.count - 1))
     if lowest < 0:
         raise Misread("the sum may be below zero for a candidate", "a total must only grow with the batch")
+    if lowest > limit and not match["condition"]:
+        raise Misread(f"no candidate keeps it: each adds {float(lowest):g} at least", "give a larger limit")
     return Total(text, found, limit, reader.condition(match["condition"]) if match["condition"] else None)
 
 

@@ -33,14 +33,15 @@ def describes(space: SearchSpace, columns: Sequence[str]) -> bool:
     return set(needed(space)) <= set(columns)
 
 
-def read_row(space: SearchSpace, label: object, cells: Mapping[str, Any]) -> Told | Problem | None:
-    """The point that a row describes, what is wrong with it, or None where all of its cells are empty."""
+def read_row(space: SearchSpace, label: object, cells: Mapping[str, Any]) -> Told | list[Problem] | None:
+    """The point that a row describes, all that is wrong with it, or None where all of its cells are empty."""
     if all(missing(cells.get(column)) for column in space.columns):
         return None
     try:
         values = space.read(cells)
-    except Unreadable as error:
-        return Problem(str(error), label, error.column, error.value, error.way_out)
+    except Unreadable as first:
+        wrong = space.unreadable(cells) or [first]
+        return [Problem(str(error), label, error.column, error.value, error.way_out) for error in wrong]
     return Told(space.candidate(values), "; ".join(space.remarks(values)))
 
 
@@ -50,8 +51,8 @@ def numbers_of_frame(space: SearchSpace, frame: pd.DataFrame) -> FloatArray:
     found = []
     for label, record in zip(frame.index, frame.to_dict("records"), strict=True):
         told = read_row(space, label, {str(column): cell for column, cell in record.items()})
-        if isinstance(told, Problem):
-            problems.append(told)
+        if isinstance(told, list):
+            problems += told
         elif told is None:
             problems.append(Problem("describes no point: all of its parameters are empty", label))
         else:
@@ -70,8 +71,8 @@ def codes_of_frame(space: SearchSpace, frame: pd.DataFrame) -> list[Candidate]:
         raise InvalidInput("points", [Problem("no such column", column=column) for column in columns])
     for label, record in zip(frame.index, frame.to_dict("records"), strict=True):
         told = read_row(space, label, {str(column): cell for column, cell in record.items()})
-        if isinstance(told, Problem):
-            problems.append(told)
+        if isinstance(told, list):
+            problems += told
         elif told is None or told.remark:
             hint = "what was done elsewhere can be told all the same" if told is not None else ""
             message = "cannot be proposed: " + (told.remark if told is not None else "all parameters are empty")

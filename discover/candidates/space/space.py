@@ -61,15 +61,28 @@ class SearchSpace(Declared):
     def read(self, cells: Mapping[str, Any]) -> dict[str, Any]:
         """Cells of a row, by column, to values in their one form. Unreadable for the first that is none."""
         found: dict[str, Any] = {}
-        for place, one in enumerate(self.parameters):
-            given = {column: cells.get(column) for column in one.columns}
-            if all(missing(cell) for cell in given.values()):
-                if place not in self.activity:
-                    raise Unreadable("has no value", one.columns[0], None, f"give the {one.name}")
-                found |= dict.fromkeys(one.columns)
-            else:
-                found |= one.read(given)
+        for place in range(len(self.parameters)):
+            found |= self._parameter(place, cells)
         return self._consistent(found)
+
+    def unreadable(self, cells: Mapping[str, Any]) -> list[Unreadable]:
+        """What is wrong with the cells of a row, parameter by parameter; empty where each can be read by itself."""
+        found = []
+        for place in range(len(self.parameters)):
+            try:
+                self._parameter(place, cells)
+            except Unreadable as error:
+                found.append(error)
+        return found
+
+    def _parameter(self, place: int, cells: Mapping[str, Any]) -> dict[str, Any]:
+        one = self.parameters[place]
+        given = {column: cells.get(column) for column in one.columns}
+        if not all(missing(cell) for cell in given.values()):
+            return one.read(given)
+        if place not in self.activity:
+            raise Unreadable("has no value", one.columns[0], None, f"give the {one.name}")
+        return dict.fromkeys(one.columns)
 
     def _consistent(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values, where those parameters have one that are to have one."""
