@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from discover.campaign.experiments.outside import collect_outside, dispatch_outs
 from discover.campaign.experiments.running import check_experiment
 from discover.campaign.reading.reader import Reader
 from discover.campaign.telling import transitions
+from discover.campaign.telling.conditions import MixedUp, units_of_conditions
 from discover.campaign.telling.told_frame import tell_frame
 from discover.errors import InvalidInput, Unsupported
 from discover.protocols import OutsideExperiment
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 class BringsSheets(Protocol):
     """An outside experiment whose results come in as sheets of rows, not by key."""
 
-    def incoming(self, id_name: str) -> Iterator[Sheet]:
-        """Sheets that came in, one by one."""
+    def incoming(self, id_name: str, conditions: Mapping[str, str]) -> Iterator[Sheet]:
+        """Sheets that came in, one by one. conditions: columns that say what a candidate is, with their units."""
         ...
 
     def settle(self, sheet: Sheet, became: pd.DataFrame) -> Path | None:
@@ -85,7 +86,8 @@ def collect(
     sheets = []
     if isinstance(experiment, BringsSheets):
         tell = partial(tell_frame, campaign._journal, campaign.objective, campaign.pool, extra=(), correcting=None)
-        for told in collect_sheets(experiment, campaign.id_name, partial(tell, dry_run=False, partial=True)):
+        tell_sheet = partial(tell, dry_run=False, partial=True, of_one_piece=True)
+        for told in collect_sheets(experiment, campaign.id_name, tell_sheet, units_of_conditions(campaign.pool)):
             say(told.report)
             sheets.append(told)
     transitions.expire(campaign._journal, campaign._journal.log.now())
@@ -93,18 +95,23 @@ def collect(
 
 
 def collect_sheets(
-    experiment: BringsSheets, id_name: str, tell: Callable[[pd.DataFrame], pd.DataFrame]
+    experiment: BringsSheets,
+    id_name: str,
+    tell: Callable[[pd.DataFrame], pd.DataFrame],
+    conditions: Mapping[str, str],
 ) -> Iterator[Told]:
     """Tell the sheets that came in, one by one: good rows are committed, then the sheet is put away.
 
-    tell: commits the good rows of a frame and returns what each row became. A sheet that was told and not put away is told
-    again the next time; that is no harm.
+    tell: commits the good rows of a frame and returns what each row became; MixedUp where nothing of it can be relied on. A
+    sheet that was told and not put away is told again the next time; that is no harm.
     """
-    for sheet in experiment.incoming(id_name):
+    for sheet in experiment.incoming(id_name, conditions):
         became = pd.DataFrame(columns=["row", "proposal_id", "became", "remark"])
         if len(sheet.frame):
             try:
                 became = tell(sheet.frame)
+            except MixedUp as error:
+                sheet = sheet.mixed_up(error.problems)
             except InvalidInput as error:  # of the columns, and so of every row
                 why = "; ".join(str(problem) for problem in error.problems)
                 became = pd.DataFrame([{"row": row, "became": "refused", "remark": why} for row in sheet.frame.index])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -13,14 +16,35 @@ from discover.campaign.telling.cells import is_empty
 from discover.candidates.decimals import kind_of
 from discover.candidates.space.parameter import Unreadable
 from discover.candidates.space.points import Points, Pool
+from discover.errors import InvalidInput
+from discover.experiment.laboratory.numbers import Percent
+from discover.experiment.laboratory.numbers import is_empty as says_nothing
 
 ROUNDED = 1e-5
 """What a spreadsheet may have left out of a number that it shows, as a share."""
+_LIKE_A_DATE = re.compile(r"\d{1,4}[-/.]\d{1,4}(?:[-/.]\d{1,4})?|[A-Za-z]{3,9}[-/. ]?\d{1,4}")
+_DATE = re.compile(
+    r"\d{1,4}[-/. ]+[^\W\d]{3,}\.?(?:[-/. ]+\d{1,4})?|[^\W\d]{3,}[-/. ]+\d{1,4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{4}-\d\d-\d\d.*"
+)
+
+
+class MixedUp(InvalidInput):
+    """Rows whose cells contradict their candidates: nothing else in such a sheet can be relied on."""
 
 
 def condition_columns(pool: Pool) -> tuple[str, ...]:
     """The columns that tell candidates apart: a space's parameters, or what a list's features are made from as it stands."""
     return pool.columns if isinstance(pool, Points) else (*pool.spec.columns, *pool.spec.categorical)
+
+
+def units_of_conditions(pool: Pool) -> dict[str, str]:
+    """The same columns with their units, '' where none is known."""
+    units = (
+        {c: getattr(p, "unit", "") for p in pool.space.parameters for c in p.columns}
+        if isinstance(pool, Points)
+        else {}
+    )
+    return {column: units.get(column, "") for column in condition_columns(pool)}
 
 
 def conditions_of(pool: Pool, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -38,8 +62,16 @@ def contradictions(pool: Pool, told: Mapping[str, Any], known: Mapping[str, Any]
     return {
         column: known[column]
         for column, cell in told.items()
-        if column in known and not agrees(cell, known[column]) and not _means(pool, column, cell, known[column])
+        if column in known and _contradicts(pool, column, cell, known[column])
     }
+
+
+def _contradicts(pool: Pool, column: str, cell: Any, known: Any) -> bool:
+    if is_empty(known):  # of a point this is known as well: the parameter has no value
+        return (
+            isinstance(pool, Points) and not says_nothing(cell) and 0.0 not in [value for value, _ in _readings(cell)]
+        )
+    return not agrees(cell, known) and not _means(pool, column, cell, known)
 
 
 def _means(pool: Pool, column: str, cell: Any, known: Any) -> bool:
@@ -55,27 +87,65 @@ def _means(pool: Pool, column: str, cell: Any, known: Any) -> bool:
 
 def agrees(cell: Any, known: Any) -> bool:
     """Whether a cell may be what a spreadsheet makes of a value; what is neither name nor number is not judged."""
-    if is_empty(cell) or is_empty(known):
+    if is_empty(known) or says_nothing(cell):
         return True
     if isinstance(known, str):
-        return not isinstance(cell, (str, Real, np.bool_)) or _text(cell) == _text(known) or _close(cell, known)
+        return not isinstance(cell, (str, Real, np.bool_)) or _same_name(cell, known) or _same_label(cell, known)
     if isinstance(known, (bool, np.bool_)):
         return str(cell).strip().casefold() not in (("false", "0", "no") if known else ("true", "1", "yes"))
-    return _number(cell) is None or _number(known) is None or _close(cell, known)
+    told, is_known = _readings(cell), _readings(known)
+    return not told or not is_known or any(_close(value, is_known[0][0], last) for value, last in told)
+
+
+def _same_name(cell: Any, known: str) -> bool:
+    """Whether two names are one; what a spreadsheet's character set does not have it writes as a question mark."""
+    one, other = _text(cell), _text(known)
+    if _LIKE_A_DATE.fullmatch(known.strip()) and _DATE.fullmatch(one):
+        return True
+    return one == other or (
+        len(one) == len(other)
+        and all(a == b or (a == "?" and not b.isascii()) for a, b in zip(one, other, strict=True))
+    )
+
+
+def _same_label(cell: Any, known: str) -> bool:
+    """Whether a number and a name that looks like one are the same: '007' and 7."""
+    is_known = _readings(known)
+    return bool(is_known) and any(_close(value, is_known[0][0]) for value, _ in _readings(cell))
 
 
 def _text(value: Any) -> str:
-    return " ".join(str(value).split()).casefold()
+    return " ".join(unicodedata.normalize("NFC", str(value)).split()).casefold()
 
 
-def _close(one: Any, other: Any) -> bool:
-    a, b = _number(one), _number(other)
-    return a is not None and b is not None and math.isclose(a, b, rel_tol=ROUNDED, abs_tol=1e-12)
+def _close(one: float, other: float, last: float = 0.0) -> bool:
+    """last: one of the last digit that the first number shows; what comes after it was rounded away."""
+    return math.isclose(one, other, rel_tol=ROUNDED, abs_tol=max(1e-12, 0.5 * last * (1 + ROUNDED)))
 
 
-def _number(cell: Any) -> float | None:
-    if isinstance(cell, str) and kind_of(cell)[0] in ("comma", "either"):
-        cell = cell.replace(",", ".")
+def _readings(cell: Any) -> list[tuple[float, float]]:
+    """The numbers that a cell may mean, each with one of its last digit if it is a text with a decimal mark; none of what is
+    no number."""
+    if isinstance(cell, Percent):
+        return [(float(cell), 0.0), (100 * float(cell), 0.0)]
+    if not isinstance(cell, str):
+        value = _float(cell)
+        return [] if value is None else [(value, 0.0)]
+    kind, mark = kind_of(cell)
+    texts = [cell.replace(",", ".") if kind in ("comma", "either") else cell]
+    texts += [cell.replace(mark, "")] if kind == "either" else []
+    return [(value, _last_digit(text.strip())) for text in texts if (value := _float(text)) is not None]
+
+
+def _last_digit(text: str) -> float:
+    """One of the last digit that a number's text shows; 0 of a whole number, which nothing was left out of."""
+    if not set(".eE") & set(text):
+        return 0.0
+    exponent = Decimal(text).as_tuple().exponent
+    return 10.0**exponent if isinstance(exponent, int) else 0.0
+
+
+def _float(cell: Any) -> float | None:
     try:
         value = float(cell)
     except (TypeError, ValueError, OverflowError):

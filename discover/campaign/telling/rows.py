@@ -41,6 +41,7 @@ class Row:
     extra: dict[str, Any] = field(default_factory=dict)
     raw: dict[str, str] = field(default_factory=dict)
     point: Candidate | None = None
+    no_point: list[Problem] = field(default_factory=list)
     told: dict[str, Any] = field(default_factory=dict)
     remark: str = ""
     unread: bool = False
@@ -72,17 +73,20 @@ def read(
     held = [column for column in conditions if column not in results]
     for label, record in zip(frame.index, _records(frame), strict=True):
         rows.append(_row(Cells(label, record, problems), objective, id_name, extra))
+        if rows[-1].candidate_id or rows[-1].proposal_id:
+            rows[-1].told = {column: record[column] for column in held if not is_empty(record.get(column))}
         if described and space is not None:
             _point(rows[-1], record, space, problems)
-        else:
-            rows[-1].told = {column: record[column] for column in held if not is_empty(record.get(column))}
     return rows, problems
 
 
 def _point(row: Row, record: Mapping[str, Any], space: SearchSpace, problems: list[Problem]) -> None:
-    """Note the point that a row describes; a row that says nothing else of its candidate is about it."""
+    """Note the point that a row describes; a row that says nothing else of its candidate is about it. Of a row that names its
+    candidate the cells need not be such as describe a point: they are held against the candidate, if it is known."""
     told = read_row(space, row.label, record)
-    if isinstance(told, list):
+    if isinstance(told, list) and (row.candidate_id or row.proposal_id):
+        row.no_point = told
+    elif isinstance(told, list):
         problems += told
         row.unread = True
     elif told is not None:

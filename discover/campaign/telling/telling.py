@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from discover.campaign.telling.book import Book, Place, place
+from discover.campaign.telling.cells import is_empty
 from discover.campaign.telling.conditions import conditions_of, contradictions
 from discover.campaign.telling.rows import Row
 from discover.campaign.telling.transitions import way_out as possible_of
@@ -38,6 +39,7 @@ class Teller:
         self.drafts: list[Draft] = []
         self.became: list[dict[str, Any]] = []
         self.problems: list[Problem] = []
+        self.contradicting: list[Problem] = []
         self._described: set[str] = set()
         self._conditions: dict[str, dict[str, Any]] = {}
 
@@ -78,8 +80,11 @@ class Teller:
 
     def _tell(self, row: Row) -> None:
         candidate = None if row.unread else self._candidate(row)
-        if candidate is None or not self._agrees(row, candidate) or not self._describe(row, candidate):
+        if candidate is None or not self._agrees(row, candidate):
             return
+        if row.point is not None and row.point.id != candidate:  # a spreadsheet has rounded it
+            row = replace(row, point=None, remark="")
+        self._describe(row, candidate)
         self.book.open(candidate)
         plain, row = row, self._of_this_version(row, candidate)
         trial, remark = self._trial(row, candidate)
@@ -98,6 +103,9 @@ class Teller:
 
     def _candidate(self, row: Row) -> str | None:
         """The candidate that a row is about, or None where that is a problem."""
+        if row.candidate_id is not None and not self._known(row) and row.no_point:
+            self.problems += row.no_point
+            return None
         if row.candidate_id is not None and not self._known(row):
             way_out = nearest(row.candidate_id, map(str, self.pool.ids)) if len(self.pool) <= 10_000 else ""
             way_out = way_out if way_out.startswith("did") else "did a spreadsheet change the id?"
@@ -141,35 +149,35 @@ class Teller:
         found = [contradictions(self.pool, row.told, version) for version in versions]
         if not found or not all(found):
             return True
-        for column, known in found[0].items():
-            hint = "a cell was changed, or rows were mixed up: mend it; or leave this column out of the sheet"
-            self._wrong(
-                row,
-                f"is {known!r} in {row.proposal_id or candidate}",
-                column=column,
-                value=row.told[column],
-                way_out=hint,
+        hint = "a cell was changed, or rows were mixed up: mend it"
+        if row.point is not None:
+            hint += f"; to tell what was done instead, leave proposal_id and {self.pool.id} empty"
+        elif not row.no_point:
+            hint += "; or leave this column out of the sheet"
+        who = row.proposal_id or candidate
+        wrong = [
+            Problem(
+                f"has no value in {who}" if is_empty(known) else f"is {known!r} in {who}",
+                row.label,
+                column,
+                row.told[column],
+                hint,
             )
+            for column, known in found[0].items()
+        ]
+        self.contradicting += wrong
+        self.problems += wrong
         return False
 
-    def _describe(self, row: Row, candidate: str) -> bool:
-        """Write down the values of a point that was not known; False where they are not those of its candidate."""
+    def _describe(self, row: Row, candidate: str) -> None:
+        """Write down the values of a point that was not known."""
         if row.point is None:
-            return True
-        if row.point.id != candidate:
-            known = self.pool.candidate(int(self.pool.rows([candidate])[0])).values if candidate in self.pool else {}
-            for column in self.pool.columns:
-                if row.point.values[column] != known.get(column):
-                    message = f"is {known.get(column)!r} in {row.proposal_id or candidate}"
-                    hint = f"to tell what was done instead, leave proposal_id and {self.pool.id} empty"
-                    self._wrong(row, message, column=column, value=row.point.values[column], way_out=hint)
-            return False
+            return
         told = self.ledger.described
         if candidate not in self.ledger.by_candidate and candidate not in told and candidate not in self._described:
             self._described.add(candidate)
             body = {"candidates": [asdict(row.point)], **({"remark": row.remark} if row.remark else {})}
             self.drafts.append(Draft("described", body, identity=f"described {candidate}"))
-        return True
 
     def _of_this_version(self, row: Row, candidate: str) -> Row:
         """The row; told by the id alone of a candidate that had other versions, it is of the one of now, and says so.

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from discover.campaign.settings import refuse
-from discover.campaign.telling.conditions import condition_columns
+from discover.campaign.telling.conditions import MixedUp, condition_columns
 from discover.campaign.telling.rows import read
 from discover.campaign.telling.telling import Teller
 from discover.candidates.space.points import Pool
@@ -31,8 +31,12 @@ def tell_frame(
     partial: bool = False,
     *,
     fence: Lease | None = None,
+    of_one_piece: bool = False,
 ) -> pd.DataFrame:
-    """Read, check and, unless it is a dry run, commit a frame of results; what each row became. LeaseLost where fenced."""
+    """Read, check and, unless it is a dry run, commit a frame of results; what each row became. LeaseLost where fenced.
+
+    of_one_piece: where a row contradicts its candidate no other is taken either, though it be partial (MixedUp).
+    """
     columns = [*pool.columns, *([pool.structure] if pool.structure else [])]
     rows, problems = read(
         results, objective, pool.id, columns, extra, getattr(pool, "space", None), condition_columns(pool)
@@ -55,6 +59,8 @@ def tell_frame(
                 if wrong := bad.get(row.label):
                     teller.refuse(row, wrong)
             teller.tell([row for row in rows if row.label not in bad], partial=True)
+            if of_one_piece and teller.contradicting:
+                raise MixedUp("results", teller.contradicting)
         else:
             teller.tell(rows)
             refuse([*problems, *teller.problems], "results")

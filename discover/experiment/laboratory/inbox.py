@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,15 @@ class Sheet:
         lines += [f"  mend them in {quarantined} and drop that file into the inbox"] if quarantined else []
         return "\n".join(lines)
 
+    def mixed_up(self, problems: Sequence[Problem]) -> Sheet:
+        """The sheet with nothing to be used in it, for cells say of their rows that they belong to other trials."""
+        told = "".join(f"\n  {replace(problem, way_out='')}" for problem in problems)
+        hint = (
+            "a cell was changed, or rows were mixed up (sorted in part): mend the sheet and drop it into the inbox; what was done "
+            "otherwise than proposed goes into 'note', and a column may be left out"
+        )
+        return replace(self, problem=f"what it says of its trials is not what was proposed ({hint}):{told}")
+
     def _wrong(self, became: pd.DataFrame | None) -> dict[int, str]:
         """Every refused row with its reason, in the order of the file."""
         found: dict[int, list[str]] = {}
@@ -98,10 +107,12 @@ class Inbox:
     quiet: float
     patience: float
 
-    def sheets(self, targets: Mapping[str, str], id_name: str, decimal: Decimal) -> Iterator[Sheet]:
+    def sheets(
+        self, targets: Mapping[str, str], id_name: str, decimal: Decimal, conditions: Mapping[str, str]
+    ) -> Iterator[Sheet]:
         """Every sheet in the folder, by name. Its subfolders, hidden files and other kinds of files are left alone."""
         for path in self._files():
-            sheet = self._sheet(path, targets, id_name, decimal)
+            sheet = self._sheet(path, targets, id_name, decimal, conditions)
             if sheet is not None:
                 yield sheet
 
@@ -117,7 +128,9 @@ class Inbox:
             if path.suffix.lower() in kinds and not path.name.startswith((".", "~$")) and not path.is_symlink() and path.is_file()
         ]  # fmt: skip
 
-    def _sheet(self, path: Path, targets: Mapping[str, str], id_name: str, decimal: Decimal) -> Sheet | None:
+    def _sheet(
+        self, path: Path, targets: Mapping[str, str], id_name: str, decimal: Decimal, conditions: Mapping[str, str]
+    ) -> Sheet | None:
         nothing = pd.DataFrame()
         try:
             stamp, age = self._look(path)
@@ -131,7 +144,7 @@ class Inbox:
         except OSError as error:
             return Sheet(path, nothing, later=f"it cannot be read: {error.strerror or error}")
         try:
-            rows = read_rows(read_grids(data, path.suffix), targets, id_name, decimal)
+            rows = read_rows(read_grids(data, path.suffix), targets, id_name, decimal, conditions)
         except NotWhole as error:
             if age < self.patience:
                 return Sheet(path, nothing, later=f"{error}; perhaps it is still being written", stamp=stamp)

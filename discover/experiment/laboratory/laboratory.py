@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
@@ -50,7 +51,8 @@ class Laboratory:
     as {"reactor": "A"}, as `tell` takes them. '<5' is a bound. Units in headers must be the target's in any
     spelling; nothing is converted. Nothing in a sheet is evaluated: a formula counts with the value that was saved with it.
     A row that cannot be read, or that the campaign refuses, waits with its reason in `inbox/quarantine/<sheet>.csv`; mended
-    there, it is dropped again. The other rows are told. After they are committed the sheet moves to `inbox/done/`. A sheet
+    there, it is dropped again. The other rows are told. Where cells that say what a trial is (the chosen columns) are not those of
+    their proposals, rows were mixed up: then nothing of the sheet is told, and it waits in quarantine as a whole. After they are committed the sheet moves to `inbox/done/`. A sheet
     that is dropped twice is one result. A file that changed less than `quiet` seconds ago is left for the next time, a
     broken one for `patience` seconds; then it waits in quarantine as a whole.
     """
@@ -181,13 +183,14 @@ class Laboratory:
         """Nothing: results come in by sheet (see `incoming`), not by key."""
         return {}
 
-    def incoming(self, id_name: str) -> Iterator[Sheet]:
+    def incoming(self, id_name: str, conditions: Mapping[str, str] = MappingProxyType({})) -> Iterator[Sheet]:
         """Sheets that were dropped into the inbox, one by one. Tell `sheet.frame`, then `settle` the sheet.
 
-        id_name: the candidates' id column; sheets may also call it 'id'.
+        id_name: the candidates' id column; sheets may also call it 'id'. conditions: columns that say what a candidate is, with
+        their units; where a sheet has them they are in its frame, for `tell` to hold against the candidates.
         """
         decimal: Decimal = self.decimal
-        yield from self._inbox().sheets(self.targets, id_name, decimal)
+        yield from self._inbox().sheets(self.targets, id_name, decimal, conditions)
 
     def settle(self, sheet: Sheet, became: pd.DataFrame) -> Path | None:
         """Put a sheet away once its good rows are committed; the file in which its bad rows wait, or None.

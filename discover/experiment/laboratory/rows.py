@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
+from types import MappingProxyType
 from typing import Any
 
 from discover.errors import Problem
@@ -37,18 +38,27 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Column:
-    """place: in the grid. name: as `tell` calls it. target: whose value or deviation it is. wrong: why it cannot be read."""
+    """place: in the grid. name: as `tell` calls it. target: whose value or deviation it is. wrong: why it cannot be read.
+    condition: whether it says what the candidate is."""
 
     place: int
     name: str
     target: str = ""
     wrong: str = ""
+    condition: bool = False
 
 
-def read_rows(grids: Sequence[Grid], targets: Mapping[str, str], id_name: str, decimal: Decimal) -> Rows:
+def read_rows(
+    grids: Sequence[Grid],
+    targets: Mapping[str, str],
+    id_name: str,
+    decimal: Decimal,
+    conditions: Mapping[str, str] = MappingProxyType({}),
+) -> Rows:
     """The one table of proposals among the grids, read. Refused where there is none, or more than one.
 
-    targets: with their units. id_name: the candidates' id column, which may also be called 'id'.
+    targets: with their units. id_name: the candidates' id column, which may also be called 'id'. conditions: columns that say
+    what a candidate is, with their units; their cells are passed on as they stand.
     """
     found = [(grid, place) for grid in grids if (place := _header_place(grid, targets, id_name)) is not None]
     broken = [grid.broken for grid in ([grid for grid, _ in found] or grids) if grid.broken]
@@ -61,7 +71,7 @@ def read_rows(grids: Sequence[Grid], targets: Mapping[str, str], id_name: str, d
         names = " and ".join(repr(grid.name) for grid, _ in found)
         raise Refused(f"has a table of results in {names}", "keep one of them in the file")
     grid, place = found[0]
-    return _Reader(grid, place, targets, id_name, decimal).read()
+    return _Reader(grid, place, targets, id_name, decimal, conditions).read()
 
 
 def _key(cell: Any) -> str:
@@ -104,10 +114,35 @@ def _column(place: int, cell: Any, targets: Mapping[str, str], id_name: str) -> 
     return _Column(place, name, target, wrong)
 
 
+def _conditions(cells: Sequence[Any], read: Sequence[_Column], conditions: Mapping[str, str]) -> list[_Column]:
+    """Columns of conditions among those that are not read otherwise, each once. One whose header names another unit than the
+    candidates' is none of them: whoever converted the numbers knows why."""
+    taken, names = {column.place for column in read}, {column.name for column in read}
+    plain = {_key(name): name for name in conditions if name not in names}
+    found: dict[str, list[_Column]] = {}
+    for place, cell in enumerate(cells):
+        if cell is None or place in taken:
+            continue
+        match = None if _key(cell) in plain else _WITH_UNIT.fullmatch(shown(cell).strip())
+        name = plain.get(_key(match["name"] if match else cell))
+        unit = next((part for part in match.group("a", "b", "c", "d") if part is not None), "") if match else ""
+        if name is not None and (match is None or same_unit(unit, conditions[name])):
+            found.setdefault(name, []).append(_Column(place, name, condition=True))
+    return [columns[0] for columns in found.values() if len(columns) == 1]
+
+
 class _Reader:
     """Reads the rows below a header."""
 
-    def __init__(self, grid: Grid, place: int, targets: Mapping[str, str], id_name: str, decimal: Decimal):
+    def __init__(
+        self,
+        grid: Grid,
+        place: int,
+        targets: Mapping[str, str],
+        id_name: str,
+        decimal: Decimal,
+        conditions: Mapping[str, str],
+    ):
         self.targets, self.id_name, self.decimal = targets, id_name, decimal
         header = grid.rows[place][1]
         self.width = len(header) if grid.even else None
@@ -117,6 +152,7 @@ class _Reader:
         names = [column.name for column in self.columns]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise Refused(f"has the column {doubled[0]!r} twice", "keep one of them")
+        self.columns += _conditions(header, self.columns, conditions)
         self._remark_unread(header)
         results = [*targets, *(f"{t}_std" for t in targets), *(f"{t}_bound" for t in targets), "status"]
         self.results = [column for column in self.columns if column.name in results]
@@ -168,6 +204,9 @@ class _Reader:
         row: dict[str, Any] = {}
         for column in self.columns:
             cell = self._at(cells, column)
+            if column.condition:
+                row |= {} if is_empty(cell) or isinstance(cell, Odd) else {column.name: cell}
+                continue
             if is_empty(cell) and not (column.name in ("proposal_id", self.id_name) and isinstance(cell, str)):
                 continue
             try:

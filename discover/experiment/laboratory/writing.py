@@ -149,7 +149,8 @@ def _help(targets: Mapping[str, str]) -> list[str]:
     named = ", ".join(f"{name}{f' in {unit}' if unit else ''}" for name, unit in targets.items())
     return [
         f"Fill in {named}, one row for each trial. Rows may be left empty, sorted or sent later; then save the file into the inbox.",
-        "Do not change proposal_id and id: they say which trial a row belongs to.",
+        "Do not change proposal_id and id: they say which trial a row belongs to. Sort whole rows only: a sheet whose other cells are "
+        "not those of its trials comes back as a whole. What was done otherwise than asked for goes into the column 'note'.",
         "A decimal point or a decimal comma, both are read. Write numbers alone; remarks go into the column 'note'.",
         "…_std: the standard deviation of the value, if it is known, in the same unit.",
         "Below or above what the instrument reads: write '<5' or '>95'.",
