@@ -33,9 +33,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from discover import Campaign, CandidatePool, Objective
 from discover.store.canonical import canonical
-from discover.store.events import Draft, submission_key
-from discover.store.ledger import Ledger
-from discover.store.trials import identity
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import identity
+from discover.store.log.events import Draft, submission_key
 from tests import postgres
 
 GOALS = {"open [s]": 1.0, "tell a row, median [s]": 0.020}
@@ -77,9 +77,9 @@ import json, sys, time
 import numpy, pandas
 from discover import Campaign
 import discover.candidates.pool, discover.campaign.telling.telling, discover.provenance, sqlalchemy, psycopg
-import discover.store.migrating
+import discover.store.database.migrating
 url = sys.argv[1]
-from discover.store.log import EventLog
+from discover.store.log.log import EventLog
 EventLog("sqlite://").names()
 start, processor = time.perf_counter(), time.process_time()
 campaign = Campaign.open("long", store=url)

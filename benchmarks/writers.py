@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from discover import Campaign, CandidatePool, Objective
 from discover.errors import Conflict, StoreError
 from discover.provenance.audit import audit
-from discover.store.ledger import Ledger
+from discover.store.ledger.ledger import Ledger
 from tests import postgres
 
 CANDIDATES = 50_000

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import DiscoverError, InvalidInput, Problem
-from discover.store.places import parse, path_of, shown
+from discover.store.database.places import parse, path_of, shown
 from flows import environment
 from flows.temporary_server import ServerFailed, check_server
 from flows.timing import Timing, read_timing

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from discover.store.database import Database
+from discover.store.database.database import Database
 from tests import dyes, sleeper
 from tests import postgres as programs
 

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from discover.cli import app
-from discover.store.database import Database
+from discover.store.database.database import Database
 from tests.mp_server import KEY, MPServer, documents
 
 TEXT = """\
@@ -161,7 +161,7 @@ NAMES = [
 def test_a_campaigns_name_cannot_lead_elsewhere(sqlite_url, tmp_path, name):
     from discover import Campaign, CandidatePool, Objective
     from discover.errors import CampaignNotFound, InvalidInput
-    from discover.store.log import EventLog
+    from discover.store.log.log import EventLog
 
     pool = CandidatePool.from_frame(pd.DataFrame({"id": ["a", "b"], "x": [1.0, 2.0]}), id="id", features=["x"])
     with pytest.raises(InvalidInput, match="not a campaign's name"):

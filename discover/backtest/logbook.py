@@ -16,7 +16,7 @@ from discover.values import FloatArray
 
 if TYPE_CHECKING:
     from discover.campaign.reading.reader import Reader
-    from discover.store.trials import Trial
+    from discover.store.ledger.trials import Trial
 
 
 @dataclass(frozen=True)

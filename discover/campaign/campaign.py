@@ -41,15 +41,15 @@ from discover.candidates.space.points import Points
 from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem, Unsupported
 from discover.objective import Objective
 from discover.protocols import Experiment, OutsideExperiment, Policy
-from discover.store.events import Draft
-from discover.store.heartbeat import held
-from discover.store.leases import SECONDS
-from discover.store.log import EventLog
-from discover.store.trials import Iteration
+from discover.store.leases.heartbeat import held
+from discover.store.leases.leases import SECONDS
+from discover.store.ledger.trials import Iteration
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 from discover.values import Progress
 
 if TYPE_CHECKING:
-    from discover.store.leases import Lease
+    from discover.store.leases.leases import Lease
 
 DEFAULT_STORE = "sqlite:///campaigns.db"
 

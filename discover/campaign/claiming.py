@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from discover.errors import StoreError
-from discover.store.claims import beating, claim, claimed, proposal_of, release
-from discover.store.holders import holder_name
 from discover.store.journal import Journal
-from discover.store.leases import SECONDS, Lease
-from discover.store.ledger import Ledger
-from discover.store.life import State
-from discover.store.trials import Trial
+from discover.store.leases.claims import beating, claim, claimed, proposal_of, release
+from discover.store.leases.holders import holder_name
+from discover.store.leases.leases import SECONDS, Lease
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import Trial
 
 
 def workable(ledger: Ledger, *, may_begin: bool = True) -> list[Trial]:

@@ -13,11 +13,11 @@ from discover.campaign.settings import definition_hash, differences, fixed
 from discover.candidates.space.points import Points, Pool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
 from discover.features.build import feature_table
-from discover.store.database import short_hash
-from discover.store.events import Draft
+from discover.store.database.database import short_hash
 from discover.store.journal import Journal
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 from discover.values import Progress
 
 

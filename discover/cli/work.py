@@ -16,7 +16,7 @@ from discover.cli.output import notices
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign
-    from discover.store.trials import Trial
+    from discover.store.ledger.trials import Trial
     from discover.values import Result
 
 GRACE_SECONDS = 60.0

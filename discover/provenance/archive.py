@@ -26,9 +26,9 @@ from discover.objective import Objective
 from discover.provenance.rows import Entry, entry, event_of, line_of, snapshots_of, stored_rows
 from discover.report.exporting import write_frame
 from discover.report.writing import check_place, whole_file
-from discover.store.events import Event
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.events import Event
+from discover.store.log.log import EventLog
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign

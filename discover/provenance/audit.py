@@ -27,9 +27,9 @@ from discover.provenance.storage import (
     snapshot_findings,
     soundness,
 )
-from discover.store.database import shown
-from discover.store.events import Event
-from discover.store.log import EventLog
+from discover.store.database.database import shown
+from discover.store.log.events import Event
+from discover.store.log.log import EventLog
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign

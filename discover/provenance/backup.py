@@ -31,8 +31,8 @@ from discover.provenance.findings import Audit, Finding
 from discover.provenance.importing import check_free, import_campaign
 from discover.provenance.rows import entry, event_of, snapshots_of, stored_rows
 from discover.provenance.unpacking import MEMBERS, File, extract
-from discover.store.database import path_of
-from discover.store.log import EventLog
+from discover.store.database.database import path_of
+from discover.store.log.log import EventLog
 
 FORMAT = "discover-backup"
 VERSION = 1

@@ -22,14 +22,14 @@ from discover.errors import CampaignExists, InvalidInput, Problem
 from discover.objective import Objective
 from discover.protocols import Policy
 from discover.store.canonical import canonical
-from discover.store.events import Draft, Event
-from discover.store.ledger import Ledger
-from discover.store.life import State
-from discover.store.trials import Failure, identity
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import Failure, identity
+from discover.store.log.events import Draft, Event
 from discover.values import Observation
 
 if TYPE_CHECKING:
-    from discover.store.log import EventLog
+    from discover.store.log.log import EventLog
 
 FINAL = (State.FAILED, State.INFEASIBLE)
 

@@ -22,9 +22,9 @@ from discover.provenance.meaning import Meaning
 from discover.provenance.rows import COLUMNS, Row
 from discover.provenance.sequence import PROPOSAL_ID, Sequence
 from discover.provenance.unpacking import LIMIT, Manifest, unpack
-from discover.store.chain import genesis, link
-from discover.store.log import EventLog
-from discover.store.schema import campaigns, events
+from discover.store.database.chain import genesis, link
+from discover.store.database.schema import campaigns, events
+from discover.store.log.log import EventLog
 
 _CHUNK = 500
 

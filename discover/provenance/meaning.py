@@ -15,9 +15,9 @@ from discover.provenance.findings import Finding
 from discover.provenance.sequence import PROPOSAL_ID, RESTORE
 from discover.provenance.shapes import misshapen
 from discover.store.canonical import digest
-from discover.store.events import Event, submission_key
-from discover.store.ledger import Ledger
-from discover.store.trials import identity, read_observation
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import identity, read_observation
+from discover.store.log.events import Event, submission_key
 
 Pools = Callable[[Mapping[str, Any]], CandidatePool | None]
 """The candidates of a `pool` in an event, or None where they cannot be read (which is said elsewhere)."""

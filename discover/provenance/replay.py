@@ -23,8 +23,8 @@ from discover.errors import InvalidInput, Problem, UnknownKind, nearest
 from discover.objective import Objective
 from discover.protocols import Policy
 from discover.store.canonical import canonical, plain
-from discover.store.ledger import Ledger
-from discover.store.trials import Iteration
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Iteration
 from discover.version import VERSION
 
 if TYPE_CHECKING:

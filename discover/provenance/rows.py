@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select, true, tuple_
 
 from discover.errors import CampaignNotFound, nearest
-from discover.store.events import Event, upcast
-from discover.store.log import EventLog
-from discover.store.schema import campaigns, events
+from discover.store.database.schema import campaigns, events
+from discover.store.log.events import Event, upcast
+from discover.store.log.log import EventLog
 
 Row = Mapping[str, Any]
 COLUMNS = tuple(sorted(column.name for column in events.columns if column.name != "campaign"))

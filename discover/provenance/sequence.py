@@ -9,8 +9,8 @@ from typing import Any
 
 from discover.provenance.findings import Finding
 from discover.provenance.rows import Row, event_of
-from discover.store.chain import genesis, link
-from discover.store.events import SCHEMAS, Event
+from discover.store.database.chain import genesis, link
+from discover.store.log.events import SCHEMAS, Event
 
 RESTORE = "restore the store from a backup, or import an archive of the campaign"
 UPDATE = "update discover"

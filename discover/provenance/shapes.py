@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from discover.errors import DiscoverError
 from discover.objective import Objective
-from discover.store.events import Event
-from discover.store.trials import Failure
+from discover.store.ledger.trials import Failure
+from discover.store.log.events import Event
 from discover.values import Candidate, Observation, Proposal
 
 SHOWN = 5

@@ -19,12 +19,12 @@ from discover.drafts import unfinished
 from discover.errors import DiscoverError, IntegrityError, StoreError
 from discover.provenance.findings import Finding
 from discover.provenance.sequence import RESTORE
-from discover.store import folds as caching
-from discover.store import triggers
 from discover.store.canonical import canonical
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
-from discover.store.schema import folds, leases
+from discover.store.database import triggers
+from discover.store.database.schema import folds, leases
+from discover.store.ledger import folds as caching
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.log import EventLog
 
 _NEW = "open the store once with the program that made it, or restore it from a backup"
 _TRIGGER = re.compile(r"\b(CREATE) (?:OR REPLACE )?(TRIGGER) (?:IF NOT EXISTS )?(\w+)", re.IGNORECASE)

@@ -14,9 +14,9 @@ from discover.errors import DiscoverError, UnknownCandidate, nearest
 from discover.features.build import Features, feature_table
 from discover.provenance.rows import event_of, stored_rows
 from discover.store.canonical import plain
-from discover.store.events import Event
-from discover.store.ledger import Ledger
-from discover.store.trials import Iteration, Trial
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Iteration, Trial
+from discover.store.log.events import Event
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign

@@ -16,7 +16,7 @@ from discover.values import Result
 if TYPE_CHECKING:
     from discover.campaign import Campaign
     from discover.campaign.experiments.running import Watch
-    from discover.store.trials import Trial
+    from discover.store.ledger.trials import Trial
 
 
 def _bar() -> Progress:

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from sqlalchemy import Connection
 
 from discover.errors import StoreError
-from discover.store import folds
-from discover.store.events import Draft, Event
-from discover.store.leases import Lease, check
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
+from discover.store.leases.leases import Lease, check
+from discover.store.ledger import folds
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.events import Draft, Event
+from discover.store.log.log import EventLog
 
 Decide = Callable[[Ledger], Iterable[Draft]]
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from discover import Campaign
 from discover.errors import DiscoverError, ExperimentFailed
-from discover.store.events import Draft, submission_key
-from discover.store.ledger import Ledger
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.events import Draft, submission_key
 
 
 def deep(ledger: Ledger) -> dict:

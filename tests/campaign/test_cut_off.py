@@ -14,7 +14,7 @@ import pytest
 
 from discover import Campaign, CandidatePool, Objective
 from discover.campaign.experiments.collecting import collect, dispatch
-from discover.store.life import State
+from discover.store.ledger.life import State
 from tests.campaign.cut_off import BOUNDARIES, UNCLEAR, batch_queue
 from tests.campaign.outside_system import states
 from tests.experiment.queue_calls import queue

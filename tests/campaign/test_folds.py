@@ -18,15 +18,15 @@ from sqlalchemy import delete, insert, select, text, update
 from discover import Campaign, CandidatePool, Objective, Target
 from discover.errors import StoreError
 from discover.objective import units_of
-from discover.store import folds as caching
 from discover.store.canonical import canonical
-from discover.store.chain import genesis, link
-from discover.store.events import Draft, upcast
-from discover.store.ledger import Ledger
-from discover.store.life import State
-from discover.store.log import EventLog
-from discover.store.schema import campaigns, events, folds
-from discover.store.trials import Failure, Iteration, Trial
+from discover.store.database.chain import genesis, link
+from discover.store.database.schema import campaigns, events, folds
+from discover.store.ledger import folds as caching
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import Failure, Iteration, Trial
+from discover.store.log.events import Draft, upcast
+from discover.store.log.log import EventLog
 from discover.values import Observation
 from tests.campaign.histories import deep, live
 

@@ -16,7 +16,7 @@ from discover import Campaign
 from discover.campaign.experiments import collecting
 from discover.cli import app
 from discover.experiment.laboratory import Laboratory
-from discover.store.life import State
+from discover.store.ledger.life import State
 
 CAMPAIGN = """
 campaign: solvents
@@ -208,7 +208,7 @@ def test_a_conflict_waits_with_both_values(file: Path) -> None:
 def test_a_person_settles_what_nobody_knows(file: Path) -> None:
     from discover.campaign.claiming import take
     from discover.campaign.experiments import outside
-    from discover.store.claims import release
+    from discover.store.leases.claims import release
 
     cli("ask", file, "-n", 1)
     campaign = opened(file)

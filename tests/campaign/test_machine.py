@@ -27,10 +27,11 @@ from discover import Campaign, CandidatePool, Objective, Target
 from discover.campaign.claiming import take
 from discover.errors import Conflict, ExperimentFailed, InvalidInput
 from discover.experiment.callable import CallableExperiment
-from discover.store import engines, folds
-from discover.store.claims import release
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
+from discover.store.database import engines
+from discover.store.leases.claims import release
+from discover.store.ledger import folds
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.log import EventLog
 from tests.campaign.histories import deep
 from tests.campaign.plain_model import TARGETS, Model, Refused
 

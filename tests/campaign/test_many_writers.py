@@ -22,8 +22,8 @@ from discover.definition import load
 from discover.errors import InvalidInput, StoreError
 from discover.experiment.callable import CallableExperiment
 from discover.provenance.audit import audit
-from discover.store.log import EventLog, utc_now
-from discover.store.schema import leases
+from discover.store.database.schema import leases
+from discover.store.log.log import EventLog, utc_now
 
 TIMEOUT = 60
 

@@ -13,10 +13,10 @@ from discover.campaign.asking.asking import view_of
 from discover.campaign.asking.choosing import choose
 from discover.candidates.snapshot import Snapshot, stored
 from discover.errors import InvalidInput
-from discover.store.folds import dumped, loaded, same
 from discover.store.journal import Journal
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
+from discover.store.ledger.folds import dumped, loaded, same
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.log import EventLog
 
 YIELD = Objective("yield", "maximize", unit="%")
 

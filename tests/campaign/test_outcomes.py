@@ -8,7 +8,7 @@ import pytest
 
 from discover import Campaign, CandidatePool, Objective
 from discover.errors import InvalidInput
-from discover.store.life import State
+from discover.store.ledger.life import State
 
 GOAL = Objective("gap", unit="eV", constraints=["hull <= 0.05"], outcomes={"hull": "eV/atom"})
 

@@ -15,7 +15,7 @@ from discover import Campaign, Objective
 from discover.campaign.experiments.running import FailedExperiments
 from discover.campaign.unattended.iterating import advise, propose_next, room, summarise
 from discover.errors import ExperimentFailed, InvalidInput, LeaseHeld
-from discover.store.life import State
+from discover.store.ledger.life import State
 from discover.values import Result, Value
 
 IGNORE = pytest.mark.filterwarnings("ignore::discover.campaign.experiments.running.FailedExperiments")

@@ -10,7 +10,7 @@ from discover import Campaign, CandidatePool, Objective
 from discover.candidates.snapshot import Snapshot, stored
 from discover.definition import load
 from discover.errors import CampaignExists, DefinitionChanged, IntegrityError, InvalidDefinition
-from discover.store.log import EventLog
+from discover.store.log.log import EventLog
 from tests.candidates.webhdfs_server import WebHDFSServer
 
 YIELD = Objective("yield", "maximize", unit="%")

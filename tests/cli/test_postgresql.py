@@ -9,7 +9,7 @@ import pytest
 from discover.campaign import Campaign
 from discover.definition import load
 from discover.errors import StoreError
-from discover.store.database import Database
+from discover.store.database.database import Database
 
 
 @pytest.fixture

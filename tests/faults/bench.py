@@ -19,7 +19,7 @@ import pandas as pd
 from discover import Campaign, CandidatePool, Objective
 from discover.protocols import View
 from discover.provenance.audit import audit
-from discover.store.log import EventLog
+from discover.store.log.log import EventLog
 from tests.faults.worker import NAME
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from discover import Campaign, CandidatePool, Objective
 from discover.provenance.audit import audit
-from discover.store.log import EventLog
+from discover.store.log.log import EventLog
 
 FRAME = pd.DataFrame({"id": [f"m{i:02d}" for i in range(40)], "a": np.arange(40) / 40})
 POOL = CandidatePool.from_frame(FRAME, id="id", features=["a"])

@@ -20,8 +20,8 @@ from sqlalchemy import text
 
 from discover import Campaign
 from discover.errors import DiscoverError, LeaseHeld, LeaseLost, StoreError
-from discover.store.leases import acquire, check, release
-from discover.store.log import EventLog
+from discover.store.leases.leases import acquire, check, release
+from discover.store.log.log import EventLog
 from tests import postgres as programs
 from tests.faults.small_campaign import begun, history, is_sound, live
 
@@ -306,7 +306,7 @@ def test_machines_whose_clocks_are_apart_share_a_campaign(store_url, monkeypatch
 
 
 def elsewhere(monkeypatch, host):
-    monkeypatch.setattr("discover.store.holders.host_name", lambda: host)
+    monkeypatch.setattr("discover.store.leases.holders.host_name", lambda: host)
 
 
 def test_a_clock_that_jumps_over_a_lease_gives_it_away_and_the_old_holder_cannot_write_under_it(

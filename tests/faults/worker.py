@@ -18,8 +18,8 @@ from sqlalchemy import Engine, event
 
 from discover import Campaign
 from discover.campaign.unattended.iterating import propose_next, room
-from discover.store.database import Database
-from discover.store.log import EventLog
+from discover.store.database.database import Database
+from discover.store.log.log import EventLog
 
 NAME = "c"
 

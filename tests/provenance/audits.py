@@ -7,8 +7,8 @@ from contextlib import closing
 from sqlalchemy import text
 
 from discover.provenance.findings import Audit
-from discover.store import triggers
-from discover.store.database import Database
+from discover.store.database import triggers
+from discover.store.database.database import Database
 
 
 def by_hand(url: str, *statements: str, **values: object) -> None:

@@ -254,7 +254,7 @@ def test_a_proposals_id_that_would_lead_elsewhere_is_refused(tmp_path, pool, oth
 
 def relinked(body: bytes, campaign: Campaign, change) -> bytes:
     """Events with changed payloads under a chain that fits them: what somebody would do who knows how."""
-    from discover.store.chain import genesis, link
+    from discover.store.database.chain import genesis, link
 
     previous, lines = genesis(campaign.name, campaign.uid), []
     for line in map(json.loads, body.splitlines()):

@@ -15,8 +15,8 @@ from discover.provenance.archive import export_campaign
 from discover.provenance.audit import audit
 from discover.provenance.importing import import_campaign
 from discover.provenance.rows import stored_rows
-from discover.store.folds import same
-from discover.store.log import EventLog
+from discover.store.ledger.folds import same
+from discover.store.log.log import EventLog
 from tests.provenance.conftest import rich
 
 

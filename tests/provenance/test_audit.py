@@ -15,14 +15,14 @@ from discover.provenance.archive import export_campaign
 from discover.provenance.audit import audit
 from discover.provenance.importing import import_campaign
 from discover.provenance.rows import stored_rows
-from discover.store import folds
 from discover.store.canonical import canonical
-from discover.store.chain import genesis, link
-from discover.store.claims import claim
-from discover.store.database import Database, path_of
-from discover.store.events import Draft
-from discover.store.leases import acquire
-from discover.store.log import EventLog
+from discover.store.database.chain import genesis, link
+from discover.store.database.database import Database, path_of
+from discover.store.leases.claims import claim
+from discover.store.leases.leases import acquire
+from discover.store.ledger import folds
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 from tests.provenance.audits import by_hand, says
 from tests.provenance.conftest import command_line, make_pool, rich
 

@@ -16,7 +16,7 @@ from discover.provenance.audit import audit
 from discover.provenance.backup import backup, restore
 from discover.provenance.importing import import_campaign
 from discover.provenance.rows import stored_rows
-from discover.store.log import EventLog
+from discover.store.log.log import EventLog
 from tests.provenance.audits import by_hand
 from tests.provenance.conftest import make_pool, rich
 

@@ -9,7 +9,7 @@ import pytest
 from discover import Campaign
 from discover.provenance.audit import audit
 from discover.provenance.rows import stored_rows
-from discover.store.events import Draft
+from discover.store.log.events import Draft
 from tests.provenance.audits import says
 
 
@@ -23,7 +23,7 @@ def add(campaign: Campaign, kind: str, body: dict) -> None:
 
 
 def observed(campaign: Campaign, **changes: object) -> dict:
-    from discover.store.trials import identity, read_observation
+    from discover.store.ledger.trials import identity, read_observation
 
     observation = body_of(campaign, "observed")["observation"] | {"replicate": 9} | changes
     return {"identity": identity(read_observation(observation)), "observation": observation}

@@ -11,7 +11,7 @@ from discover.provenance.importing import import_campaign
 from discover.provenance.replay import replay
 from discover.provenance.rows import stored_rows
 from discover.provenance.trace import trace
-from discover.store.folds import same
+from discover.store.ledger.folds import same
 from tests.campaign.test_folds import lived
 
 KINDS = {"submitted", "dispatched", "unsure", "settled", "retracted", "corrected", "failed", "observed", "withdrawn"}

@@ -13,7 +13,7 @@ from discover.provenance.fork import fork
 from discover.provenance.importing import import_campaign
 from discover.provenance.replay import replay
 from discover.provenance.trace import trace
-from discover.store.folds import same
+from discover.store.ledger.folds import same
 
 
 def pool_of(cells: dict[str, float]) -> CandidatePool:

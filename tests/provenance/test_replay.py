@@ -13,7 +13,7 @@ from discover.errors import InvalidInput
 from discover.provenance.archive import export_campaign
 from discover.provenance.importing import import_campaign
 from discover.provenance.replay import replay
-from discover.store.folds import same
+from discover.store.ledger.folds import same
 from tests.provenance.conftest import command_line, rich
 
 BAYESIAN = {"kind": "bayesian", "start": 4, "draws": 16}

@@ -10,7 +10,7 @@ import pytest
 from discover import Campaign, Objective
 from discover.errors import UnknownCandidate
 from discover.provenance.trace import trace
-from discover.store.events import Draft
+from discover.store.log.events import Draft
 from tests.provenance.conftest import command_line, rich
 
 

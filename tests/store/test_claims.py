@@ -11,10 +11,10 @@ from collections import Counter
 import pytest
 
 from discover.errors import LeaseLost, StoreError
-from discover.store.claims import beating, check, claim, claimed, proposal_of, release, renew
-from discover.store.events import Draft
-from discover.store.leases import locked
-from discover.store.log import EventLog
+from discover.store.leases.claims import beating, check, claim, claimed, proposal_of, release, renew
+from discover.store.leases.leases import locked
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 
 IDS = [f"abc-{number}" for number in range(200)]
 
@@ -48,7 +48,7 @@ def test_a_row_that_another_holds_locked_is_passed_over_for_the_next(log, monkey
     def all_but_the_first(connection, campaign, names, *, wait):
         return {name: row for name, row in locked(connection, campaign, names, wait=wait).items() if IDS[0] != name[9:]}
 
-    monkeypatch.setattr("discover.store.claims.locked", all_but_the_first)
+    monkeypatch.setattr("discover.store.leases.claims.locked", all_but_the_first)
     assert ids(claim(log, "c", IDS, 3)) == IDS[1:4]
 
 
@@ -127,8 +127,8 @@ def test_eight_processes_claim_two_hundred_proposals_once_each(log):
 def test_the_claims_of_a_killed_worker_are_given_out_at_once(log):
     script = """
 import os, signal, sys
-from discover.store.log import EventLog
-from discover.store.claims import claim
+from discover.store.log.log import EventLog
+from discover.store.leases.claims import claim
 claim(EventLog(sys.argv[1]), "c", ["abc-0", "abc-1"], 2, seconds=1e9)
 os.kill(os.getpid(), signal.SIGKILL)
 """

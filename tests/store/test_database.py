@@ -10,11 +10,11 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from discover.errors import CampaignNotFound, StoreError
-from discover.store.database import Database, FateUnknown, exists, files_of, path_of, set_aside, shown
-from discover.store.events import Draft
-from discover.store.log import EventLog
-from discover.store.places import parse
-from discover.store.saying import said
+from discover.store.database.database import Database, FateUnknown, exists, files_of, path_of, set_aside, shown
+from discover.store.database.places import parse
+from discover.store.database.saying import said
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 from tests.store.proxy import Proxy
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url, text
 
 from discover.errors import InvalidInput, StoreError
-from discover.store.chain import genesis, link
-from discover.store.database import Database
-from discover.store.events import Draft
-from discover.store.log import EventLog
+from discover.store.database.chain import genesis, link
+from discover.store.database.database import Database
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 JSON = st.recursive(

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 
 from discover.errors import LeaseHeld, LeaseLost
-from discover.store import holders
-from discover.store.events import Draft
-from discover.store.heartbeat import beating, held
-from discover.store.leases import acquire, check, release, renew
-from discover.store.log import EventLog
+from discover.store.leases import holders
+from discover.store.leases.heartbeat import beating, held
+from discover.store.leases.leases import acquire, check, release, renew
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 
 
 class Clock:
@@ -150,8 +150,8 @@ def test_a_clock_that_is_set_back_does_not_end_the_work(sqlite_url, clock):
 def test_the_lease_of_a_killed_process_on_this_machine_is_taken_over_at_once(log):
     script = """
 import os, signal, sys
-from discover.store.log import EventLog
-from discover.store.leases import acquire
+from discover.store.log.log import EventLog
+from discover.store.leases.leases import acquire
 acquire(EventLog(sys.argv[1]), "c", "run", 1e9)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from discover.errors import CampaignExists, CampaignNotFound, Conflict, StoreError
-from discover.store.database import Database, files_of, set_aside
-from discover.store.events import Draft
-from discover.store.log import EventLog
+from discover.store.database.database import Database, files_of, set_aside
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 
 
 def note(words: str, identity: str | None = None) -> Draft:
@@ -112,8 +112,8 @@ def test_a_killed_writer_loses_nothing_that_it_was_told_is_written(store_url):
     url = store_url
     EventLog(url).create("c", "abc", note("first"))
     script = textwrap.dedent(f"""
-        from discover.store.log import EventLog
-        from discover.store.events import Draft
+        from discover.store.log.log import EventLog
+        from discover.store.log.events import Draft
         log = EventLog({url!r})
         number = 0
         while True:
@@ -133,7 +133,11 @@ def test_a_killed_writer_loses_nothing_that_it_was_told_is_written(store_url):
 
 
 def test_first_openers_at_the_same_time_make_one_store(bare_url):
-    command = [sys.executable, "-c", f"from discover.store.log import EventLog; print(EventLog({bare_url!r}).names())"]
+    command = [
+        sys.executable,
+        "-c",
+        f"from discover.store.log.log import EventLog; print(EventLog({bare_url!r}).names())",
+    ]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     outputs = [process.communicate() for process in processes]
     assert all(out.strip() == "[]" for out, _ in outputs), outputs

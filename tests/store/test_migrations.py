@@ -9,14 +9,14 @@ from sqlalchemy import insert, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from discover.errors import StoreError
-from discover.store import migrating, schema
-from discover.store.chain import genesis, link
-from discover.store.database import Database
-from discover.store.engines import postgresql, sqlite
-from discover.store.events import Draft
-from discover.store.leases import acquire
-from discover.store.log import EventLog
-from discover.store.places import is_server, parse, path_of
+from discover.store.database import migrating, schema
+from discover.store.database.chain import genesis, link
+from discover.store.database.database import Database
+from discover.store.database.engines import postgresql, sqlite
+from discover.store.database.places import is_server, parse, path_of
+from discover.store.leases.leases import acquire
+from discover.store.log.events import Draft
+from discover.store.log.log import EventLog
 
 PAYLOADS = [
     '{"text":"plain"}',
@@ -173,7 +173,7 @@ def test_a_downgrade_does_not_wash_a_changed_event_clean(store_url):
     log = EventLog(store_url)
     log.create("c", "abc", Draft("noted", {"text": "true"}))
     with log.database.writing() as connection:
-        from discover.store.triggers import allow_changes
+        from discover.store.database.triggers import allow_changes
 
         for statement in allow_changes(log.database.dialect):
             connection.execute(text(statement))
@@ -201,7 +201,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(bare_url, monkeypatch
         return "x" * 64
 
     with monkeypatch.context() as patch:
-        patch.setattr("discover.store.chain.link", fail)
+        patch.setattr("discover.store.database.chain.link", fail)
         with pytest.raises(RuntimeError, match="power cut"):
             Database(bare_url)
     assert len(calls) == 7

@@ -22,9 +22,9 @@ from discover.limits import Limits
 from discover.objective import Objective
 from discover.protocols import View
 from discover.store.canonical import canonical, digest
-from discover.store.events import Draft
-from discover.store.ledger import Ledger
-from discover.store.life import State
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.log.events import Draft
 from discover.values import Batch, FeatureTable, Observation, Proposal, Training
 
 BOUNDS = {None: 0, "below": -1, "above": 1}

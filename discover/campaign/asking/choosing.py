@@ -23,10 +23,10 @@ from discover.candidates.space.reading import codes_of_frame
 from discover.errors import Conflict, Problem, UnknownCandidate, Unsupported
 from discover.objective import Objective
 from discover.protocols import Policy
-from discover.store.events import Draft
 from discover.store.journal import Decide, Journal
-from discover.store.ledger import Ledger
-from discover.store.trials import Iteration
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Iteration
+from discover.store.log.events import Draft
 from discover.values import Candidate, Proposal
 from discover.version import VERSION
 

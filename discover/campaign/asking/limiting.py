@@ -15,8 +15,8 @@ from discover.candidates.space.points import Pool
 from discover.errors import InvalidInput, Problem, Unsupported, nearest
 from discover.limits import Limits
 from discover.protocols import Policy
-from discover.store.ledger import Ledger
-from discover.store.trials import Failure, Trial
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Failure, Trial
 from discover.values import FloatArray, IntArray, Observation, Spending, Training
 
 _codes: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()

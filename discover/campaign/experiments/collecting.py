@@ -18,7 +18,7 @@ from discover.campaign.telling.conditions import MixedUp, units_of_conditions
 from discover.campaign.telling.told_frame import tell_frame
 from discover.errors import InvalidInput, Unsupported
 from discover.protocols import OutsideExperiment
-from discover.store.life import State
+from discover.store.ledger.life import State
 
 if TYPE_CHECKING:
     from discover.experiment.laboratory.inbox import Sheet

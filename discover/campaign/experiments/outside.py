@@ -18,13 +18,13 @@ from discover.errors import DiscoverError, ExperimentFailed, InvalidInput, Lease
 from discover.objective import Objective
 from discover.protocols import OutsideExperiment
 from discover.store.canonical import canonical, plain
-from discover.store.claims import beating, claim, proposal_of, release
-from discover.store.events import Draft, submission_key
 from discover.store.journal import Journal
-from discover.store.leases import Lease
-from discover.store.ledger import Ledger
-from discover.store.life import State
-from discover.store.trials import Trial
+from discover.store.leases.claims import beating, claim, proposal_of, release
+from discover.store.leases.leases import Lease
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import Trial
+from discover.store.log.events import Draft, submission_key
 from discover.values import Handle, Proposal, Result
 
 

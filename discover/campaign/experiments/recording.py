@@ -9,11 +9,11 @@ from typing import Any
 from discover.errors import LeaseLost
 from discover.objective import Objective
 from discover.store.canonical import canonical, plain
-from discover.store.events import Draft
 from discover.store.journal import Journal
-from discover.store.leases import Lease
-from discover.store.ledger import Ledger
-from discover.store.trials import Failure, identity
+from discover.store.leases.leases import Lease
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Failure, identity
+from discover.store.log.events import Draft
 from discover.values import Observation, Proposal, Result
 
 

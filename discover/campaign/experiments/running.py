@@ -16,12 +16,12 @@ from discover.errors import ExperimentFailed, InvalidInput, LeaseLost, Problem, 
 from discover.objective import Objective
 from discover.protocols import Experiment, Measures
 from discover.store.canonical import canonical
-from discover.store.claims import proposal_of
-from discover.store.events import Draft, submission_key
 from discover.store.journal import Journal
-from discover.store.leases import Lease
-from discover.store.ledger import Ledger
-from discover.store.trials import Failure, Trial
+from discover.store.leases.claims import proposal_of
+from discover.store.leases.leases import Lease
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Failure, Trial
+from discover.store.log.events import Draft, submission_key
 from discover.values import Proposal, Result
 
 PAUSE_SECONDS = 0.5

@@ -28,9 +28,9 @@ from discover.candidates.union import Union, union
 from discover.errors import Conflict, InvalidInput, Problem, Unsupported
 from discover.features.build import Known, feature_table
 from discover.objective import Objective
-from discover.store.events import Draft
 from discover.store.journal import Journal
-from discover.store.ledger import Ledger
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.events import Draft
 from discover.values import Progress
 
 TRIES = 20

@@ -8,8 +8,8 @@ from pathlib import Path
 from discover.candidates.place import COPIES, Place
 from discover.candidates.snapshot import Snapshot
 from discover.errors import IntegrityError
-from discover.store.database import Database
-from discover.store.remembered import recall, remember
+from discover.store.database.database import Database
+from discover.store.database.remembered import recall, remember
 
 KEY = "snapshots"
 ENVIRONMENT = "DISCOVER_SNAPSHOTS"

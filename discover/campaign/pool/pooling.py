@@ -14,7 +14,7 @@ from discover.candidates.space import SearchSpace
 from discover.candidates.space.declaring import space_of
 from discover.candidates.space.points import Points, Pool
 from discover.features.build import feature_table
-from discover.store.ledger import Ledger
+from discover.store.ledger.ledger import Ledger
 from discover.values import Candidate, FeatureTable
 
 

@@ -30,9 +30,9 @@ from discover.errors import UnknownKind
 from discover.objective import Objective
 from discover.protocols import Policy, View
 from discover.store.journal import Journal
-from discover.store.ledger import Ledger
-from discover.store.log import EventLog
-from discover.store.trials import Trial
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Trial
+from discover.store.log.log import EventLog
 from discover.values import FeatureTable, Spending
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from discover.candidates.space.points import Points, Pool
 from discover.objective import Objective
-from discover.store.ledger import Ledger
-from discover.store.life import State
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
 
 COUNTED = 10**12
 """From so many candidates on a digit more or less says nothing."""

@@ -12,8 +12,8 @@ import pandas as pd
 from discover.campaign.claiming import shown_state, shown_worker
 from discover.candidates.space.points import Pool
 from discover.objective import Objective
-from discover.store.ledger import Ledger
-from discover.store.trials import Trial
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Trial
 
 
 def predicted_columns(objective: Objective) -> list[tuple[str, str, str]]:

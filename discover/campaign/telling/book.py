@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from discover.store.canonical import canonical
-from discover.store.ledger import Ledger
-from discover.store.trials import Failure
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.trials import Failure
 from discover.values import Observation
 
 Place = tuple[str, ...]

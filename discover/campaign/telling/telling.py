@@ -15,10 +15,10 @@ from discover.candidates.space.points import Points, Pool
 from discover.errors import Problem, nearest
 from discover.objective import Objective
 from discover.store.canonical import canonical
-from discover.store.events import Draft
-from discover.store.ledger import Ledger
-from discover.store.life import State
-from discover.store.trials import Failure, Trial, failing, identity
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import Failure, Trial, failing, identity
+from discover.store.log.events import Draft
 from discover.values import Observation
 
 MEND = "mend it with correct(…)"

@@ -14,10 +14,10 @@ from discover.campaign.telling.telling import Teller
 from discover.candidates.space.points import Pool
 from discover.errors import Problem
 from discover.objective import Objective
-from discover.store.events import Draft
 from discover.store.journal import Journal
-from discover.store.leases import Lease
-from discover.store.ledger import Ledger
+from discover.store.leases.leases import Lease
+from discover.store.ledger.ledger import Ledger
+from discover.store.log.events import Draft
 
 
 def tell_frame(

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from discover.campaign.settings import check_reason, refuse
 from discover.errors import IllegalTransition, Problem, nearest
-from discover.store.events import Draft, submission_key
 from discover.store.journal import Journal
-from discover.store.ledger import Ledger
-from discover.store.life import State, legal
-from discover.store.trials import Failure, Trial
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State, legal
+from discover.store.ledger.trials import Failure, Trial
+from discover.store.log.events import Draft, submission_key
 
 
 def listed(ids: str | Sequence[str], action: str) -> list[str]:

@@ -20,9 +20,9 @@ from discover.policy.in_space import listed
 from discover.policy.rules import Standing
 from discover.policy.stopping import Budget, Exhausted
 from discover.protocols import View
-from discover.store.ledger import Ledger
-from discover.store.life import State
-from discover.store.trials import Iteration
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import Iteration
 from discover.values import Advice
 
 KEY = "iteration-{}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from statistics import median
 
-from discover.store.ledger import Ledger
+from discover.store.ledger.ledger import Ledger
 
 TASK_SECONDS = 30.0
 """How much work a task is given. Scheduling one costs 0.2 to 1.2 s (benchmarks/dispatch.py): less than 5 % of that."""

@@ -6,7 +6,7 @@ from discover.campaign.campaign import Campaign
 from discover.campaign.experiments.outside import vacancies
 from discover.campaign.unattended.iterating import next_key, room
 from discover.protocols import OutsideExperiment
-from discover.store.trials import Iteration
+from discover.store.ledger.trials import Iteration
 
 
 def propose_more(campaign: Campaign, experiment: OutsideExperiment, budget: int | None = None) -> Iteration | None:

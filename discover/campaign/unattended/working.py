@@ -13,9 +13,9 @@ from discover.campaign.claiming import in_hand, take
 from discover.campaign.experiments.running import Watch, run_one
 from discover.errors import StoreError, Unsupported
 from discover.protocols import Experiment, OutsideExperiment
-from discover.store.claims import release
-from discover.store.database import FateUnknown
-from discover.store.leases import SECONDS, Lease
+from discover.store.database.database import FateUnknown
+from discover.store.leases.claims import release
+from discover.store.leases.leases import SECONDS, Lease
 from discover.values import Result
 
 PAUSE_SECONDS = 2.0

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 
 from discover import Campaign, Objective, Target
-from discover.store import claims
-from discover.store.events import Draft, submission_key
-from discover.store.life import State
-from discover.store.log import EventLog
-from discover.store.trials import ATTEMPTS, Failure
+from discover.store.leases import claims
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import ATTEMPTS, Failure
+from discover.store.log.events import Draft, submission_key
+from discover.store.log.log import EventLog
 
 YIELD, EE = "yield", "ee"
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)

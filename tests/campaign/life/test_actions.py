@@ -9,7 +9,7 @@ import pytest
 from discover import Campaign
 from discover.campaign.claiming import workable
 from discover.errors import IllegalTransition, InvalidInput
-from discover.store.life import ACTIONS, State
+from discover.store.ledger.life import ACTIONS, State
 from tests.campaign.life.bench import EE, REACHED, YIELD, Bench, submitted
 
 # which action is legal where, as the docstring of the life cycle draws it

@@ -8,7 +8,7 @@ from discover.campaign.claiming import take, workable
 from discover.campaign.experiments.running import run_one
 from discover.errors import IllegalTransition, InvalidInput
 from discover.experiment.callable import CallableExperiment
-from discover.store.life import State
+from discover.store.ledger.life import State
 from tests.campaign.life.bench import BEGAN, EE, YIELD, Bench, unknown
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from discover.errors import IllegalTransition, InvalidInput
-from discover.store.life import State
+from discover.store.ledger.life import State
 from tests.campaign.life.bench import EE, REACHED, YIELD, retracted, trained, withdrawn, withdrawn_in_part
 
 

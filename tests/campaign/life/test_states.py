@@ -1,7 +1,7 @@
 """The design's table of states, cell by cell."""
 
 from discover.campaign.claiming import workable
-from discover.store.life import State
+from discover.store.ledger.life import State
 from tests.campaign.life.bench import EE, REACHED, YIELD, trained
 
 # what it trains, target by target; whether it is under trial for the surrogate; feasibility; whether it blocks

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from alembic import op
 
 from discover.errors import StoreError
-from discover.store import triggers
-from discover.store.chain import FIELDS, genesis, link
+from discover.store.database import triggers
+from discover.store.database.chain import FIELDS, genesis, link
 
 revision = "0002"
 down_revision = "0001"

@@ -1,6 +1,6 @@
 """Events: what may be written into a campaign's log, and its envelope.
 
-A campaign's life, event by event. Every other view is a fold over them (`discover.store.ledger`).
+A campaign's life, event by event. Every other view is a fold over them (`discover.store.ledger.ledger`).
 
     created      the definition, the candidates' snapshot, the seed
     redefined    a changed definition that the user accepted, with the difference

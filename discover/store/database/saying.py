@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from discover.store.places import parse, shown
+from discover.store.database.places import parse, shown
 
 
 def said(url: str, done: str, error: DBAPIError, busy: float) -> str:

@@ -9,9 +9,8 @@ from typing import Any
 
 from discover.errors import StoreError
 from discover.objective import units_of
-from discover.store.events import Event
-from discover.store.life import State
-from discover.store.trials import (
+from discover.store.ledger.life import State
+from discover.store.ledger.trials import (
     Failure,
     Iteration,
     Load,
@@ -22,6 +21,7 @@ from discover.store.trials import (
     read_observation,
     read_proposal,
 )
+from discover.store.log.events import Event
 from discover.values import Observation, Spending
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.errors import CampaignExists, CampaignNotFound, Conflict, IntegrityError, nearest
-from discover.store.appending import last_link, rows_of
-from discover.store.chain import link
-from discover.store.database import Database, host_name
-from discover.store.events import Draft, Event, upcast
-from discover.store.remembered import put
-from discover.store.schema import campaigns, events
+from discover.store.database.chain import link
+from discover.store.database.database import Database, host_name
+from discover.store.database.remembered import put
+from discover.store.database.schema import campaigns, events
+from discover.store.log.appending import last_link, rows_of
+from discover.store.log.events import Draft, Event, upcast
 
 Clock = Callable[[], datetime]
 
@@ -56,7 +56,7 @@ class EventLog:
     def create(self, name: str, uid: str, first: Draft, settings: Mapping[str, str] | None = None) -> None:
         """Register a campaign together with its first event. CampaignExists if the name is taken.
 
-        settings: what the store is to remember of it from its beginning on (`discover.store.remembered`).
+        settings: what the store is to remember of it from its beginning on (`discover.store.database.remembered`).
         """
         written: list[Event] = []
         with self.database.writing(name, written=lambda again: self._holds(again, name, written)) as connection:

@@ -6,8 +6,8 @@ import os
 from functools import cache
 from pathlib import Path
 
-from discover.store.appending import fitted
-from discover.store.database import host_name
+from discover.store.database.database import host_name
+from discover.store.log.appending import fitted
 
 
 def holder_name(worker: str = "") -> str:

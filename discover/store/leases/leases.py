@@ -18,10 +18,10 @@ from typing import Any
 from sqlalchemy import Connection, select, text, update
 
 from discover.errors import LeaseHeld, LeaseLost
-from discover.store.engines import exclude_writers
-from discover.store.holders import described, gone, holder_name
-from discover.store.log import EventLog
-from discover.store.schema import leases
+from discover.store.database.engines import exclude_writers
+from discover.store.database.schema import leases
+from discover.store.leases.holders import described, gone, holder_name
+from discover.store.log.log import EventLog
 
 SECONDS = 60.0
 """How long a lease lasts without a heartbeat."""

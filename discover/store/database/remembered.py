@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from discover.store.database import Database
-from discover.store.schema import settings
+from discover.store.database.database import Database
+from discover.store.database.schema import settings
 
 
 def recall(database: Database, campaign: str, key: str) -> str | None:

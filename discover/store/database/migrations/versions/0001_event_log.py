@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from discover.errors import StoreError
-from discover.store import triggers
+from discover.store.database import triggers
 
 revision = "0001"
 down_revision = None

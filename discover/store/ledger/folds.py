@@ -20,20 +20,21 @@ from sqlalchemy import delete, insert, make_url, select
 
 from discover.errors import StoreError
 from discover.store.canonical import canonical
-from discover.store.database import path_of
-from discover.store.ledger import Ledger
-from discover.store.life import PENDING, State
-from discover.store.log import EventLog
-from discover.store.schema import events, folds
-from discover.store.trials import Failure, Iteration, Load, Trial
+from discover.store.database.database import path_of
+from discover.store.database.schema import events, folds
+from discover.store.ledger.ledger import Ledger
+from discover.store.ledger.life import PENDING, State
+from discover.store.ledger.trials import Failure, Iteration, Load, Trial
+from discover.store.log.log import EventLog
 from discover.values import Observation
 
 LEAST = 500
 """A fold is worth caching after so many events; later, after a tenth more."""
 _HERE = Path(__file__).parent
 CODE = (
-    *(_HERE / f"{name}.py" for name in ("canonical", "events", "folds", "ledger", "life", "trials")),
-    *(_HERE.parent / f"{name}.py" for name in ("objective", "values")),
+    *(_HERE / f"{name}.py" for name in ("folds", "ledger", "life", "trials")),
+    *(_HERE.parent / name for name in ("canonical.py", "log/events.py")),
+    *(_HERE.parents[1] / f"{name}.py" for name in ("objective", "values")),
 )
 """Modules that make a fold, or whose values it holds."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from discover.store.canonical import canonical
-from discover.store.life import State
+from discover.store.ledger.life import State
 from discover.values import Candidate, Observation, Prediction, Proposal
 
 ATTEMPTS = 3

@@ -17,9 +17,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.errors import StoreError
-from discover.store import engines, migrating
-from discover.store.places import files_of, is_server, parse, path_of, set_aside, shown
-from discover.store.saying import garbled, said
+from discover.store.database import engines, migrating
+from discover.store.database.places import files_of, is_server, parse, path_of, set_aside, shown
+from discover.store.database.saying import garbled, said
 
 __all__ = ["Database", "FateUnknown", "exists", "files_of", "host_name", "path_of", "set_aside", "short_hash", "shown"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from discover.errors import StoreError
-from discover.store.leases import SECONDS, Lease, acquire, release, renew
-from discover.store.log import EventLog
+from discover.store.leases.leases import SECONDS, Lease, acquire, release, renew
+from discover.store.log.log import EventLog
 
 
 class Heartbeat:

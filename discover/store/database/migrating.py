@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 
 from discover.errors import StoreError
-from discover.store.engines import exclude_writers
+from discover.store.database.engines import exclude_writers
 
 _ONE_AT_A_TIME = "migration"
 

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, select
 
 from discover.errors import StoreError
 from discover.store.canonical import canonical, digest
-from discover.store.chain import genesis, link
-from discover.store.events import SCHEMAS, Draft
-from discover.store.schema import campaigns, events
+from discover.store.database.chain import genesis, link
+from discover.store.database.schema import campaigns, events
+from discover.store.log.events import SCHEMAS, Draft
 
 WIDEST_IDENTITY = 400
 """Characters; a longer one is replaced by its digest. PostgreSQL enforces widths, and those of an index's entries."""

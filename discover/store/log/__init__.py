@@ -1,0 +1,1 @@
+"""The append-only log: what may be written into it, and how it is written and read."""
