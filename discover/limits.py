@@ -1,4 +1,4 @@
-"""What the candidates of one batch may have in common, and what they may cost together."""
+"""What the candidates of one batch may have in common, and what they cost together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from discover.changes import Changes
 from discover.filling import Each, Kinds, Rule, Sum, largest
 from discover.values import BoolArray, FloatArray, IntArray
 
@@ -22,6 +23,8 @@ class Limits:
     at_most: by column, how often one of its values may occur in a batch. same: columns in which a whole batch agrees.
     codes: [N] by column, equal where values are equal. costs: [N] > 0, what each candidate is known to cost. funds: what
     the batch may cost. chosen: rows that are in the batch already. among: the only rows that may join it; None for any.
+    changes: what changing over from one experiment to the next costs besides; only with costs. sharing: among how many
+    experiments a change-over is thought to be shared where candidates are compared.
     """
 
     at_most: Mapping[str, int] = field(default_factory=dict)
@@ -31,6 +34,23 @@ class Limits:
     funds: float = math.inf
     chosen: tuple[int, ...] = ()
     among: tuple[int, ...] | None = None
+    changes: Changes | None = None
+    sharing: int = 1
+
+    def prices(self, rows: IntArray | None = None, chosen: Sequence[int] = ()) -> FloatArray | None:
+        """What each of some rows [m] costs, or all [N], where candidates are compared; None where nothing is known of it.
+
+        chosen: rows that have joined the batch, besides those that are in it: what is set up for them is set up.
+        """
+        if self.costs is None or self.changes is None:
+            return self.costs if rows is None or self.costs is None else self.costs[rows]
+        rows = np.arange(len(self.costs)) if rows is None else rows
+        return self.costs[rows] + self.changes.added(rows, (*self.chosen, *chosen)) / self.sharing
+
+    def cost(self, rows: Sequence[int]) -> float:
+        """What some rows cost as one batch, change-overs included; 0 where nothing is known of it."""
+        changing = 0.0 if self.changes is None else self.changes.total(rows)
+        return changing + (0.0 if self.costs is None else float(self.costs[list(rows)].sum()))
 
     @property
     def binding(self) -> bool:
@@ -66,7 +86,9 @@ class Limits:
             for column in self.same:
                 fine &= self.codes[column][rows] == self.codes[column][taken[0]]
         if self.costs is not None and self._limited_funds:
-            fine &= self.costs[rows] <= self.funds * (1.0 + ROUNDING) - float(self.costs[taken].sum())
+            left = self.funds * (1.0 + ROUNDING) - self.cost(taken.tolist())
+            changing = 0.0 if self.changes is None else self.changes.added(rows, taken.tolist())
+            fine &= self.costs[rows] + changing <= left
         return fine
 
     def joined(self, rows: Sequence[int] | IntArray) -> Limits:
@@ -95,7 +117,7 @@ class Limits:
         return rows[largest(n, self.rules(rows), preference)]
 
     def rules(self, rows: IntArray) -> list[Rule]:
-        """What further rows of a batch must keep together, of some rows [m] that may each join it."""
+        """What further rows of a batch must keep together, of some rows [m] that may each join it; change-overs aside."""
         taken = np.array(self.chosen, dtype=np.int64)
         found: list[Rule] = []
         for column, most in self.at_most.items():
@@ -106,7 +128,7 @@ class Limits:
             values = np.stack([self.codes[column][rows] for column in self.same])
             found.append(Kinds(np.unique(values, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64), 1))
         if self.costs is not None and self._limited_funds:
-            left = self.funds * (1.0 + ROUNDING) - float(self.costs[taken].sum())
+            left = self.funds * (1.0 + ROUNDING) - self.cost(taken.tolist())
             found.append(Sum(self.costs[rows], left))
         return found
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Allowed = Callable[[Sequence[int]], "Tensor"]
 """Positions that were picked, to the positions [m] of a short list that may still join them, as booleans."""
+Prices = Callable[[Sequence[int]], "Tensor"]
+"""Positions that were picked, to what each position [m] of a short list would cost besides them."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def greedy_batch(
     draws: int,
     seed: int,
     allowed: Allowed | None = None,
-    log_costs: Tensor | None = None,
+    log_prices: Prices | None = None,
     to_keep: bool = False,
     floor: float | None = None,
     first: Tensor | None = None,
@@ -49,8 +51,8 @@ def greedy_batch(
     baseline: [b, d], observed and pending rows, whose true values are as uncertain as the model says. The value of each
     step is incremental qLogNEI: the log expected improvement over the best of baseline and rows already picked, in
     joint posterior draws. Wilson et al., NeurIPS 2018 (greedy batches); Balandat et al., NeurIPS 2020; Ament et al.,
-    NeurIPS 2023. allowed: which rows may join those picked; the batch ends where none may. log_costs: [m], by which the
-    values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012). to_keep: nothing seen keeps the constraints, so
+    NeurIPS 2023. allowed: which rows may join those picked; the batch ends where none may. log_prices: logarithms,
+    by which the values are lowered: the improvement per cost (Snoek et al., NeurIPS 2012). to_keep: nothing seen keeps the constraints, so
     all that counts is that something does: each step is then the log probability that a row does and no earlier one.
     floor: a utility that is in hand for certain; with it the value is incremental qLogEI. first: [m], what decides the first
     step where it is known without draws, whose errors are as large as the differences between the leading rows.
@@ -71,8 +73,8 @@ def greedy_batch(
             break
         gains = fat_log_improvement(utilities[:, :m], best[:, None]) + softly[:, :m]
         hopes = torch.logsumexp(gains, dim=0) - math.log(draws)
-        if log_costs is not None:
-            hopes = hopes - log_costs
+        if log_prices is not None:
+            hopes = hopes - log_prices([pick.position for pick in picks])
         decides = hopes if first is None or picks else first
         position = int(torch.where(open_, decides, -math.inf).argmax())
         picks.append(Pick(position, float(hopes[position])))

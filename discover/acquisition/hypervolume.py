@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from discover.acquisition.batch import Allowed, Pick, joint_values
+from discover.acquisition.batch import Allowed, Pick, Prices, joint_values
 from discover.acquisition.boxes import Boxes
 from discover.acquisition.goal import Goal, Parts
 from discover.acquisition.improvement import log_expected_gain
@@ -85,7 +85,7 @@ def greedy_front(
     draws: int,
     seed: int,
     allowed: Allowed | None = None,
-    log_costs: Tensor | None = None,
+    log_prices: Prices | None = None,
 ) -> list[Pick]:
     """At most n different rows of a short list [m, d], each adding most to the hypervolume that the earlier ones promise.
 
@@ -93,7 +93,7 @@ def greedy_front(
     pending, are as uncertain as the model says: Daulton, Balandat and Bakshy, NeurIPS 2021; logarithms after Ament et al.,
     NeurIPS 2023. Gains shrink as a batch grows (hypervolume is submodular), so that a gain of an earlier step is a bound, and
     only candidates whose bound is in front are worked out again (Minoux 1978): the same batch as if all were.
-    allowed, log_costs: see `greedy_batch`.
+    allowed, log_prices: see `greedy_batch`.
     """
     values = joint_values(goal, posteriors, torch.cat([shortlist, baseline]), draws, seed)
     points, kept, softly = goal.above_reference(values), goal.feasible(values), goal.log_softly_feasible(values)
@@ -102,16 +102,17 @@ def greedy_front(
     order = torch.argsort(-points[:, m:].mean(dim=0).sum(dim=1), stable=True) + m
     for row in order.tolist():
         boxes = boxes.without(points[:, row], kept[:, row])
-    lowered = torch.zeros(m, dtype=torch.float64) if log_costs is None else log_costs
-    gains = boxes.log_gains(points[:, :m], softly[:, :m]) - lowered
+    gains, lowered = boxes.log_gains(points[:, :m], softly[:, :m]), torch.zeros(m, dtype=torch.float64)
     fresh, free = torch.ones(m, dtype=torch.bool), torch.ones(m, dtype=torch.bool)
     picks: list[Pick] = []
     while len(picks) < min(n, m):
         open_ = free if allowed is None else free & allowed([pick.position for pick in picks])
         if not bool(open_.any()):
             break
+        if log_prices is not None:
+            lowered = log_prices([pick.position for pick in picks])
         position = _leader(boxes, points, softly, lowered, gains, fresh, open_)
-        picks.append(Pick(position, float(gains[position])))
+        picks.append(Pick(position, float(gains[position] - lowered[position])))
         free[position] = False
         boxes = boxes.without(points[:, position], kept[:, position])
         fresh = torch.zeros(m, dtype=torch.bool)
@@ -123,11 +124,11 @@ def _leader(
 ) -> int:
     """The first open candidate with the greatest gain, after bringing those up to date whose bound is in front."""
     while True:
-        bound = torch.where(open_, gains, -math.inf)
+        bound = torch.where(open_, gains - lowered, -math.inf)
         best = float(torch.where(fresh, bound, -math.inf).max())
         stale = torch.nonzero(open_ & ~fresh & (bound >= best)).flatten()
         if not len(stale):
             return int(bound.argmax())
         some = stale[torch.argsort(-bound[stale], stable=True)[:BLOCK]]
-        gains[some] = boxes.log_gains(points[:, some], softly[:, some]) - lowered[some]
+        gains[some] = boxes.log_gains(points[:, some], softly[:, some])
         fresh[some] = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from discover.acquisition.batch import Allowed
+from discover.acquisition.batch import Allowed, Prices
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,16 +97,16 @@ def greedily(
     n: int,
     *,
     allowed: Allowed | None = None,
-    costs: Tensor | None = None,
+    prices: Prices | None = None,
     first: Tensor | None = None,
 ) -> list[tuple[int, float]]:
     """At most n different candidates of m, one after the other: (place, score when it was chosen). Changes `known`.
 
-    first: [m] scores, if they were worked out before. costs: [m], by which scores are divided. After each choice only the
+    first: [m] scores, if they were worked out before. prices: by which scores are divided. After each choice only the
     leading candidates by their last scores are scored anew, for what one observation tells another seldom tells better.
     """
-    per = torch.ones(known.m, dtype=torch.float64) if costs is None else costs
-    values = (score(known, torch.arange(known.m)) if first is None else first.clone()) / per
+    per = torch.ones(known.m, dtype=torch.float64)
+    values = score(known, torch.arange(known.m)) if first is None else first.clone()
     front = max(FRONT, EFFORT // max(n, 1))
     found: list[tuple[int, float]] = []
     for _ in range(min(n, known.m)):
@@ -115,12 +115,13 @@ def greedily(
             may = may & allowed([place for place, _ in found])
         if not bool(may.any()):
             break
-        standing = torch.where(may, values, -math.inf)
+        per = per if prices is None else prices([place for place, _ in found])
+        standing = torch.where(may, values / per, -math.inf)
         if found:
             leading = standing.topk(min(front, int(may.sum()))).indices.sort().values
-            values[leading] = score(known, leading) / per[leading]
+            values[leading] = score(known, leading)
             fresh = torch.full_like(standing, -math.inf)
-            fresh[leading] = values[leading]
+            fresh[leading] = values[leading] / per[leading]
             standing = fresh
         place = int(standing.argmax())
         found.append((place, float(standing[place])))

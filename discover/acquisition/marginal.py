@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -25,6 +25,8 @@ Kind = Literal[
     "straddle",
     "hits",
 ]
+Paid = Callable[["Tensor", Sequence[int]], "Tensor"]
+"""Scores [m] and the places of those that were picked, to scores per what each would cost besides them."""
 LOGARITHMIC = ("probability-of-improvement", "top", "hits")
 """Scores that are logarithms: a cost is taken off them as a logarithm."""
 SIGNED = ("upper-confidence", "straddle")
@@ -178,11 +180,12 @@ def greedy(
     under_trial: int = 0,
     *,
     allowed: Allowed | None = None,
+    paid: Paid | None = None,
 ) -> list[tuple[int, float]]:
     """At most n different candidates of m, one after the other, as if each had been observed at its mean: (place, score).
 
     mean [m + p], covariance [m + p, m + p], of which the last p = under_trial are under trial already and count as
-    observed. noise: variance of an observation. allowed: which may join those chosen. The means stay, the deviations shrink
+    observed. noise: variance of an observation. allowed: which may join those chosen. paid: scores per what each costs. The means stay, the deviations shrink
     where the earlier ones will tell: Desautels et al., J. Mach. Learn. Res. 15, 3873 (2014).
     """
     left = covariance.clone()
@@ -192,11 +195,13 @@ def greedy(
     free = torch.ones(m, dtype=torch.bool)
     found: list[tuple[int, float]] = []
     for _ in range(min(n, m)):
-        may = free if allowed is None else free & allowed([place for place, _ in found])
+        picked = [place for place, _ in found]
+        may = free if allowed is None else free & allowed(picked)
         if not bool(may.any()):
             break
         deviation = left.diagonal()[:m].clamp_min(SMALLEST).sqrt()
-        values = torch.where(may, score(mean[:m], deviation), -math.inf)
+        values = score(mean[:m], deviation)
+        values = torch.where(may, values if paid is None else paid(values, picked), -math.inf)
         place = int(values.argmax())
         found.append((place, float(values[place])))
         free[place] = False

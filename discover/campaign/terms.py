@@ -30,8 +30,11 @@ class Terms:
     in which no two of a batch agree. same: columns in which all of a batch agree, such as the temperature of a plate. cost:
     what each candidate costs: a column, or prices by column, {amount: 12.5} for a price of its unit and {base: {KOH: 1, DBU:
     3}} for one of each value, which are added up; or `learned`, from what was told with results, see `discover.policy.costs`.
-    What candidates cost divides what they promise, and a batch stays within a budget in cost. Limits hold within one batch
-    that is asked for at once; where they leave fewer, the batch says so.
+    What candidates cost divides what they promise, and a batch stays within a budget in cost. change_over: what it costs
+    besides to go from one experiment to another with another value, by column: {catalyst: 20} for any change, {temperature:
+    {fixed: 5, per_unit: 0.1}} for a change and for each unit of it; without `cost` an experiment by itself costs 1. A batch
+    comes in an order in which little is changed. Limits hold within one batch that is asked for at once; where they leave
+    fewer, the batch says so.
     """
 
     batch: int = 1
@@ -43,6 +46,7 @@ class Terms:
     different: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     cost: str | Mapping[str, Any] | None = None
+    change_over: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, policy: Mapping[str, Any]) -> Terms:
@@ -68,11 +72,19 @@ class Terms:
         return {column: int(most) for column, most in (self.at_most or {}).items()} | dict.fromkeys(self.different, 1)
 
     @property
+    def changes(self) -> dict[str, tuple[float, float]]:
+        """What a change of a column's value costs, and what each unit of it costs."""
+        given = {str(column): one for column, one in (self.change_over or {}).items()}
+        priced = {k: one if isinstance(one, Mapping) else {"fixed": one} for k, one in given.items()}
+        return {k: (float(one.get("fixed", 0.0)), float(one.get("per_unit", 0.0))) for k, one in priced.items()}
+
+    @property
     def columns(self) -> list[tuple[str, str]]:
         """Columns of the candidates that the terms speak of, each with its option."""
         priced = [self.cost] if isinstance(self.cost, str) else list(self.cost or ())
         priced = [] if self.learns_costs else priced
         given = {"at_most": list(self.at_most or ()), "different": self.different, "same": self.same, "cost": priced}
+        given |= {"change_over": list(self.changes)}
         return [(option, str(column)) for option, columns in given.items() for column in columns]
 
 
@@ -99,6 +111,10 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
             _prices,
             "must be a column, learned, or prices by column, such as {amount: 12.5, base: {KOH: 1, DBU: 3}}",
         ),
+        "change_over": (
+            _changes,
+            "must give columns the price of a change, such as {catalyst: 20, temperature: {fixed: 5, per_unit: 0.1}}",
+        ),
     }
     return [
         Problem(message, column=key, value=given[key])
@@ -108,8 +124,13 @@ def problems_of(given: Mapping[str, Any]) -> list[Problem]:
 
 
 def contradictions(terms: Terms) -> list[Problem]:
-    """Terms, each right by itself, that together leave smaller batches than are asked for, or batches of one."""
-    return [
+    """Terms, each right by itself, that do not go together: they leave smaller batches than are asked for, or count twice."""
+    twice = Problem(
+        "costs that are learned from results hold what changing over cost",
+        column="change_over",
+        way_out="leave it out, or say in cost what candidates cost by themselves",
+    )
+    return ([twice] if terms.learns_costs and terms.changes else []) + [
         Problem(
             f"all of a batch have the same {column}, and at most {terms.most[column]} of a batch may have it",
             column="same",
@@ -161,8 +182,22 @@ def _price(value: Any) -> bool:
     return _number(value)
 
 
+def _changes(value: Any) -> bool:
+    return value is None or (isinstance(value, Mapping) and all(_change(one) for one in value.values()))
+
+
+def _change(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        known = bool(value) and value.keys() <= {"fixed", "per_unit"}
+        return known and all(_number(one) and one >= 0 for one in value.values())
+    return _number(value) and value >= 0
+
+
 _LIST = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 _PRICE = {"anyOf": [{"type": "number"}, {"type": "object", "additionalProperties": {"type": "number"}}]}
+_LEAST = {"type": "number", "minimum": 0}
+_PARTS = {"type": "object", "properties": {"fixed": _LEAST, "per_unit": _LEAST}, "additionalProperties": False}
+_CHANGE = {"anyOf": [_LEAST, {**_PARTS, "minProperties": 1}]}
 SCHEMA = {
     "batch": {"type": "integer", "minimum": 1, "title": "Batch"},
     "explore": {"type": "number", "minimum": 0, "maximum": 1, "title": "Explore"},
@@ -173,5 +208,6 @@ SCHEMA = {
     "different": {**_LIST, "title": "Different"},
     "same": {**_LIST, "title": "Same"},
     "cost": {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": _PRICE}], "title": "Cost"},
+    "change_over": {"type": "object", "additionalProperties": _CHANGE, "title": "Change over"},
 }
 """JSON Schema of the terms, for editors."""

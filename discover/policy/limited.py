@@ -1,10 +1,15 @@
-"""A batch under limits: chosen as without them, and again from what may still join, until it is full or nothing may."""
+"""A batch under limits: chosen as without them, and again from what may still join, until it is full or nothing may.
+
+Where changing over costs something, what a change is worth depends on how many experiments will share it. So a batch is chosen
+as if all of it shared each change, and as if nothing did, and the one is taken that promises more for what it costs in all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,19 +21,38 @@ from discover.protocols import View
 from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from discover.acquisition.batch import Allowed
+    from discover.acquisition.batch import Allowed, Prices
 
 Once = Callable[[View, int], tuple[Ranking, Chosen]]
 """From a view and a number to the leading free rows and at most so many of them, which its limits allow together."""
+Parts = list[tuple[Ranking, Chosen]]
+"""The portions of a batch, each with the candidates that it was chosen from."""
+TINY = 1e-300
+"""What a candidate that promises nothing counts as, where logarithms are taken."""
 TRIED = 3
 """Values of what all of a batch must share for which whole batches are compared."""
 
 
-def together(view: View, n: int, once: Once) -> list[tuple[Ranking, Chosen]]:
+def together(view: View, n: int, once: Once, *, per_cost: bool = True) -> Parts:
     """At most n candidates in one or several portions, each as if the earlier ones were under trial.
 
     Where they stop short of what the limits allow together, they are chosen again among those of a largest batch.
+    per_cost: whether scores are divided by what candidates cost.
     """
+    if view.limits.changes is None or n == 1 or not per_cost:
+        return _filled(view, n, once)
+    batches = {}
+    for sharing in (n, 1):
+        limits = replace(view.limits, sharing=sharing)
+        parts = _filled(replace(view, limits=limits), n, once)
+        batches[_worth_its_cost(limits, parts)] = (
+            _told(parts, {"change-overs shared among": sharing}) if parts else parts
+        )
+    return batches[max(batches)]
+
+
+def _filled(view: View, n: int, once: Once) -> Parts:
+    """At most n candidates, as many as the limits allow together."""
     if not view.limits.binding:
         return [once(view, n)]
     parts = _one_after_the_other(view, n, once)
@@ -36,20 +60,22 @@ def together(view: View, n: int, once: Once) -> list[tuple[Ranking, Chosen]]:
         return parts
     chosen = np.concatenate([ranking.rows[[place for place, _ in places]] for ranking, places in parts])
     wider = fuller(view, n, chosen, parts[0][0].rows)
-    return parts if wider is None else _told(_one_after_the_other(wider, n, once), len(chosen))
+    if wider is None:
+        return parts
+    return _told(_one_after_the_other(wider, n, once), {"filled": {"one after the other": len(chosen)}})
 
 
-def _told(parts: list[tuple[Ranking, Chosen]], before: int) -> list[tuple[Ranking, Chosen]]:
-    """The portions of a batch, and how many there had been before it was filled."""
+def _told(parts: Parts, how: dict[str, Any]) -> Parts:
+    """The portions of a batch, and how it was made besides."""
     (ranking, chosen), *rest = parts
-    return [(replace(ranking, sweep=ranking.sweep | {"filled": {"one after the other": before}}), chosen), *rest]
+    return [(replace(ranking, sweep=ranking.sweep | how), chosen), *rest]
 
 
-def _one_after_the_other(view: View, n: int, once: Once) -> list[tuple[Ranking, Chosen]]:
+def _one_after_the_other(view: View, n: int, once: Once) -> Parts:
     """At most n candidates, each of which leaves room for those before it."""
     if view.limits.same and not view.limits.chosen:
         view = _agreeing(view, n, once)
-    parts: list[tuple[Ranking, Chosen]] = []
+    parts: Parts = []
     while n > 0 and len(free_rows(view)):
         ranking, chosen = once(view, n)
         if not chosen:
@@ -67,10 +93,19 @@ def allowed_of(limits: Limits, rows: IntArray) -> Allowed | None:
     return lambda picked: torch.from_numpy(limits.allowed(rows, rows[list(picked)].tolist()))
 
 
-def known_costs(view: View, rows: IntArray, *, wanted: bool) -> torch.Tensor | None:
-    """What some rows [m] cost, if that is known and wanted; [m]."""
-    costs = view.limits.costs
-    return torch.from_numpy(costs[rows]) if wanted and costs is not None else None
+def prices_of(view: View, rows: IntArray, *, wanted: bool) -> Prices | None:
+    """What some rows [m] cost, as a greedy batch over them asks for it; None where that is not known or not wanted."""
+    limits = view.limits
+    if limits.costs is None or not wanted:
+        return None
+    if limits.changes is None:
+        alone = torch.from_numpy(limits.costs[rows])
+        return lambda picked: alone
+
+    def told(picked: Sequence[int]) -> torch.Tensor:
+        return torch.from_numpy(limits.prices(rows, rows[list(picked)].tolist()))
+
+    return told
 
 
 def _agreeing(view: View, n: int, once: Once) -> View:
@@ -100,3 +135,23 @@ def _worth(ranking: Ranking, chosen: Chosen) -> float:
     if not len(values):
         return -np.inf
     return float(np.logaddexp.reduce(values)) if ranking.kind.startswith("log") else float(values.sum())
+
+
+def _worth_its_cost(limits: Limits, parts: Parts) -> float:
+    """The logarithm of what a batch promises in sum for each unit of what it costs, change-overs included.
+
+    limits: those by whose prices what each candidate promised was divided when it was chosen.
+    """
+    taken: list[int] = []
+    promised: list[float] = []
+    for ranking, chosen in parts:
+        before = len(taken)
+        for place, gain in chosen:
+            row = int(ranking.rows[place])
+            prices = limits.prices(np.array([row]), taken if gain is not None else taken[:before])
+            assert prices is not None
+            value = float(ranking.values[place]) if gain is None else gain
+            log = value if ranking.kind.startswith("log") else math.log(max(value, TINY))
+            promised.append(log + math.log(prices[0]))
+            taken.append(row)
+    return float(np.logaddexp.reduce(promised)) - math.log(limits.cost(taken)) if taken else -math.inf

@@ -155,7 +155,7 @@ class ImprovementBelow:
         if (ahead := _ahead(view, standing, target, "to expect anything by")).outlook is None:
             return Advice(False, ahead.words)
         outlook, seen, free = ahead.outlook, ahead.seen, ahead.free
-        per, costs = (" per unit of cost", view.limits.costs) if self.per_cost else ("", None)
+        per, costs = (" per unit of cost", view.limits.prices()) if self.per_cost else ("", None)
         if self.per_cost and costs is None:
             return Advice(False, "what candidates cost is not known: the policy's term `cost` says it")
         sign = _sign(target)

@@ -109,11 +109,11 @@ def test_values_are_lowered_by_the_logarithm_of_what_candidates_cost() -> None:
     goal, posterior, pool, X = case("maximize", 0.2)
     plain = greedy_batch(goal, {"y": posterior}, pool, X, 5, draws=64, seed=5)
     alike = torch.full((60,), 0.7, dtype=torch.float64)
-    paid = greedy_batch(goal, {"y": posterior}, pool, X, 5, draws=64, seed=5, log_costs=alike)
+    paid = greedy_batch(goal, {"y": posterior}, pool, X, 5, draws=64, seed=5, log_prices=lambda _: alike)
     assert [pick.position for pick in paid] == [pick.position for pick in plain]
     assert [pick.value for pick in paid] == pytest.approx([pick.value - 0.7 for pick in plain])
     alike[plain[0].position] = 50.0
-    dear = greedy_batch(goal, {"y": posterior}, pool, X, 60, draws=64, seed=5, log_costs=alike)
+    dear = greedy_batch(goal, {"y": posterior}, pool, X, 60, draws=64, seed=5, log_prices=lambda _: alike)
     assert dear[-1].position == plain[0].position
 
 

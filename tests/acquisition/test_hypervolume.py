@@ -215,7 +215,7 @@ def test_rows_differ_limits_hold_a_seed_repeats_and_costs_count() -> None:
     assert all(pick.position % 2 == 0 for pick in limited)
     costs = torch.zeros(40, dtype=torch.float64)
     costs[once[0].position] = 50.0
-    dear = greedy_front(goal, posteriors, pool, X, 40, draws=32, seed=5, log_costs=costs)
+    dear = greedy_front(goal, posteriors, pool, X, 40, draws=32, seed=5, log_prices=lambda _: costs)
     assert dear[-1].position == once[0].position
 
 

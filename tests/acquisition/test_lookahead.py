@@ -178,5 +178,5 @@ def test_a_batch_keeps_its_rules_divides_by_costs_and_ends_where_nothing_may_joi
     costs = torch.ones(10, dtype=torch.float64)
     costs[int(IntegratedVariance()(known, places(10)).argmax())] = 1e6
     plain = greedily(known_of(seed=2, m=10)[3], IntegratedVariance(), 1)
-    cheap = greedily(known, IntegratedVariance(), 1, costs=costs)
+    cheap = greedily(known, IntegratedVariance(), 1, prices=lambda _: costs)
     assert plain[0][0] != cheap[0][0]

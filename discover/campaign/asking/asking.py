@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from discover.campaign.asking.changing import standing
 from discover.campaign.asking.fixing import others_than
 from discover.campaign.asking.limiting import limits_of, remaining, told_costs
 from discover.candidates.space.ground import Ground
@@ -57,6 +58,8 @@ def view_of(
     other: dict[str, Any] = {"pool": ledger.pool["snapshot"]} if len(ledger.pools) > 1 else {}
     other |= {"fixed": dict(fixed)} if fixed else {}
     ground = None
+    if (last := standing(ledger)) is not None:
+        other["standing"] = last
     if isinstance(pool, Points):
         other["points"] = pool.ids.tolist()
         ground = Ground(pool.space.region(fixed), pool, lambda points: limits_of(ledger, points))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from discover.campaign.asking.asking import check_batch, seed_of
+from discover.campaign.asking.changing import in_running_order
 from discover.campaign.terms import Terms
 from discover.policy import in_space
 from discover.policy.choice import beginners, shortage, with_chosen
@@ -37,17 +38,18 @@ def decide(view: View, definition: Mapping[str, Any], policy: Policy, n: int, ke
     seed = seed_of(int(definition["seed"]), settings, key, view.seen)
     share = Terms.of(settings).explore
     if view.ground is not None:
-        return _in_space(view, policy, n, seed, share)
+        return Decision(in_running_order(_in_space(view, policy, n, seed, share), view), seed, view.seen)
     explored = _explored(view, n, share, np.random.default_rng([seed, 1])) if share else ()
     rest = _without(view, explored) if explored else view
     left = n - len(explored)
     chosen = filled(policy.propose, rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
     batch = _joined(chosen, explored, rest, view, n) if explored else chosen
     check_batch(batch, view, n)
-    return Decision(_within(batch, view, n) if view.limits.binding else batch, seed, view.seen)
+    batch = _within(batch, view, n) if view.limits.binding else batch
+    return Decision(in_running_order(batch, view), seed, view.seen)
 
 
-def _in_space(view: View, policy: Policy, n: int, seed: int, share: float) -> Decision:
+def _in_space(view: View, policy: Policy, n: int, seed: int, share: float) -> Batch:
     """The same over a search space."""
     generator = np.random.default_rng([seed, 1])
     size = int(share * n) + int(generator.random() < (share * n) % 1) if share else 0
@@ -56,7 +58,7 @@ def _in_space(view: View, policy: Policy, n: int, seed: int, share: float) -> De
     chosen = in_space.propose(policy, rest, left, np.random.default_rng(seed)) if left else Batch((), EXPLORED)
     batch = replace(chosen, proposals=_ranked((*chosen.proposals, *explored))) if explored else chosen
     in_space.check(batch.proposals, view, n)
-    return Decision(batch, seed, view.seen)
+    return batch
 
 
 def _explored(view: View, n: int, share: float, generator: np.random.Generator) -> tuple[Proposal, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 
+from discover.campaign.asking.changing import changes_of, changing, check_changes, coded
 from discover.campaign.terms import Terms
 from discover.candidates.space.points import Pool
 from discover.errors import InvalidInput, Problem, Unsupported, nearest
@@ -17,9 +18,8 @@ from discover.limits import Limits
 from discover.protocols import Policy
 from discover.store.ledger.ledger import Ledger
 from discover.store.ledger.trials import Failure, Trial
-from discover.values import FloatArray, IntArray, Observation, Spending, Training
+from discover.values import FloatArray, Observation, Spending, Training
 
-_codes: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()
 _costs: WeakKeyDictionary[Pool, dict[str, FloatArray]] = WeakKeyDictionary()
 
 
@@ -39,8 +39,8 @@ def limits_of(ledger: Ledger, pool: Pool) -> Limits:
         funds = float(budget) - ledger.cost
     elif budget is not None and costs is not None:
         funds = float(budget) - spent(ledger, pool, costs) - _reserved(ledger, pool, costs)
-    codes = {column: _coded(pool, column) for column in (*terms.most, *terms.same)}
-    return Limits(terms.most, terms.same, codes, costs, funds)
+    codes = {column: coded(pool, column) for column in (*terms.most, *terms.same)}
+    return Limits(terms.most, terms.same, codes, costs, funds, changes=changes_of(ledger, terms, pool))
 
 
 def check_limits(terms: Terms, pool: Pool) -> None:
@@ -53,6 +53,7 @@ def check_limits(terms: Terms, pool: Pool) -> None:
     if problems:
         raise InvalidInput("policy", problems)
     known_costs(terms, pool)
+    check_changes(terms, pool)
 
 
 def check_costs(terms: Terms, policy: Policy, *, space: bool) -> None:
@@ -64,12 +65,15 @@ def check_costs(terms: Terms, policy: Policy, *, space: bool) -> None:
         raise Unsupported(
             f"{type(policy).__name__} learns no costs; take policy 'bayesian', or leave out cost: learned"
         )
-    if terms.cost is not None and able is not None:
+    if (terms.cost is not None or terms.changes) and able is not None:
         able()
 
 
 def known_costs(terms: Terms, pool: Pool) -> FloatArray | None:
-    """What each candidate costs [N], or None where the terms do not say. InvalidInput names those that cost nothing."""
+    """What each candidate costs [N], change-overs aside, or None where the terms do not say. 1 where they tell only what
+    changing over costs. InvalidInput names those that cost nothing."""
+    if terms.cost is None and terms.changes:
+        return np.ones(len(pool))
     if terms.cost is None or terms.learns_costs:
         return None
     held = _costs.setdefault(pool, {})
@@ -99,8 +103,9 @@ def spending_of(ledger: Ledger, pool: Pool) -> Spending:
 
 
 def spent(ledger: Ledger, pool: Pool, costs: FloatArray) -> float:
-    """What was told, and what the candidates cost of whose experiments no cost was told."""
-    return ledger.cost + _sum(ledger, pool, costs, lambda trial: 0 if _told(trial) else trial.attempts)
+    """What was told, and what the candidates cost of whose experiments no cost was told, with changing over to them."""
+    changed = changing(ledger, Terms.of(ledger.definition["policy"]), pool, lambda trial: _begun(trial) > 0)
+    return ledger.cost + _sum(ledger, pool, costs, _begun) + changed
 
 
 def remaining(ledger: Ledger) -> int | None:
@@ -112,29 +117,30 @@ def remaining(ledger: Ledger) -> int | None:
 
 
 def _reserved(ledger: Ledger, pool: Pool, costs: FloatArray) -> float:
-    """What proposals will cost that nobody has begun."""
-    return _sum(ledger, pool, costs, lambda trial: int(trial.state.pending and not trial.attempts))
+    """What proposals will cost that nobody has begun, with changing over to them."""
+    changed = changing(ledger, Terms.of(ledger.definition["policy"]), pool, lambda trial: _waits(trial) > 0)
+    return _sum(ledger, pool, costs, _waits) + changed
 
 
-def _sum(ledger: Ledger, pool: Pool, costs: FloatArray, times: Any) -> float:
+def _sum(ledger: Ledger, pool: Pool, costs: FloatArray, times: Callable[[Trial], int]) -> float:
     counted = [(trial.candidate_id, times(trial)) for trial in ledger.trials.values() if trial.candidate_id in pool]
     counted = [(candidate, count) for candidate, count in counted if count]
     rows = pool.rows([candidate for candidate, _ in counted])
     return math.fsum(costs[rows] * np.array([count for _, count in counted], dtype=np.float64))
 
 
+def _begun(trial: Trial) -> int:
+    """How often an experiment was begun, unless its cost was told."""
+    return 0 if _told(trial) else trial.attempts
+
+
+def _waits(trial: Trial) -> int:
+    return int(trial.state.pending and not trial.attempts)
+
+
 def _told(trial: Trial) -> bool:
     values = (o.cost for group in trial.values.values() for o in group.values())
     return any(cost is not None for cost in (*values, *(failure.cost for failure in trial.failures)))
-
-
-def _coded(pool: Pool, column: str) -> IntArray:
-    """[N] numbers, equal where the column's values are; what is missing is a value of its own."""
-    held = _codes.setdefault(pool, {})
-    if column not in held:
-        codes, _ = pd.factorize(pool.frame(columns=[column])[column], use_na_sentinel=False)
-        held[column] = codes.astype(np.int64)
-    return held[column]
 
 
 def _worked_out(cost: str | Mapping[str, Any], pool: Pool) -> FloatArray:

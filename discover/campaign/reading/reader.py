@@ -192,7 +192,8 @@ class Reader:
     def spending(self) -> Spending:
         """Experiments started so far (failures and retries count), and their cost: as told, else as the terms know it."""
         ledger = self.ledger
-        if Terms.of(ledger.definition["policy"]).cost is None:
+        terms = Terms.of(ledger.definition["policy"])
+        if terms.cost is None and not terms.changes:
             return ledger.spending
         return spending_of(ledger, self._candidates(ledger).pool)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -63,7 +63,8 @@ class SpaceLimits(Limits):
     def over(cls, ground: Ground, chosen: tuple[int, ...] = ()) -> SpaceLimits:
         """The limits over the known points of a ground, some of which are in the batch already."""
         plain = ground.limiting(ground.known)
-        return cls(plain.at_most, plain.same, plain.codes, plain.costs, plain.funds, chosen, ground=ground)
+        own = {field.name: getattr(plain, field.name) for field in fields(plain)}
+        return cls(**own | {"chosen": chosen}, ground=ground)
 
     @property
     def binding(self) -> bool:

@@ -15,7 +15,7 @@ from discover.acquisition.knowledge import KnowledgeGradient
 from discover.acquisition.lookahead import Known, Score, greedily
 from discover.acquisition.search import Hits, HitsAhead
 from discover.policy.bayesian.one_target import BY_MEANS, OneTarget
-from discover.policy.limited import allowed_of, known_costs
+from discover.policy.limited import allowed_of, prices_of
 from discover.policy.ranking import Chosen, Ranking
 from discover.surrogate.gaussian.threads import one_thread
 from discover.values import IntArray
@@ -47,15 +47,15 @@ def ahead(case: OneTarget, n: int, generator: np.random.Generator) -> tuple[Rank
     known = Known.of(case.posterior, *parts, noise).turned(case.sign)
     if case.chance is not None:
         score = Weighed(score, case.chance_at(rows), case.chance_words.removeprefix("of "))
-    costs = known_costs(case.view, rows, wanted=case.policy.per_cost)
+    prices = prices_of(case.view, rows, wanted=case.policy.per_cost)
     with one_thread():
         first = score(known, torch.arange(known.m))
-        chosen = greedily(known, score, n, allowed=allowed_of(case.view.limits, rows), costs=costs, first=first)
-    values = (first if costs is None else first / costs).numpy()
+        chosen = greedily(known, score, n, allowed=allowed_of(case.view.limits, rows), prices=prices, first=first)
+    values = (first if prices is None else first / prices([])).numpy()
     order = np.argsort(-values, kind="stable")
     scores = np.full(len(case.free), np.nan)
     scores[places] = values
-    words = score.words if costs is None else f"{score.words} per cost"
+    words = score.words if prices is None else f"{score.words} per cost"
     ranking = case.ranking(scores, places[order], words, BY_MEANS, reference=len(reference), **how)
     rank = np.argsort(order, kind="stable")
     return ranking, [(int(rank[place]), value) for place, value in chosen]
@@ -72,8 +72,8 @@ def _integrated(case: OneTarget, n: int, generator: np.random.Generator) -> Case
     fall = falls(case.posterior, case.scaled(case.free[offered]), case.scaled(reference), noise)
     if case.chance is not None:
         fall = fall * case.chance[torch.from_numpy(offered)]
-    costs = known_costs(case.view, case.free[offered], wanted=case.policy.per_cost)
-    order = torch.argsort(-(fall if costs is None else fall / costs), stable=True).numpy()
+    prices = prices_of(case.view, case.free[offered], wanted=case.policy.per_cost)
+    order = torch.argsort(-(fall if prices is None else fall / prices([])), stable=True).numpy()
     places = offered[order[case.view.limits.spread(case.free[offered[order]], case.room(n), n)]]
     return np.sort(places), reference, IntegratedVariance(), {"solved": len(offered)}
 

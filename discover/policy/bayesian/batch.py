@@ -25,7 +25,7 @@ from discover.policy.bayesian.other_choice import other_choice
 from discover.policy.bayesian.pool_search import marginals, scored, swept
 from discover.policy.bayesian.scoring import Aim, parts_at
 from discover.policy.choice import free_rows
-from discover.policy.limited import allowed_of, known_costs, together
+from discover.policy.limited import allowed_of, prices_of, together
 from discover.policy.ranges import TOGETHER, draws_problems
 from discover.policy.ranking import Chosen, Ranking, room
 from discover.protocols import View
@@ -36,6 +36,7 @@ from discover.surrogate.targets.transforms import Affine
 from discover.values import Batch, IntArray, Prediction, Proposal
 
 if TYPE_CHECKING:
+    from discover.acquisition.batch import Prices
     from discover.policy.bayesian.options import Options
 
 BASELINE = 100
@@ -51,7 +52,7 @@ def propose(policy: Options, view: View, n: int, generator: np.random.Generator,
         held = belief_of(policy, view, judge=True)
     aim = Aim.of(policy, view, held, generator)
     once = partial(_once, policy, held, aim, (pool_seed, batch_seed), generator)
-    parts = together(view, n, once)
+    parts = together(view, n, once, per_cost=policy.per_cost)
     if not parts:
         return Batch(())
     settings = _settings(policy, held, aim, parts[0][0], (pool_seed, batch_seed))
@@ -92,7 +93,7 @@ def _once(
 def _rank(policy: Options, view: View, held: Belief, aim: Aim, seed: int, n: int) -> Ranking:
     """The leading free rows: by the exact score of every one, or by a search that comes to the same."""
     free, k = free_rows(view), room(policy.shortlist, n)
-    costs, log_chance = view.limits.costs if policy.per_cost else None, log_success_of(held, view)
+    costs, log_chance = view.limits.prices() if policy.per_cost else None, log_success_of(held, view)
     what = ", weighed by the probability of success" if log_chance is not None else ""
     what += " per cost" if costs is not None else ""
     if (found := swept(policy, view, held, aim.goal, aim.best, free, k, log_chance, costs)) is not None:
@@ -117,10 +118,6 @@ def _choose(policy: Options, view: View, held: Belief, aim: Aim, ranking: Rankin
     if not ranking.joint:
         return [(place, None) for place in view.limits.walk(ranking.rows, n)]
     short = ranking.rows
-    costs = known_costs(view, short, wanted=policy.per_cost)
-    log_costs = None if costs is None else costs.log()
-    if (log_chance := log_success(held, view, short)) is not None:  # what one success costs
-        log_costs = -log_chance if log_costs is None else log_costs - log_chance
     # What was measured counts as it was read; only what is pending is still to be drawn.
     leading = _leading(aim) if aim.measured is None else np.empty(0, dtype=np.int64)
     baseline = np.concatenate([held.observed[np.sort(leading)], np.setdiff1d(view.pending, held.observed)])
@@ -138,9 +135,21 @@ def _choose(policy: Options, view: View, held: Belief, aim: Aim, ranking: Rankin
         draws=policy.draws,
         seed=seed,
         allowed=allowed_of(view.limits, short),
-        log_costs=log_costs,
+        log_prices=_log_prices(policy, view, held, short),
     )
     return [(pick.position, pick.value) for pick in picks]
+
+
+def _log_prices(policy: Options, view: View, held: Belief, short: IntArray) -> Prices | None:
+    """The logarithm of what one success with each of some rows [m] costs, beside those that were picked."""
+    prices, log_chance = prices_of(view, short, wanted=policy.per_cost), log_success(held, view, short)
+    if prices is None:
+        return None if log_chance is None else lambda picked: -log_chance
+    return (
+        (lambda picked: prices(picked).log() - log_chance)
+        if log_chance is not None
+        else lambda picked: prices(picked).log()
+    )
 
 
 def _in_closed_form(goal: Goal, held: Belief) -> bool:

@@ -9,6 +9,7 @@ where they are not weighed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from discover.policy.bayesian.ahead_choice import AHEAD, ahead
 from discover.policy.bayesian.drawn_choice import drawn
 from discover.policy.bayesian.one_target import BY_MEANS, OneTarget
 from discover.policy.bayesian.pool_search import bounded, predicted, searched
-from discover.policy.limited import allowed_of, known_costs
+from discover.policy.limited import allowed_of, prices_of
 from discover.policy.ranking import Chosen, Ranking
 from discover.protocols import View
 from discover.surrogate.belief import Belief
@@ -73,8 +74,9 @@ def _scored(case: OneTarget, score: Marginal, n: int) -> tuple[Ranking, float]:
     """The leading candidates by the score of every one, and the least score of all."""
     plain = score(case.mean, case.deviation)
     floor = float(plain.min())
-    costs = known_costs(case.view, case.free, wanted=case.policy.per_cost)
-    scores = per_cost(score.kind, weighed(score.kind, plain, case.chance, floor), costs).numpy()
+    prices = prices_of(case.view, case.free, wanted=case.policy.per_cost)
+    likely = weighed(score.kind, plain, case.chance, floor)
+    scores = per_cost(score.kind, likely, None if prices is None else prices([])).numpy()
     order = np.argsort(-scores, kind="stable")
     order = order[case.view.limits.spread(case.free[order], case.room(n), n)]
     return case.ranking(scores, order, _words(case, score), BY_MEANS), floor
@@ -88,7 +90,7 @@ def _words(case: OneTarget, score: Marginal) -> str:
 
 def _swept(case: OneTarget, score: Marginal, n: int) -> Ranking | None:
     """The leading candidates, found through bounds; None where these do not hold or do not pay."""
-    costs = case.view.limits.costs if case.policy.per_cost else None
+    costs = case.view.limits.prices() if case.policy.per_cost else None
     bound = _bound(case, score)
     if bound is None or (score.kind in SIGNED and (case.weighed or costs is not None)):
         return None
@@ -140,11 +142,14 @@ def _together(case: OneTarget, ranking: Ranking, score: Marginal, floor: float, 
     """At most n of the short list, each as if the earlier ones and what is under trial had been observed."""
     short, pending = ranking.rows, case.under_trial
     mean, covariance = case.posterior.joint(case.scaled(np.concatenate([short, pending])))
-    costs = known_costs(case.view, short, wanted=case.policy.per_cost)
+    prices = prices_of(case.view, short, wanted=case.policy.per_cost)
     chance = case.chance_at(short) if case.weighed else None
 
     def valued(means: Tensor, deviations: Tensor) -> Tensor:
-        return per_cost(score.kind, weighed(score.kind, score(means, deviations), chance, floor), costs)
+        return weighed(score.kind, score(means, deviations), chance, floor)
+
+    def paid(scores: Tensor, picked: Sequence[int]) -> Tensor:
+        return per_cost(score.kind, scores, None if prices is None else prices(picked))
 
     return [
         *greedy(
@@ -155,5 +160,6 @@ def _together(case: OneTarget, ranking: Ranking, score: Marginal, floor: float, 
             n,
             under_trial=len(pending),
             allowed=allowed_of(case.view.limits, short),
+            paid=paid,
         )
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -90,8 +90,9 @@ class _Other:
         return weighed(self.held, features, found + unit * self.goal.log_feasibility(told), unit).numpy()
 
 
-def log_costs(policy: Options, view: View) -> Callable[[IntArray], FloatArray] | None:
-    """The logarithm of what points [m, slots] cost, [m]; None where that is not known, or the policy does not ask."""
+def log_costs(policy: Options, view: View, n: int) -> Callable[[IntArray], FloatArray] | None:
+    """The logarithm of what points [m, slots] cost, [m], where n of a batch share what is changed for them; None where that
+    is not known, or the policy does not ask."""
     ground = view.ground
     assert ground is not None
     if not policy.per_cost or ground.limiting(ground.known).costs is None:
@@ -100,8 +101,10 @@ def log_costs(policy: Options, view: View) -> Callable[[IntArray], FloatArray] |
     def told(codes: IntArray) -> FloatArray:
         candidates = ground.region.space.candidates(codes)
         points = Points(ground.known.space, candidates)
-        costs = ground.limiting(points).costs
+        costs = replace(ground.limiting(points), sharing=n).prices(
+            points.rows([candidate.id for candidate in candidates])
+        )
         assert costs is not None
-        return np.log(costs[points.rows([candidate.id for candidate in candidates])])
+        return np.log(costs)
 
     return told

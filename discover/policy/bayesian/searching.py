@@ -56,7 +56,7 @@ def searched(policy: Options, view: View, n: int, generator: np.random.Generator
     known = {row.tobytes(): bool(blocked) for row, blocked in zip(ground.codes, view.blocked, strict=True)}
     with one_thread():
         score = acquired(policy, view, held, generator)
-        search = Search(ground.region, score, generator, _taken(known), log_costs(policy, view))
+        search = Search(ground.region, score, generator, _taken(known), log_costs(policy, view, n))
         drawn = search.visit(ground.region.draw(DRAWN, generator))
         own = ground.codes[ground.settable]
         measured = search.visit(own[-500:]) if len(own) else np.empty(0, dtype=np.int64)

@@ -1,0 +1,28 @@
+"""The benchmark of change-overs plays its campaigns on the shipped tables, and keeps its books beside the campaign's."""
+
+from __future__ import annotations
+
+import change_over
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore::discover.campaign.asking.choosing.FewerProposals")
+
+
+@pytest.mark.parametrize("policy", change_over.POLICIES)
+def test_a_campaign_spends_its_budget_and_tells_what_it_found(policy: str) -> None:
+    run = change_over.played("suzuki", policy, seed=0, budget=130)
+    assert 130 - 16 < run["cost"] <= 130
+    assert 0 < run["area"] <= run["end"] <= 1
+    assert run["experiments"] > change_over.START
+
+
+def test_both_tables_are_there() -> None:
+    assert {name: len(change_over.table_of(name)) for name in change_over.TABLES} == {"suzuki": 384, "buchwald": 264}
+
+
+def test_differences_are_paired() -> None:
+    told = {"priced": [0.9, 0.8], "blind": [0.8, 0.7]}
+    runs = {name: [{"area": area, "end": area, "experiments": 9} for area in areas] for name, areas in told.items()}
+    assert change_over.summary(runs)["blind"]["priced minus this"] == pytest.approx([0.1, 0.1, 0.1])
+    assert change_over.band(np.array([0.0, 1.0]))[0] == 0.5
