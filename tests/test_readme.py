@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from discover import Campaign, CandidatePool, Objective, registry
+from discover.campaign.terms import Terms, without_terms
 from discover.cli import app
 from discover.definition import load
 from discover.experiment.conformance import check_experiment
@@ -123,10 +124,10 @@ def test_claims_run_as_the_page_of_the_flows_has_them(tmp_path):
 
 
 def test_the_policies_and_objectives_in_its_pages_can_be_configured():
-    [bandit] = blocks("yaml", page_of("discover/policy"))
-    settings = yaml.safe_load(bandit)["policy"]
-    settings.pop("batch")
-    assert registry.configure(registry.POLICIES, settings).arms == ("ligand", "base")
+    bandit, priced = (yaml.safe_load(block)["policy"] for block in blocks("yaml", page_of("discover/policy")))
+    assert registry.configure(registry.POLICIES, without_terms(bandit)).arms == ("ligand", "base")
+    assert Terms.of(priced).changes == {"catalyst": (20, 0), "temperature": (5, 0.1)}
+    assert registry.configure(registry.POLICIES, without_terms(priced)).per_cost
     [wanted] = blocks("yaml", page_of("discover/acquisition"))
     assert Objective.from_dict(yaml.safe_load(wanted)["objective"]).names == ("yield", "e_factor", "impurity")
 
