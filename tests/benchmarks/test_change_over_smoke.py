@@ -9,10 +9,11 @@ import pytest
 pytestmark = pytest.mark.filterwarnings("ignore::discover.campaign.asking.choosing.FewerProposals")
 
 
+@pytest.mark.parametrize("which", change_over.PRICES)
 @pytest.mark.parametrize("policy", change_over.POLICIES)
-def test_a_campaign_spends_its_budget_and_tells_what_it_found(policy: str) -> None:
-    run = change_over.played("suzuki", policy, seed=0, budget=130)
-    assert 130 - 16 < run["cost"] <= 130
+def test_a_campaign_spends_its_budget_and_tells_what_it_found(which: str, policy: str) -> None:
+    run = change_over.played("suzuki", which, policy, seed=0, budget=200)
+    assert 200 - 21 < run["cost"] <= 200
     assert 0 < run["area"] <= run["end"] <= 1
     assert run["experiments"] > change_over.START
 
