@@ -25,14 +25,14 @@ import pandas as pd
 
 from discover.backtest.answers import answers_from_frame
 from discover.backtest.loop import Retrospective, play, view_of
-from discover.candidates.named import named_columns
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.policy.bandit import Bandit
 from discover.policy.bandit.belief import Prior
 from discover.policy.bandit.contextual import Contextual
 from discover.policy.bandit.rules import Rule
+from discover.policy.named import named_columns
 from discover.policy.random import Random
 
 DATA = Path(os.environ.get("DISCOVER_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))

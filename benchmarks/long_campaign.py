@@ -76,7 +76,7 @@ OPEN = """
 import json, sys, time
 import numpy, pandas
 from discover import Campaign
-import discover.candidates.pool, discover.campaign.telling.telling, discover.provenance, sqlalchemy, psycopg
+import discover.candidates.pool.pool, discover.campaign.telling.telling, discover.provenance, sqlalchemy, psycopg
 import discover.store.database.migrating
 url = sys.argv[1]
 from discover.store.log.log import EventLog

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from discover.candidates.pool import CandidatePool
+    from discover.candidates.pool.pool import CandidatePool
 
 # One thread each: the runs are many and small, and the numbers do not depend on the machine's number of cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     """Run the benchmark; returns the path of the JSON."""
     options = _parser().parse_args(arguments)
     from discover.backtest.study import named_policies, run_study
-    from discover.candidates.pool import CandidatePool
+    from discover.candidates.pool.pool import CandidatePool
     from discover.definition import load
     from discover.report import read_answers
     from discover.report.study_plot import study_curves
@@ -89,7 +89,7 @@ def _first(pool: CandidatePool, rows: int) -> CandidatePool:
     """The pool's first rows, evenly taken over its ids."""
     import numpy as np
 
-    from discover.candidates.pool import CandidatePool
+    from discover.candidates.pool.pool import CandidatePool
 
     chosen = np.unique(np.linspace(0, len(pool) - 1, rows).astype(int))
     frame = pool.frame(chosen, structure=True)

@@ -9,15 +9,15 @@ from discover.version import VERSION
 
 if TYPE_CHECKING:
     from discover.campaign import Campaign as Campaign
-    from discover.candidates.pool import CandidatePool as CandidatePool
-    from discover.candidates.space.labels import Categorical as Categorical
-    from discover.candidates.space.labels import Substance as Substance
-    from discover.candidates.space.mixture import Mixture as Mixture
-    from discover.candidates.space.ordering import Ordering as Ordering
-    from discover.candidates.space.parameters import Binary as Binary
-    from discover.candidates.space.parameters import Continuous as Continuous
-    from discover.candidates.space.parameters import Discrete as Discrete
-    from discover.candidates.space.parameters import Integer as Integer
+    from discover.candidates.pool.pool import CandidatePool as CandidatePool
+    from discover.candidates.space.parameters.labels import Categorical as Categorical
+    from discover.candidates.space.parameters.labels import Substance as Substance
+    from discover.candidates.space.parameters.mixture import Mixture as Mixture
+    from discover.candidates.space.parameters.numbers import Binary as Binary
+    from discover.candidates.space.parameters.numbers import Continuous as Continuous
+    from discover.candidates.space.parameters.numbers import Discrete as Discrete
+    from discover.candidates.space.parameters.numbers import Integer as Integer
+    from discover.candidates.space.parameters.ordering import Ordering as Ordering
     from discover.candidates.space.space import SearchSpace as SearchSpace
     from discover.errors import DiscoverError as DiscoverError
     from discover.objective import Objective as Objective
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _HOMES = {
-    "Binary": "discover.candidates.space.parameters",
+    "Binary": "discover.candidates.space.parameters.numbers",
     "Campaign": "discover.campaign",
-    "CandidatePool": "discover.candidates.pool",
-    "Categorical": "discover.candidates.space.labels",
-    "Continuous": "discover.candidates.space.parameters",
-    "Discrete": "discover.candidates.space.parameters",
+    "CandidatePool": "discover.candidates.pool.pool",
+    "Categorical": "discover.candidates.space.parameters.labels",
+    "Continuous": "discover.candidates.space.parameters.numbers",
+    "Discrete": "discover.candidates.space.parameters.numbers",
     "DiscoverError": "discover.errors",
-    "Integer": "discover.candidates.space.parameters",
-    "Mixture": "discover.candidates.space.mixture",
+    "Integer": "discover.candidates.space.parameters.numbers",
+    "Mixture": "discover.candidates.space.parameters.mixture",
     "Objective": "discover.objective",
-    "Ordering": "discover.candidates.space.ordering",
+    "Ordering": "discover.candidates.space.parameters.ordering",
     "SearchSpace": "discover.candidates.space.space",
-    "Substance": "discover.candidates.space.labels",
+    "Substance": "discover.candidates.space.parameters.labels",
     "Target": "discover.objective",
 }
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-    from discover.candidates.snapshot import Snapshot
+    from discover.candidates.snapshots.snapshot import Snapshot
     from discover.candidates.space.ground import Ground
 
 

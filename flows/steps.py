@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from discover import Campaign
 from discover.acquisition.shards import spread_by
 from discover.campaign.unattended.iterating import Summary, propose_next, summarise
-from discover.candidates.difference import Difference
+from discover.candidates.snapshots.difference import Difference
 from discover.definition import Definition, load
 from discover.errors import IntegrityError, InvalidInput, SourceError, SourceUnavailable
 from discover.protocols import Experiment

@@ -39,7 +39,7 @@ def letters(number: int, width: int = 8) -> str:
 
 @lru_cache(maxsize=4)
 def _shipped(count: int) -> str:
-    from discover.candidates.snapshot import Snapshot
+    from discover.candidates.snapshots.snapshot import Snapshot
 
     snapshot = Snapshot.newest(SHIPPED)
     assert snapshot is not None, f"the shipped snapshot is missing from {SHIPPED}"
@@ -51,7 +51,7 @@ def _shipped(count: int) -> str:
 
 def _document(place: int, row: dict[str, Any]) -> Document:
     """A summary document made from a row of the shipped snapshot; ids, gaps and stabilities are invented."""
-    from discover.candidates.formula import parse_formula
+    from discover.candidates.materials.formula import parse_formula
 
     number = 100 + 7 * place
     counts = dict(parse_formula(row["formula"]))
@@ -191,7 +191,7 @@ def _holds(document: Document, name: str, value: str) -> bool:
     if name == "exclude_elements":
         return parts.isdisjoint(document["elements"])
     if name == "material_ids":
-        from discover.candidates.mp_ids import canonical_id
+        from discover.candidates.materials.mp_ids import canonical_id
 
         return canonical_id(document["material_id"]) in {canonical_id(part) for part in parts}
     if name in ("chemsys", "formula"):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from discover.candidates.mp_ids import canonical_id
+from discover.candidates.materials.mp_ids import canonical_id
 from discover.cli import app
 from tests.mp_server import KEY, MPServer, documents
 

@@ -24,8 +24,8 @@ from typing import Any
 
 import pandas as pd
 
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.structures import structure_hash, structure_text
+from discover.candidates.materials.structures import structure_hash, structure_text
+from discover.candidates.snapshots.snapshot import Snapshot
 
 PACKAGE = "crystal-toolkit"
 VERSION = "2026.7.20"

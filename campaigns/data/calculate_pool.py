@@ -24,8 +24,8 @@ from typing import Any
 
 import pandas as pd
 
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.snapshot_source import SnapshotSource
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.sources.snapshot import SnapshotSource
 from discover.errors import ExperimentFailed
 from discover.experiment.crystals.equation_of_state import EquationOfState
 from discover.values import Candidate, Proposal, Result

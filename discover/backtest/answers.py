@@ -18,7 +18,7 @@ from discover.values import STATUSES, BoolArray, FloatArray, Progress, Proposal,
 if TYPE_CHECKING:
     import pandas as pd
 
-    from discover.candidates.pool import CandidatePool
+    from discover.candidates.pool.pool import CandidatePool
 
 _SIDES: Mapping[str, int] = {"below": -1, "above": 1}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from discover.backtest.logged import LEAST, Log, Method, evaluate
-from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, Unsupported
 from discover.policy.bandit.arms import Arms
+from discover.policy.named import named_columns
 from discover.values import FloatArray
 
 if TYPE_CHECKING:

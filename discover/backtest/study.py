@@ -19,16 +19,16 @@ from discover.backtest.outcome import Run, Study
 from discover.backtest.parallel import play_all
 from discover.backtest.random_line import random_line
 from discover.campaign.terms import without_terms
-from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, nearest
 from discover.objective import Objective, Target
+from discover.policy.named import named_columns
 from discover.protocols import Experiment, Policy
 from discover.values import BoolArray, FeatureTable, FloatArray, Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from discover.candidates.pool import CandidatePool
+    from discover.candidates.pool.pool import CandidatePool
 
 PACKAGES = ("discover-loop", "numpy", "scipy", "torch", "botorch", "gpytorch")
 TOP_PERCENT = 5.0

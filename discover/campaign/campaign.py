@@ -32,14 +32,14 @@ from discover.campaign.settings import (
 from discover.campaign.telling import transitions
 from discover.campaign.telling.told_frame import tell_frame
 from discover.campaign.terms import Terms
-from discover.candidates.difference import Difference
-from discover.candidates.named import check_named
-from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.snapshots.difference import Difference
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.candidates.space import SearchSpace
 from discover.candidates.space.points import Points
 from discover.errors import CampaignExists, DiscoverError, InvalidInput, Problem, Unsupported
 from discover.objective import Objective
+from discover.policy.named import check_named
 from discover.protocols import Experiment, OutsideExperiment, Policy
 from discover.store.leases.heartbeat import held
 from discover.store.leases.leases import SECONDS

@@ -11,7 +11,7 @@ from typing import Any
 
 from discover import registry
 from discover.campaign.terms import Terms, contradictions, without_terms
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.candidates.space.points import Points, Pool
 from discover.errors import InvalidInput, Problem, UnknownKind, Unsupported, nearest
 from discover.objective import Objective

@@ -101,7 +101,7 @@ def pull(
 
     Example: discover pull campaigns/materials-project.yaml --refresh
     """
-    from discover.candidates.difference import difference
+    from discover.candidates.snapshots.difference import difference
     from discover.definition import load
     from discover.store.database.database import files_of
 
@@ -306,7 +306,7 @@ def backtest(
     """
     from discover.backtest.study import named_policies, run_study
     from discover.campaign.terms import Terms
-    from discover.candidates.pool import CandidatePool
+    from discover.candidates.pool.pool import CandidatePool
     from discover.definition import load
     from discover.errors import Unsupported
     from discover.report.writing import check_place

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from discover.campaign import Campaign
-    from discover.candidates.sheet import Sheet
+    from discover.candidates.sheets.sheet import Sheet
     from discover.candidates.space.points import Pool
     from discover.objective import Objective
 
@@ -88,7 +88,7 @@ def write_batch(
 
 def read_results(path: Path) -> pd.DataFrame | Sheet:
     """A sheet of results as it stands: a .csv, whose rows are named by their lines in the file, or the first sheet of an .xlsx."""
-    from discover.candidates.sheet import read_sheet
+    from discover.candidates.sheets.sheet import read_sheet
     from discover.report.plate import read_workbook
 
     if path.suffix.lower() != ".xlsx":
@@ -105,7 +105,7 @@ def frame_of(results: pd.DataFrame | Sheet, names: Sequence[str], numbers: Seque
 
     InvalidInput for a CSV with semicolons in which a number may mean two.
     """
-    from discover.candidates.sheet import Sheet
+    from discover.candidates.sheets.sheet import Sheet
 
     return results.with_points(names, numbers).frame() if isinstance(results, Sheet) else results
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from discover.campaign.terms import Terms
-from discover.candidates.query import check_query
-from discover.candidates.spec import PoolSpec
+from discover.candidates.pool.spec import PoolSpec
+from discover.candidates.sources.query import check_query
 from discover.definition.definition import Definition
 from discover.definition.descriptors import read_descriptors
 from discover.definition.yaml_lines import Path, line_of

@@ -14,12 +14,12 @@ from discover.campaign.asking.limiting import check_costs
 from discover.campaign.creating import redefine
 from discover.campaign.pool.places import named_place
 from discover.campaign.settings import definition_of, differences, fixed
-from discover.candidates.difference import Difference
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool, PoolSpec
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.pool.pool import CandidatePool, PoolSpec
+from discover.candidates.snapshots.difference import Difference
+from discover.candidates.snapshots.place import Place
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.sources.space import SpaceSource
 from discover.candidates.space import SearchSpace
-from discover.candidates.space.source import SpaceSource
 from discover.definition.checking import Checker
 from discover.definition.descriptors import read_descriptors
 from discover.definition.model import CampaignModel, ColumnFeature

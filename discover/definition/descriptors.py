@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from discover.candidates.sheet import read_sheet
+from discover.candidates.sheets.sheet import read_sheet
 from discover.errors import InvalidDefinition, InvalidInput, Problem
 
 

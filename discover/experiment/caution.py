@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from discover.candidates.formula import ELEMENTS, parse_formula
+from discover.candidates.materials.formula import ELEMENTS, parse_formula
 from discover.errors import InvalidInput, Problem
 
 MAGNETIC = frozenset(("V", "Cr", "Mn", "Fe", "Co", "Ni"))

@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from discover.candidates.hashing import sha256_of
-from discover.candidates.snapshot_source import SnapshotSource
-from discover.candidates.streaming import is_large, parts_of
-from discover.candidates.table import read_table
+from discover.candidates.rows.hashing import sha256_of
+from discover.candidates.snapshots.streaming import is_large, parts_of
+from discover.candidates.sources.snapshot import SnapshotSource
+from discover.candidates.sources.table import read_table
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
 from discover.experiment.table_answers import TableAnswers, answers_of
 from discover.kinds import typed

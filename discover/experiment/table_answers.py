@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from discover.candidates.canonical import SHOWN, column_problems, kind_of, listed, read_frame
+from discover.candidates.rows.canonical import SHOWN, column_problems, kind_of, listed, read_frame
 from discover.errors import InvalidInput, Problem
 from discover.values import FloatArray, IntArray
 

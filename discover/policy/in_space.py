@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from discover.candidates.named import named_columns
 from discover.candidates.space.ground import Ground, SpaceLimits
 from discover.errors import DiscoverError, InvalidInput, Problem
 from discover.policy.bayesian import Bayesian
 from discover.policy.bayesian.options import usable_observations
 from discover.policy.choice import checked_count, rows_of, with_chosen
 from discover.policy.filled import filled
+from discover.policy.named import named_columns
 from discover.policy.offer import Offer
 from discover.policy.random import Random
 from discover.protocols import Policy, View

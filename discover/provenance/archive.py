@@ -75,7 +75,7 @@ def _write_events(log: EventLog, name: str, path: Path) -> tuple[list[Event], st
 
 
 def _copy_snapshots(log: EventLog, name: str, events: list[Event], staged: Path) -> list[str]:
-    from discover.candidates.snapshot import Snapshot
+    from discover.candidates.snapshots.snapshot import Snapshot
 
     place = place_of(log.database, name)
     folder = staged / "snapshots"

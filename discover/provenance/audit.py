@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from discover.campaign.pool.places import place_of
-from discover.candidates.place import Place
+from discover.candidates.snapshots.place import Place
 from discover.errors import DiscoverError
 from discover.provenance.findings import Audit, Finding
 from discover.provenance.meaning import Meaning

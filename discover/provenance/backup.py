@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from discover.campaign.pool.places import place_of
-from discover.candidates.place import Place
+from discover.candidates.snapshots.place import Place
 from discover.errors import DiscoverError, InvalidInput, Problem, StoreError
 from discover.provenance.archive import MANIFEST, file_hash, member, parts, write_archive
 from discover.provenance.audit import audit

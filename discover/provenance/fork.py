@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from discover.campaign import Campaign
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.candidates.space import SearchSpace
 from discover.candidates.space.points import Points, Pool
 from discover.errors import CampaignExists, InvalidInput, Problem

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 from discover.campaign import Campaign
 from discover.campaign.pool.places import place_of
 from discover.campaign.settings import NAME
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import CampaignExists, Conflict, IntegrityError, InvalidInput, Problem
 from discover.provenance.archive import EVENTS
 from discover.provenance.findings import Finding

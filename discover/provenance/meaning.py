@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from discover.candidates.pool import CandidatePool
-from discover.candidates.pool import _version as version_of
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.pool.pool import _version as version_of
 from discover.candidates.space import SearchSpace
 from discover.candidates.space.declaring import space_of
 from discover.objective import units_of

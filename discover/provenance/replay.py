@@ -18,9 +18,9 @@ from discover.campaign.asking.choosing import BY_HAND
 from discover.campaign.asking.deciding import Decision, decide
 from discover.campaign.pool.pooling import Candidates, candidates_of
 from discover.campaign.terms import without_terms
-from discover.candidates.named import named_columns
 from discover.errors import InvalidInput, Problem, UnknownKind, nearest
 from discover.objective import Objective
+from discover.policy.named import named_columns
 from discover.protocols import Policy
 from discover.store.canonical import canonical, plain
 from discover.store.ledger.ledger import Ledger

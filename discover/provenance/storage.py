@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from discover.candidates.canonical import kind_of
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.spec import PoolSpec
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.pool.spec import PoolSpec
+from discover.candidates.rows.canonical import kind_of
+from discover.candidates.snapshots.place import Place
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.drafts import unfinished
 from discover.errors import DiscoverError, IntegrityError, StoreError
 from discover.provenance.findings import Finding

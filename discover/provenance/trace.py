@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from discover.candidates.pool import CandidatePool, PoolSpec
-from discover.candidates.snapshot import OWN, Snapshot
+from discover.candidates.pool.pool import CandidatePool, PoolSpec
+from discover.candidates.snapshots.snapshot import OWN, Snapshot
 from discover.candidates.space.points import Points
 from discover.errors import DiscoverError, UnknownCandidate, nearest
 from discover.features.build import Features, feature_table

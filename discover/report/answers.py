@@ -33,7 +33,7 @@ def read_answers(folder: str | Path) -> pd.DataFrame:
 
     InvalidInput if the folder is not one; IntegrityError if the table is not the one that was written.
     """
-    from discover.candidates.snapshot import Snapshot
+    from discover.candidates.snapshots.snapshot import Snapshot
 
     folder = Path(folder)
     found = sorted(folder.glob("*.parquet"))

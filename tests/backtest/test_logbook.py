@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from discover import Campaign, Objective
 from discover.backtest.logbook import evaluate_arms, log_of
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.cli import app
 from discover.definition import load
 from discover.errors import InvalidInput, Unsupported

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, Categorical, Objective, SearchSpace
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.errors import InvalidInput
 from discover.policy.bandit import Bandit
 from discover.provenance.replay import replay

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Categorical, Continuous, Objective, SearchSpace
-from discover.candidates.space import labels
+from discover.candidates.space.parameters import labels
 from discover.features import encoding
 from discover.provenance.replay import replay
 

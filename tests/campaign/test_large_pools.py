@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Objective, sizes
-from discover.candidates import rows, streaming
-from discover.candidates.rows import StoredRows
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots import stored_rows, streaming
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.snapshots.stored_rows import StoredRows
 from discover.definition import load
 from discover.features import files
 from discover.provenance.replay import replay
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "CELLS", 10)
     monkeypatch.setattr(streaming, "GROUP", 16)
-    monkeypatch.setattr("discover.candidates.snapshot._NOTED", 0)
+    monkeypatch.setattr("discover.candidates.snapshots.snapshot._NOTED", 0)
 
 
 def lived(path: Path, store: str) -> list[list[str]]:
@@ -91,7 +91,7 @@ def test_an_open_reads_no_file_whose_hash_was_found_right(
     with (
         mock.patch.object(Snapshot, "_same_bytes", side_effect=read),
         mock.patch.object(files, "table_of", side_effect=read),
-        mock.patch.object(rows, "sha256_of", side_effect=read),
+        mock.patch.object(stored_rows, "sha256_of", side_effect=read),
     ):
         again = Campaign.open("pool", store=store)
         assert again.pending["id"].tolist() == batch
@@ -182,10 +182,10 @@ def asked(path: Path, store: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     "boundary",
     [
-        "discover.candidates.snapshot._bytes_of",  # rows are written, and have no name yet
-        "discover.candidates.snapshot.json.dumps",  # they have one, and no manifest
+        "discover.candidates.snapshots.snapshot._bytes_of",  # rows are written, and have no name yet
+        "discover.candidates.snapshots.snapshot.json.dumps",  # they have one, and no manifest
         "discover.features.files.note",  # so have the features, and no hash
-        "discover.candidates.rows.sha256_of",  # and the ids
+        "discover.candidates.snapshots.stored_rows.sha256_of",  # and the ids
         "discover.acquisition.carried.np.savez",
         "discover.campaign.asking.choosing._commit",  # a batch is chosen, and what its search left lies on disk
     ],

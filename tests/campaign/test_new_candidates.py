@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from discover import Campaign, CandidatePool, Objective
 from discover.campaign.asking.asking import view_of
 from discover.campaign.asking.choosing import choose
-from discover.candidates.snapshot import Snapshot, stored
+from discover.candidates.snapshots.snapshot import Snapshot, stored
 from discover.errors import InvalidInput
 from discover.store.journal import Journal
 from discover.store.ledger.folds import dumped, loaded, same

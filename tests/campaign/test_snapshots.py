@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from discover import Campaign, CandidatePool, Objective
-from discover.candidates.snapshot import Snapshot, stored
+from discover.candidates.snapshots.snapshot import Snapshot, stored
 from discover.definition import load
 from discover.errors import CampaignExists, DefinitionChanged, IntegrityError, InvalidDefinition
 from discover.store.log.log import EventLog

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from discover.candidates.decimals import kind_of
-from discover.candidates.sheet import Sheet, read_sheet
-from discover.candidates.table import TableSource, read_table
+from discover.candidates.sheets.decimals import kind_of
+from discover.candidates.sheets.sheet import Sheet, read_sheet
+from discover.candidates.sources.table import TableSource, read_table
 from discover.errors import InvalidInput
 from tests.candidates.european import european
 

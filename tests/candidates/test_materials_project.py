@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.candidates.materials_project.pages import PageBook
-from discover.candidates.materials_project.session import Fault, Runtime
-from discover.candidates.materials_project.source import MaterialsProject, OlderSnapshot
-from discover.candidates.mp_ids import canonical_id
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.structures import structure_text
+from discover.candidates.materials.mp_ids import canonical_id
+from discover.candidates.materials.structures import structure_text
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.sources.materials_project.pages import PageBook
+from discover.candidates.sources.materials_project.session import Fault, Runtime
+from discover.candidates.sources.materials_project.source import MaterialsProject, OlderSnapshot
 from discover.errors import InvalidInput, SourceIntegrityError, SourceKeyError, SourceQueryError, SourceUnavailable
 from discover.protocols import CandidateSource
 from tests.mp_server import KEY, MPServer, documents, edited, letters, real_documents, status
@@ -200,7 +200,7 @@ def test_the_same_query_of_the_same_version_is_served_from_its_snapshot(server: 
 
 
 def test_refresh_makes_a_new_snapshot_and_the_difference_can_be_told(server: MPServer, tmp_path: Path) -> None:
-    from discover.candidates.difference import difference
+    from discover.candidates.snapshots.difference import difference
 
     made = source(server.url, tmp_path)
     old = made.pull()

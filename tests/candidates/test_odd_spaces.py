@@ -7,8 +7,8 @@ import time
 import pytest
 
 from discover import Binary, Categorical, Continuous, Discrete, Integer, Mixture, Ordering, SearchSpace
-from discover.candidates.space.levels import exact
-from discover.candidates.space.parameter import Unreadable
+from discover.candidates.space.parameters.levels import exact
+from discover.candidates.space.parameters.parameter import Unreadable
 from discover.errors import InvalidInput
 
 T = Continuous("t", 20, 120, step=1)

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.config import conf
 
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot, stored
-from discover.candidates.snapshot_source import SnapshotSource
-from discover.candidates.table import TableSource
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.snapshots.place import Place
+from discover.candidates.snapshots.snapshot import Snapshot, stored
+from discover.candidates.sources.snapshot import SnapshotSource
+from discover.candidates.sources.table import TableSource
 from discover.errors import IntegrityError, InvalidInput, StoreError, Unsupported
 from tests.candidates.webhdfs_server import WebHDFSServer
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from discover import CandidatePool
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.spec import PoolSpec
+from discover.candidates.pool.spec import PoolSpec
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import InvalidInput, UnknownCandidate
 from tests.candidates.strategies import frames, shuffled
 

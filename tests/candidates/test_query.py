@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discover.candidates.formula import ELEMENTS, formula_matches, parse_formula
-from discover.candidates.query import WORDS, InvalidQuery, check_query, matches, narrows
+from discover.candidates.materials.formula import ELEMENTS, formula_matches, parse_formula
+from discover.candidates.sources.query import WORDS, InvalidQuery, check_query, matches, narrows
 from discover.errors import InvalidInput, SourceQueryError
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots.snapshot import Snapshot
 
 DATA = Path(__file__).resolve().parents[2] / "campaigns" / "data"
 

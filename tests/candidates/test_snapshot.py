@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.candidates.canonical import canonical_table
-from discover.candidates.difference import difference
-from discover.candidates.hashing import table_hash
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.rows.canonical import canonical_table
+from discover.candidates.rows.hashing import table_hash
+from discover.candidates.snapshots.difference import difference
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import IntegrityError, InvalidInput, UnknownCandidate
 from tests.candidates.strategies import frames, shuffled
 

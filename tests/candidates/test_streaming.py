@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from discover import sizes
-from discover.candidates import rows, streaming
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.spec import PoolSpec
-from discover.candidates.streaming import freeze
-from discover.candidates.table import TableSource
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.pool.spec import PoolSpec
+from discover.candidates.snapshots import stored_rows, streaming
+from discover.candidates.snapshots.place import Place
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.snapshots.streaming import freeze
+from discover.candidates.sources.table import TableSource
 from discover.errors import IntegrityError, InvalidInput, UnknownCandidate
 from discover.features.build import feature_table
 
@@ -31,7 +31,7 @@ SMALL = {"READ": 16, "GROUP": 8}
 def _in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SMALL.items():
         monkeypatch.setattr(streaming, name, value)
-    monkeypatch.setattr("discover.candidates.parquet.READ", 16)
+    monkeypatch.setattr("discover.candidates.rows.parquet.READ", 16)
     monkeypatch.setattr("discover.features.build._LOOK", 16)
 
 
@@ -168,7 +168,7 @@ def test_nothing_is_made_of_a_file_that_changes_while_it_is_read(tmp_path: Path,
     assert not place.names()
     assert len(freeze(path, place, id="id", provenance={})) == 100
     source = TableSource("pool.parquet", "id").located(tmp_path, tmp_path / "files")
-    hashed = "discover.candidates.table.sha256_of"  # the manifest names the bytes: not those of before
+    hashed = "discover.candidates.sources.table.sha256_of"  # the manifest names the bytes: not those of before
     with (
         mock.patch.object(sizes, "CELLS", 10),
         mock.patch(hashed, side_effect=lambda _: path.touch() or ""),
@@ -195,7 +195,7 @@ def pools(folder: Path, order: bool = True, drop: tuple[str, ...] = ()) -> tuple
 @pytest.mark.parametrize("drop", [(), ("finish",)])
 def test_a_pool_on_disk_answers_as_one_in_memory(order: bool, drop: tuple[str, ...], tmp_path: Path) -> None:
     stored, held = pools(tmp_path, order, drop)
-    assert isinstance(stored._table, rows.StoredRows)
+    assert isinstance(stored._table, stored_rows.StoredRows)
     assert isinstance(stored.ids, np.memmap)
     assert stored.hash == held.hash
     assert (stored.ids == held.ids).all()
@@ -287,7 +287,7 @@ def test_ids_that_were_damaged_are_written_again(tmp_path: Path) -> None:
 def test_a_damaged_snapshot_is_found_though_it_was_sound_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.candidates.snapshot._NOTED", 0)
+    monkeypatch.setattr("discover.candidates.snapshots.snapshot._NOTED", 0)
     monkeypatch.setattr("discover.stamps.TICK", 0.0)
     path, _ = big(tmp_path)
     snapshot = freeze(path, Place(tmp_path / "snapshots"), id="id", provenance={})

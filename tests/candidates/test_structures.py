@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from discover.candidates.structures import as_structure, structure_hash, structure_text
+from discover.candidates.materials.structures import as_structure, structure_hash, structure_text
 from discover.errors import InvalidInput
 
 SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])

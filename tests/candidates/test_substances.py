@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from discover import Categorical, Continuous, SearchSpace, Substance
+from discover.candidates.sources.space import SpaceSource
 from discover.candidates.space.declaring import space_of
-from discover.candidates.space.molecules import encoded
-from discover.candidates.space.source import SpaceSource
+from discover.candidates.space.parameters.molecules import encoded
 from discover.errors import InvalidInput, Unsupported
 from discover.features.molecule import BITS, MoleculeDescriptors
 from discover.policy import in_space

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from pydantic import TypeAdapter
 
-from discover.candidates.difference import difference
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.snapshot_source import SnapshotSource
-from discover.candidates.table import TableSource
+from discover.candidates.snapshots.difference import difference
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.sources.snapshot import SnapshotSource
+from discover.candidates.sources.table import TableSource
 from discover.errors import IntegrityError, InvalidInput
 from discover.protocols import CandidateSource
 from discover.registry import load

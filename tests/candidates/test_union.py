@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.candidates.canonical import canonical_table
-from discover.candidates.frames import to_frame
-from discover.candidates.hashing import table_hash
-from discover.candidates.pool import CandidatePool
-from discover.candidates.union import Union, union
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.pool.union import Union, union
+from discover.candidates.rows.canonical import canonical_table
+from discover.candidates.rows.frames import to_frame
+from discover.candidates.rows.hashing import table_hash
 from discover.errors import InvalidInput
 
 
@@ -71,7 +71,7 @@ def test_a_row_that_flips_between_two_versions_keeps_each_once() -> None:
 
 
 def test_versions_whose_hashes_begin_alike_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("discover.candidates.union._PREFIXES", (0, 8))
+    monkeypatch.setattr("discover.candidates.pool.union._PREFIXES", (0, 8))
     one, two, three = ({"a": {"x": value}} for value in (1.0, 2.0, 3.0))
     first = union(pool(one), pool(two), tried={"a"})
     assert first.superseded["a"].kept_as == "a@"

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.definition import load
 from discover.definition.checks import check
 from discover.errors import CampaignNotFound, DefinitionChanged, InvalidDefinition

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.structures import structure_text
+from discover.candidates.materials.structures import structure_text
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.experiment.laboratory import Laboratory
 from discover.values import Candidate, Proposal
 

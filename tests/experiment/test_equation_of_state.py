@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.structures import as_structure, structure_text
+from discover.candidates.materials.structures import as_structure, structure_text
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import ExperimentFailed, InvalidInput, Unsupported
 from discover.experiment.conformance import check_experiment
 from discover.experiment.crystals import calculators, equation_of_state

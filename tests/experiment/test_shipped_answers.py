@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from discover import registry
-from discover.candidates.query import matches
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots.snapshot import Snapshot
+from discover.candidates.sources.query import matches
 from discover.experiment.crystals.equation_of_state import EquationOfState
 from discover.values import STATUSES
 from tests.experiment.conftest import SHIPPED, proposal

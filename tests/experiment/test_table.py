@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from discover import registry, sizes
-from discover.candidates import streaming
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots import streaming
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import ExperimentFailed, InvalidInput
 from discover.experiment.conformance import check_experiment
 from discover.experiment.table import TableLookup

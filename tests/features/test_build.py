@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot
-from discover.candidates.spec import PoolSpec
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.pool.spec import PoolSpec
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import InvalidInput, UnknownKind
 from discover.features.build import Features, Known, feature_table
 from discover.protocols import Featurizer
@@ -207,7 +207,7 @@ def test_rows_are_named_by_their_ids() -> None:
 
 
 def test_candidates_and_features_import_neither_torch_nor_prefect() -> None:
-    modules = "discover.candidates.pool, discover.candidates.table, discover.candidates.snapshot_source, discover.features.build"
+    modules = "discover.candidates.pool.pool, discover.candidates.sources.table, discover.candidates.sources.snapshot, discover.features.build"
     kinds = "discover.features.composition, discover.features.structure"
     heavy = "{'torch', 'botorch', 'gpytorch', 'prefect', 'pymatgen', 'mp_api', 'matplotlib'}"
     code = f"import sys, {modules}, {kinds}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"

@@ -11,7 +11,7 @@ import pytest
 
 from discover import Campaign, CandidatePool, Objective
 from discover.candidates.space import SearchSpace
-from discover.candidates.space.parameters import Continuous
+from discover.candidates.space.parameters.numbers import Continuous
 from discover.errors import Unsupported
 from discover.limits import Limits
 from discover.policy.bayesian import Bayesian

@@ -146,7 +146,7 @@ def whole(campaign: Campaign, candidate: str) -> dict:
 
 
 def forged(campaign: Campaign) -> dict:
-    from discover.candidates.pool import _version
+    from discover.candidates.pool.pool import _version
 
     found = body_of(campaign, "proposed")["proposals"][0]["candidate"]
     values = found["values"] | {"a": 0.0}

@@ -12,7 +12,7 @@ import pytest
 
 import discover
 from discover import Campaign, Objective
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import IntegrityError, InvalidInput
 from discover.objective import Target
 from discover.report.answers import known_answers, mismatches, read_answers

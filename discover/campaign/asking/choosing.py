@@ -17,11 +17,11 @@ from discover.campaign.asking.fixing import fixed_values
 from discover.campaign.pool.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
-from discover.candidates.named import named_columns
 from discover.candidates.space.points import Points, Pool
 from discover.candidates.space.reading import codes_of_frame
 from discover.errors import Conflict, Problem, UnknownCandidate, Unsupported
 from discover.objective import Objective
+from discover.policy.named import named_columns
 from discover.protocols import Policy
 from discover.store.journal import Decide, Journal
 from discover.store.ledger.ledger import Ledger

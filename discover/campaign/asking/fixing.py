@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.candidates.space.points import Points, Pool
 from discover.errors import InvalidInput, Problem, nearest
 from discover.store.canonical import plain

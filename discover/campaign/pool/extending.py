@@ -1,6 +1,6 @@
 """Candidates that come, change and go while a campaign runs: what the source has now, beside what was tried.
 
-A new pull is united with the candidates so far (`discover.candidates.union`), kept as a snapshot, and becomes the
+A new pull is united with the candidates so far (`discover.candidates.pool.union`), kept as a snapshot, and becomes the
 campaign's by one event. What the source has withdrawn is not proposed until it comes back. Where a row changed after it had
 been tried, what was and will be found out of those proposals belongs to the former version, which is kept under an id of
 its own; the row of now may be proposed anew.
@@ -17,14 +17,14 @@ import numpy as np
 from discover import registry, sizes
 from discover.campaign.pool.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_names
-from discover.candidates.difference import Difference
-from discover.candidates.frames import places_of
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool, PoolSpec
-from discover.candidates.snapshot import OWN, Snapshot
+from discover.candidates.pool.pool import CandidatePool, PoolSpec
+from discover.candidates.pool.union import Union, union
+from discover.candidates.rows.frames import places_of
+from discover.candidates.snapshots.difference import Difference
+from discover.candidates.snapshots.place import Place
+from discover.candidates.snapshots.snapshot import OWN, Snapshot
+from discover.candidates.snapshots.streaming import of_columns
 from discover.candidates.space.points import Points
-from discover.candidates.streaming import of_columns
-from discover.candidates.union import Union, union
 from discover.errors import Conflict, InvalidInput, Problem, Unsupported
 from discover.features.build import Known, feature_table
 from discover.objective import Objective

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from discover.candidates.place import COPIES, Place
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.snapshots.place import COPIES, Place
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.errors import IntegrityError
 from discover.store.database.database import Database
 from discover.store.database.remembered import recall, remember

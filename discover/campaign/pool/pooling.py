@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from discover.campaign.pool.places import open_snapshot
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool, PoolSpec
+from discover.candidates.pool.pool import CandidatePool, PoolSpec
+from discover.candidates.snapshots.place import Place
 from discover.candidates.space import SearchSpace
 from discover.candidates.space.declaring import space_of
 from discover.candidates.space.points import Points, Pool

@@ -23,11 +23,11 @@ from discover.campaign.reading.predicting import predictions
 from discover.campaign.reading.status import Status, status_of
 from discover.campaign.settings import check_count
 from discover.campaign.terms import Terms, without_terms
-from discover.candidates.named import named_columns
-from discover.candidates.place import Place
+from discover.candidates.snapshots.place import Place
 from discover.candidates.space.points import Pool
 from discover.errors import UnknownKind
 from discover.objective import Objective
+from discover.policy.named import named_columns
 from discover.protocols import Policy, View
 from discover.store.journal import Journal
 from discover.store.ledger.ledger import Ledger

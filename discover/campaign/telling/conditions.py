@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from discover.campaign.telling.cells import is_empty
-from discover.candidates.decimals import kind_of
-from discover.candidates.space.parameter import Unreadable
+from discover.candidates.sheets.decimals import kind_of
+from discover.candidates.space.parameters.parameter import Unreadable
 from discover.candidates.space.points import Points, Pool
 from discover.errors import InvalidInput
 from discover.experiment.laboratory.numbers import Percent

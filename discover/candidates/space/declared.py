@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from discover.candidates.space.batch_rules import BatchRules, Rule, read_rule
-from discover.candidates.space.conditions import Condition, Count, Linear
-from discover.candidates.space.constraint_text import Misread, Parsed, Reader, problem_of
+from discover.candidates.space.constraints.batch_rules import BatchRules, Rule, read_rule
+from discover.candidates.space.constraints.conditions import Condition, Count, Linear
+from discover.candidates.space.constraints.text import Misread, Parsed, Reader, problem_of
 from discover.candidates.space.encoding import SpaceEncoding
-from discover.candidates.space.levels import exact, on_level
-from discover.candidates.space.mixture import Mixture
-from discover.candidates.space.parameter import Parameter, Slot, Unreadable
+from discover.candidates.space.parameters.levels import exact, on_level
+from discover.candidates.space.parameters.mixture import Mixture
+from discover.candidates.space.parameters.parameter import Parameter, Slot, Unreadable
 from discover.errors import InvalidInput, Problem
 from discover.reserved import RESERVED_RESULTS
 from discover.values import BoolArray, Candidate, FloatArray, IntArray

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from discover.candidates.space.labels import Categorical, Substance
-from discover.candidates.space.mixture import Mixture
-from discover.candidates.space.ordering import Ordering
-from discover.candidates.space.parameter import Parameter
-from discover.candidates.space.parameters import Binary, Continuous, Discrete, Integer
+from discover.candidates.space.parameters.labels import Categorical, Substance
+from discover.candidates.space.parameters.mixture import Mixture
+from discover.candidates.space.parameters.numbers import Binary, Continuous, Discrete, Integer
+from discover.candidates.space.parameters.ordering import Ordering
+from discover.candidates.space.parameters.parameter import Parameter
 from discover.candidates.space.space import ID, SearchSpace
 from discover.errors import InvalidInput, Problem, nearest
 

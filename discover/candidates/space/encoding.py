@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from discover.candidates.space.parameter import Parameter
+from discover.candidates.space.parameters.parameter import Parameter
 from discover.values import Block, FeatureTable, FloatArray
 
 

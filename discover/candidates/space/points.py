@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from discover.candidates.frames import unknown_ids
-from discover.candidates.place import Place
-from discover.candidates.pool import CandidatePool
-from discover.candidates.snapshot import Snapshot
+from discover.candidates.pool.pool import CandidatePool
+from discover.candidates.pool.spec import PoolSpec
+from discover.candidates.rows.frames import unknown_ids
+from discover.candidates.snapshots.place import Place
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.candidates.space.space import SearchSpace
-from discover.candidates.spec import PoolSpec
 from discover.errors import InvalidInput, Problem
 from discover.values import Candidate, FeatureTable, IntArray
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from discover.candidates.space.parameter import Unreadable, missing
+from discover.candidates.space.parameters.parameter import Unreadable, missing
 from discover.candidates.space.space import SearchSpace
 from discover.errors import InvalidInput, Problem
 from discover.values import Candidate, FloatArray

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from discover.candidates.space.batch_rules import Different, Total
-from discover.candidates.space.conditions import Linear
-from discover.candidates.space.levels import Even
-from discover.candidates.space.mixture import Mixture
+from discover.candidates.space.constraints.batch_rules import Different, Total
+from discover.candidates.space.constraints.conditions import Linear
+from discover.candidates.space.parameters.levels import Even
+from discover.candidates.space.parameters.mixture import Mixture
 from discover.candidates.space.solving import Solver
 from discover.errors import InvalidInput, Problem, nearest
 from discover.values import BoolArray, FloatArray, IntArray

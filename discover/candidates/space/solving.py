@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from discover.candidates.space.conditions import Among, Any_, Condition, Count, Linear, Not
-from discover.candidates.space.levels import Even
-from discover.candidates.space.mixture import Mixture
+from discover.candidates.space.constraints.conditions import Among, Any_, Condition, Count, Linear, Not
+from discover.candidates.space.parameters.levels import Even
+from discover.candidates.space.parameters.mixture import Mixture
 from discover.values import IntArray
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from discover.candidates.space.declared import ID, Declared
-from discover.candidates.space.parameter import Parameter, Unreadable, missing
+from discover.candidates.space.parameters.parameter import Parameter, Unreadable, missing
 from discover.candidates.space.region import EFFORT, Region
 from discover.errors import InvalidInput, Problem
 
 
 class SearchSpace(Declared):
-    """Parameters, and constraints as text; see `discover.candidates.space.constraint_text` and `batch_rules` for what they may say.
+    """Parameters, and constraints as text; see `discover.candidates.space.constraints.text` and `batch_rules` for what they may say.
 
     Example::
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from discover.candidates.structures import structure_text
+from discover.candidates.materials.structures import structure_text
 from discover.errors import DiscoverError, ExperimentFailed, InvalidInput, Problem
 from discover.experiment.command.answer import HalfWritten, read_result
 from discover.experiment.command.arguments import filled, placeholders, template_problems

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from discover.candidates.structures import as_structure, structure_hash
+from discover.candidates.materials.structures import as_structure, structure_hash
 from discover.errors import ExperimentFailed, InvalidInput, Problem, nearest
 from discover.experiment.crystals.birch_murnaghan import EquationOfStateFit, fit_birch_murnaghan
 from discover.experiment.crystals.cache import CalculationCache, digest

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from discover.acquisition.space_search import Search
-from discover.candidates.space.batch_rules import BatchRules, Different
+from discover.candidates.space.constraints.batch_rules import BatchRules, Different
 from discover.policy.bayesian.believing import belief_of
 from discover.policy.bayesian.search_scores import acquired, log_costs
 from discover.policy.offer import Offer

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from discover.candidates.materials_project import MaterialsProject
-from discover.candidates.materials_project.session import Runtime
-from discover.candidates.mp_ids import canonical_id
+from discover.candidates.materials.mp_ids import canonical_id
+from discover.candidates.sources.materials_project import MaterialsProject
+from discover.candidates.sources.materials_project.session import Runtime
 from tests import mp_server
 from tests.mp_server import Call, Fault, MPServer
 

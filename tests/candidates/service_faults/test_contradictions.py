@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from discover.candidates.mp_ids import canonical_id
+from discover.candidates.materials.mp_ids import canonical_id
 from discover.errors import SourceIntegrityError, SourceQueryError, SourceUnavailable
 from tests import mp_server
 from tests.candidates.service_faults.asking import ALWAYS, nothing_was_kept, second, set_total, source, wanted

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from discover.candidates.mp_ids import canonical_id
+from discover.candidates.materials.mp_ids import canonical_id
 from discover.errors import SourceIntegrityError
 from tests.candidates.service_faults.asking import nothing_was_kept, source, wanted
 from tests.mp_server import MPServer

@@ -100,7 +100,7 @@ def test_a_heartbeat_that_holds_the_key_is_refused(server: MPServer, tmp_path: P
 def test_an_answer_that_inflates_without_end_is_refused(
     server: MPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("discover.candidates.materials_project.session.LARGEST_BODY", 2 * 1024**2)
+    monkeypatch.setattr("discover.candidates.sources.materials_project.session.LARGEST_BODY", 2 * 1024**2)
     bomb = gzip.compress(b" " * (20 * 1024**2))
     packed = [("Content-Encoding", "gzip")]
     server.fail(lambda handler, call: handler.send_bytes(bomb, 200, packed), when=second, times=ALWAYS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from discover.candidates.materials_project.session import Runtime
+from discover.candidates.sources.materials_project.session import Runtime
 from discover.errors import SourceUnavailable
 from tests import mp_server
 from tests.candidates.service_faults.asking import ALWAYS, SILENCES, second, source, wanted

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from discover.candidates.materials_project import MaterialsProject
-from discover.candidates.materials_project.session import Runtime
+from discover.candidates.sources.materials_project import MaterialsProject
+from discover.candidates.sources.materials_project.session import Runtime
 from discover.errors import SourceError, SourceIntegrityError, SourceKeyError, SourceUnavailable
 from tests import mp_server
 from tests.candidates.service_faults.asking import ALWAYS, SILENCES, nothing_was_kept, second, source, wanted

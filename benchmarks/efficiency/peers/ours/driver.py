@@ -27,7 +27,7 @@ import discover.policy.bayesian.batch  # what a first proposal would import
 from discover import registry
 from discover.backtest.answers import Answers
 from discover.backtest.loop import Retrospective, view_of
-from discover.candidates.pool import CandidatePool
+from discover.candidates.pool.pool import CandidatePool
 from discover.features.build import feature_table
 from discover.objective import Objective
 from discover.values import FeatureTable

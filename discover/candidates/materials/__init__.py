@@ -1,0 +1,1 @@
+"""How materials are written: structures as text, formulas, and ids of the Materials Project."""

@@ -1,5 +1,0 @@
-"""Candidates from the Materials Project, by its own client."""
-
-from discover.candidates.materials_project.source import MaterialsProject
-
-__all__ = ["MaterialsProject"]

@@ -1,0 +1,1 @@
+"""Where candidates come from: the kinds of `candidates:` in a campaign file."""

@@ -1,0 +1,1 @@
+"""What can be varied: the kinds of parameters, their settings and how these become numbers."""
