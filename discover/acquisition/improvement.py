@@ -75,11 +75,14 @@ def log_expected_gain(target: Target, mean: Tensor, deviation: Tensor, level: fl
     if level >= 0.0:
         return torch.full_like(mean, -math.inf)
     low, high = target.ends
-    return _log_trapezium(mean, deviation, low, high, -level)
+    return log_trapezium(mean, deviation, low, high, -level)
 
 
-def _log_trapezium(mean: Tensor, deviation: Tensor, low: float, high: float, distance: float) -> Tensor:
-    """As `log_expected_approach`, by a sum of four expected improvements; where these cancel, the nearer side's upper bound."""
+def log_trapezium(mean: Tensor, deviation: Tensor, low: float, high: float, distance: float | Tensor) -> Tensor:
+    """As `log_expected_approach`, by a sum of four expected improvements; where these cancel, the nearer side's upper bound.
+
+    mean, deviation and distance of any shapes that are broadcast.
+    """
     ends = (low - distance, low, high, high + distance)
     hopes = [log_h((mean - end) / deviation).exp() for end in ends]
     total = hopes[0] - hopes[1] - hopes[2] + hopes[3]
@@ -88,8 +91,9 @@ def _log_trapezium(mean: Tensor, deviation: Tensor, low: float, high: float, dis
     return deviation.log() + torch.where(sound, total.clamp_min(1e-300).log(), side)
 
 
-def log_probability_between(mean: Tensor, deviation: Tensor, low: float, high: float) -> Tensor:
-    """Logarithm of the probability that a normal outcome lies in [low, high]; either end may be infinite. [n] to [n]."""
+def log_probability_between(mean: Tensor, deviation: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
+    """Logarithm of the probability that a normal outcome lies in [low, high]; either end may be infinite. [n] to [n], or any
+    shapes that are broadcast."""
     below, above = ((end - mean) / deviation for end in (low, high))
     below, above = below.clamp_max(FAR), above.clamp_min(-FAR)
     flip = below > 0  # both ends on the upper side: use the mirrored, precise tail

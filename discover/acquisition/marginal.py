@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from discover.acquisition.batch import Allowed
+from discover.acquisition.beside import Gain, Hit, Rise
 from discover.acquisition.improvement import log_expected_improvement, log_probability_between
 from discover.acquisition.lookahead import SMALLEST, observe
 
@@ -62,6 +63,15 @@ class Marginal:
     def __call__(self, mean: Tensor, deviation: Tensor) -> Tensor:
         """mean, deviation [m] > 0 to scores [m], larger is better."""
         return _SCORES[self.kind](self, mean, deviation)
+
+    @property
+    def gain(self) -> Gain | None:
+        """The same where of a batch only the best counts; None of a score that is no logarithm of a gain."""
+        if self.kind == "top":
+            return Rise(torch.tensor([self.incumbent], dtype=torch.float64))
+        if self.kind == "probability-of-improvement":
+            return Hit(self.incumbent, math.inf)
+        return Hit(self.threshold, self.upper) if self.kind == "hits" else None
 
     @property
     def words(self) -> str:

@@ -21,9 +21,10 @@ from discover.policy import words
 from discover.policy.bayesian.acquisitions import IMPROVING
 from discover.policy.bayesian.believing import belief_of
 from discover.policy.bayesian.failing import log_success, log_success_of, success
-from discover.policy.bayesian.other_choice import other_choice
+from discover.policy.bayesian.one_target import OneTarget
+from discover.policy.bayesian.other_choice import BESIDE, beside, best_counts, other_choice
 from discover.policy.bayesian.pool_search import marginals, scored, swept
-from discover.policy.bayesian.scoring import Aim, parts_at
+from discover.policy.bayesian.scoring import Aim, matching, parts_at
 from discover.policy.choice import free_rows
 from discover.policy.limited import allowed_of, prices_of, together
 from discover.policy.ranges import TOGETHER, draws_problems
@@ -86,6 +87,10 @@ def _once(
     if policy.acquisition not in IMPROVING and aim.best is not None:
         return other_choice(policy, view, held, aim.goal, aim.best, n, generator)
     ranking = _rank(policy, view, held, aim, seeds[0], n)
+    if not ranking.joint and best_counts(view) and (gain := matching(aim)) is not None and aim.best is not None:
+        case = OneTarget.of(policy, view, held, aim.goal, aim.best * aim.goal.spans[0])
+        with one_thread():
+            return replace(ranking, batch=BESIDE), beside(case, ranking, gain, n, seeds[1])
     with one_thread():
         return ranking, _choose(policy, view, held, aim, ranking, n, seeds[1])
 

@@ -70,7 +70,9 @@ class Bayesian(Options):
     with it within the experiments that the budget leaves, or within `horizon` without one (hits-ahead). The latter looks
     around first and takes the likely hits last; in open tables it found as many in the end as hits, and most of them later, so
     take it only where nothing but the end counts. All of these need one target; a batch is chosen one after the other, as if
-    the earlier ones had been observed at their means. Constraints weigh them by the probability that they are kept; only
+    the earlier ones had been observed at their means. In a space, where another point like one that is chosen can always be had,
+    probability-of-improvement, top and hits count of a batch only the best: each point is chosen by what it adds to that, such as
+    the probability that it is a hit and the earlier ones are none. Constraints weigh them by the probability that they are kept; only
     hits-ahead takes none.
 
     scale, outliers, noise: how observations are read. On the scale that they were told on, or (evidence) on the one of that,

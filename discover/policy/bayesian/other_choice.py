@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from discover.acquisition.beside import Beside, Gain, together
 from discover.acquisition.bounded import Bounded, Chance, Confidence, Improvement, Straddle, Uncertainty
 from discover.acquisition.feasibility import weighed
 from discover.acquisition.goal import Goal
 from discover.acquisition.marginal import SIGNED, Marginal, greedy, kind_of, maxima, per_cost
 from discover.acquisition.weights import Weights
+from discover.candidates.space.ground import SpaceLimits
 from discover.errors import Unsupported
 from discover.policy.bayesian.ahead_choice import AHEAD, ahead
 from discover.policy.bayesian.drawn_choice import drawn
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
     from discover.policy.bayesian.options import Options
 
+BESIDE = "one after the other, each by what it adds to the best of the earlier ones"
 LARGEST_SIZE = 1e70
 """Deviation of a target up to which its fourth power, and of which the inverse's, is well within double precision."""
 
@@ -56,8 +61,36 @@ def other_choice(
     score = _score(case)
     found = _swept(case, score, n)
     ranking, floor = (found, 0.0) if found is not None else _scored(case, score, n)
+    gain = score.gain if best_counts(view) else None
     with one_thread():
+        if gain is not None:
+            return replace(ranking, batch=BESIDE), beside(case, ranking, gain, n, int(generator.integers(2**31)))
         return ranking, _together(case, ranking, score, floor, n)
+
+
+def best_counts(view: View) -> bool:
+    """Whether of a batch only the best counts: in a space, where another point like one that is chosen can always be had and tells
+    nothing more. The candidates of a pool are what there is, and each of them counts."""
+    return isinstance(view.limits, SpaceLimits)
+
+
+def beside(case: OneTarget, ranking: Ranking, gain: Gain, n: int, seed: int) -> Chosen:
+    """At most n of the short list, each for what it adds to the earlier ones and to what is under trial."""
+    short, pending = ranking.rows, case.under_trial
+    mean, covariance = case.posterior.joint(case.scaled(np.concatenate([short, pending])))
+    most = len(pending) + min(n, len(short))
+    known = Beside(gain, case.sign * mean, covariance, most=most, draws=case.policy.draws, seed=seed)
+    for place in range(len(short), len(mean)):
+        known.add(place)
+    prices = prices_of(case.view, short, wanted=case.policy.per_cost)
+    weights = (
+        torch.from_numpy(case.log_chance_at(short)) if case.weighed else torch.zeros(len(short), dtype=torch.float64)
+    )
+
+    def valued(gains: Tensor, picked: Sequence[int]) -> Tensor:
+        return gains + weights - (0.0 if prices is None else prices(picked).log())
+
+    return [*together(known, valued, len(short), n, allowed_of(case.view.limits, short))]
 
 
 def _check_size(case: OneTarget) -> None:

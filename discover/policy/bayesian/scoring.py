@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from discover.acquisition.beside import Approach, Beside, Gain, Hit
 from discover.acquisition.goal import Goal, Parts, moments
 from discover.acquisition.pool import Scores, incumbent, score
 from discover.acquisition.scales import on_scales
@@ -63,7 +64,7 @@ class Aim:
         if self.goal.reference:
             return replace(self, means={name: torch.cat([mean, expected[name]]) for name, mean in self.means.items()})
         if self.goal.single is not None and self.goal.single.direction == "match":
-            return self  # inside a band every hit counts alike
+            return self  # nothing is nearer than what is expected: see `matching`
         best = incumbent(self.goal, expected)
         return self if best is None else replace(self, best=max(best, self.best))
 
@@ -78,6 +79,32 @@ class Aim:
             return score(self.goal, {k: told(one) for k, one in posteriors.items()}, self.best, seed, self.means)
         found = score(carried.goal, {k: told(latent_of(one)) for k, one in posteriors.items()}, carried.best, seed)
         return replace(found, values=found.values + carried.offset)
+
+
+def matching(aim: Aim) -> Gain | None:
+    """What one candidate of a batch may bring where a value or a band is to be matched; None elsewhere."""
+    target = aim.goal.single
+    if target is None or target.direction != "match" or aim.best is None:
+        return None
+    (low, high), span = target.ends, aim.goal.spans[0]
+    distance = -aim.best * span
+    if distance <= 0.0 and high > low:
+        return Hit(low, high)
+    return Approach(low, high, torch.tensor([max(distance, 1e-9 * span)], dtype=torch.float64))
+
+
+def log_gains_after(
+    posterior: TargetPosterior, gain: Gain, X: Tensor, further: Tensor, *, sign: float, draws: int, seed: int
+) -> Tensor:
+    """Logarithm of what each of X [m, d] adds to a batch [j, d] by a gain, of sign·target; [m]."""
+    found, k = [], len(further)
+    for start in range(0, len(X), CHUNK):
+        mean, covariance = posterior.joint(torch.cat([further, X[start : start + CHUNK]]))
+        beside = Beside(gain, sign * mean, covariance, most=k, draws=draws, seed=seed)
+        for place in range(k):
+            beside.add(place)
+        found.append(beside.log_gains()[k:])
+    return torch.cat(found)
 
 
 def parts_at(posterior: TargetPosterior, X: Tensor) -> Parts:

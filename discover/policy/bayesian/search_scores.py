@@ -16,7 +16,7 @@ from discover.candidates.space.points import Points
 from discover.policy.bayesian.acquisitions import IMPROVING
 from discover.policy.bayesian.failing import weighed
 from discover.policy.bayesian.one_target import OneTarget
-from discover.policy.bayesian.scoring import Aim, parts_after
+from discover.policy.bayesian.scoring import Aim, log_gains_after, matching, parts_after
 from discover.protocols import View
 from discover.surrogate.belief import Belief
 from discover.values import FloatArray, IntArray
@@ -24,6 +24,8 @@ from discover.values import FloatArray, IntArray
 if TYPE_CHECKING:
     from discover.policy.bayesian.options import Options
 
+DRAWS = 64
+"""Draws of what was thought ahead, at most: enough to see where a batch has more to gain."""
 INSTEAD = {
     "integrated-variance": "uncertainty",
     "hits-ahead": "hits",
@@ -48,10 +50,16 @@ def _plain(policy: Options, view: View, held: Belief, generator: np.random.Gener
     """The acquisition function, as if nothing were under trial."""
     aim, seed = Aim.of(policy, view, held, generator), int(generator.integers(2**31))
     if policy.acquisition not in IMPROVING and aim.best is not None:
-        return _Other.of(policy, view, held, aim.goal, aim.best)
+        return _Other.of(policy, view, held, aim.goal, aim.best, seed)
+    gain = matching(aim)
 
     def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
         X, further = held.scaled(features), held.scaled(ahead)
+        if gain is not None and len(ahead):
+            told = {name: parts_after(one, X, further) for name, one in held.posteriors.items()}
+            posterior = held.posteriors[aim.goal.objective.names[0]]
+            adds = log_gains_after(posterior, gain, X, further, sign=1.0, draws=min(DRAWS, policy.draws), seed=seed)
+            return weighed(held, features, adds + aim.goal.log_feasibility(told)).numpy()
         found = aim.after(held, ahead).scores(held, seed, partial(parts_after, X=X, further=further))
         return weighed(held, features, found.values).numpy()
 
@@ -66,22 +74,28 @@ class _Other:
     goal: Goal
     case: OneTarget
     marginal: Marginal
+    seed: int
 
     @classmethod
-    def of(cls, policy: Options, view: View, held: Belief, goal: Goal, best: float) -> _Other:
+    def of(cls, policy: Options, view: View, held: Belief, goal: Goal, best: float, seed: int) -> _Other:
         """The policy's own, or what stands in for it."""
         case = OneTarget.of(policy, view, held, goal, best * goal.spans[0])
         kind = INSTEAD.get(policy.acquisition, policy.acquisition)
         low, high = case.hits
         least = case.top(policy.top) if kind == "top" else case.best
-        return cls(held, goal, case, Marginal(kind_of(kind), least, policy.beta, low, high))
+        return cls(held, goal, case, Marginal(kind_of(kind), least, policy.beta, low, high), seed)
 
     def __call__(self, features: FloatArray, ahead: FloatArray) -> FloatArray:
         """Features [m, d], and [j, d] of points that count as observed, to scores [m]."""
         X, further = self.held.scaled(features), self.held.scaled(ahead)
         told: Marginals = {name: parts_after(held, X, further) for name, held in self.held.posteriors.items()}
-        mean, deviation = moments(told[self.case.name])
-        found = self.marginal(self.case.sign * mean, deviation)
+        gain, sign, posterior = self.marginal.gain, self.case.sign, self.case.posterior
+        if gain is not None and len(ahead):
+            draws = min(DRAWS, self.case.policy.draws)
+            found = log_gains_after(posterior, gain, X, further, sign=sign, draws=draws, seed=self.seed)
+        else:
+            mean, deviation = moments(told[self.case.name])
+            found = self.marginal(sign * mean, deviation)
         kind, unit = self.marginal.kind, 1.0
         if kind in SIGNED:
             unit = self.goal.spans[0]
