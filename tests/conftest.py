@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from discover.store.database.database import Database
 from tests import dyes, sleeper
 from tests import postgres as programs
 
 TEMPLATE = "discover_template"
+
+settings.register_profile("any machine", deadline=None)  # a busy one is slow now and then, which is no failure
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
