@@ -10,7 +10,7 @@ from prefect import flow, task  # noqa: E402
 
 from discover.definition import load  # noqa: E402
 from discover.report.console import progress  # noqa: E402
-from discover.store.database.database import files_of  # noqa: E402
+from discover.store.database.places import files_of  # noqa: E402
 from flows.steps import PATIENT, announce  # noqa: E402
 
 

@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 
 from discover.errors import StoreError
 from discover.store.journal import Journal
-from discover.store.leases.claims import beating, claim, claimed, proposal_of, release
+from discover.store.leases.claims import claim, claimed, proposal_of
+from discover.store.leases.heartbeat import beating
 from discover.store.leases.holders import holder_name
-from discover.store.leases.leases import SECONDS, Lease
+from discover.store.leases.leases import SECONDS, Lease, release
 from discover.store.ledger.ledger import Ledger
 from discover.store.ledger.life import State
 from discover.store.ledger.trials import Trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,6 @@ from discover.campaign.settings import definition_hash, differences, fixed
 from discover.candidates.space.points import Points, Pool
 from discover.errors import DefinitionChanged, InvalidInput, Problem, StoreError
 from discover.features.build import feature_table
-from discover.store.database.database import short_hash
 from discover.store.journal import Journal
 from discover.store.ledger.ledger import Ledger
 from discover.store.log.events import Draft
@@ -47,7 +47,8 @@ def begin(
     }
     place = named_for_all(log.database, snapshots)
     kept = {} if place is None or place == place_of(log.database, name) else {KEY: str(place)}
-    log.create(name, short_hash(name + definition_hash(definition)), Draft("created", body), kept)
+    uid = hashlib.sha256(f"{name}{body['hash']}".encode()).hexdigest()[:6]
+    log.create(name, uid, Draft("created", body), kept)
 
 
 def redefine(journal: Journal, definition: Mapping[str, Any], accept: bool) -> bool:

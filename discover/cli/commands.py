@@ -103,7 +103,7 @@ def pull(
     """
     from discover.candidates.snapshots.difference import difference
     from discover.definition import load
-    from discover.store.database.database import files_of
+    from discover.store.database.places import files_of
 
     definition = load(file)
     files = files_of(store or definition.store)
@@ -264,7 +264,8 @@ def list_(store: Store = None, json_: AsJson = False) -> None:
     import pandas as pd
 
     from discover.campaign import Campaign
-    from discover.store.database.database import exists, shown
+    from discover.store.database.database import exists
+    from discover.store.database.places import shown
 
     if store and not exists(store):
         raise CampaignNotFound(f"there is no store {shown(store)}")
@@ -310,7 +311,7 @@ def backtest(
     from discover.definition import load
     from discover.errors import Unsupported
     from discover.report.writing import check_place
-    from discover.store.database.database import files_of
+    from discover.store.database.places import files_of
 
     definition = load(file)
     if out is not None:
@@ -342,8 +343,8 @@ def backtest(
 
 
 def _set_aside(url: str, name: str) -> None:
-    from discover.store.database.database import exists, set_aside, shown
-    from discover.store.database.places import refuse_server
+    from discover.store.database.database import exists
+    from discover.store.database.places import refuse_server, set_aside, shown
     from discover.store.leases.heartbeat import held
     from discover.store.log.log import EventLog, utc_now
 

@@ -15,7 +15,7 @@ from discover.definition.yaml_lines import Path, line_of
 from discover.errors import DiscoverError, IntegrityError, InvalidDefinition, InvalidInput, Problem, StoreError, nearest
 from discover.experiment.table import TableLookup
 from discover.reserved import RESERVED, RESERVED_PREFIXES, RESERVED_RESULTS
-from discover.store.database.database import path_of
+from discover.store.database.places import path_of
 
 MADE = ("composition", "structure", "fingerprint", "molecule")
 """Kinds of features that are made from a named column."""

@@ -35,7 +35,8 @@ from discover.errors import (
 )
 from discover.objective import Objective
 from discover.protocols import CandidateSource, Experiment
-from discover.store.database.database import exists, files_of, shown
+from discover.store.database.database import exists
+from discover.store.database.places import files_of, shown
 from discover.store.log.log import EventLog
 from discover.values import Progress
 

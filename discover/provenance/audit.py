@@ -27,7 +27,7 @@ from discover.provenance.storage import (
     snapshot_findings,
     soundness,
 )
-from discover.store.database.database import shown
+from discover.store.database.places import shown
 from discover.store.log.events import Event
 from discover.store.log.log import EventLog
 

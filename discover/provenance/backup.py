@@ -31,7 +31,7 @@ from discover.provenance.findings import Audit, Finding
 from discover.provenance.importing import check_free, import_campaign
 from discover.provenance.rows import entry, event_of, snapshots_of, stored_rows
 from discover.provenance.unpacking import MEMBERS, File, extract
-from discover.store.database.database import path_of
+from discover.store.database.places import path_of
 from discover.store.log.log import EventLog
 
 FORMAT = "discover-backup"

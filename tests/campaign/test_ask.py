@@ -21,7 +21,7 @@ from discover.errors import (
     UnknownCandidate,
     UnknownKind,
 )
-from discover.store.database.database import files_of
+from discover.store.database.places import files_of
 
 
 def test_ask_returns_the_promised_columns_and_commits(campaign, url):

@@ -208,7 +208,7 @@ def test_a_conflict_waits_with_both_values(file: Path) -> None:
 def test_a_person_settles_what_nobody_knows(file: Path) -> None:
     from discover.campaign.claiming import take
     from discover.campaign.experiments import outside
-    from discover.store.leases.claims import release
+    from discover.store.leases.leases import release
 
     cli("ask", file, "-n", 1)
     campaign = opened(file)

@@ -28,7 +28,7 @@ from discover.campaign.claiming import take
 from discover.errors import Conflict, ExperimentFailed, InvalidInput
 from discover.experiment.callable import CallableExperiment
 from discover.store.database import engines
-from discover.store.leases.claims import release
+from discover.store.leases.leases import release
 from discover.store.ledger import folds
 from discover.store.ledger.ledger import Ledger
 from discover.store.log.log import EventLog

@@ -17,7 +17,8 @@ from discover.provenance.importing import import_campaign
 from discover.provenance.rows import stored_rows
 from discover.store.canonical import canonical
 from discover.store.database.chain import genesis, link
-from discover.store.database.database import Database, path_of
+from discover.store.database.database import Database
+from discover.store.database.places import path_of
 from discover.store.leases.claims import claim
 from discover.store.leases.leases import acquire
 from discover.store.ledger import folds

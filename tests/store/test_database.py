@@ -10,8 +10,8 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from discover.errors import CampaignNotFound, StoreError
-from discover.store.database.database import Database, FateUnknown, exists, files_of, path_of, set_aside, shown
-from discover.store.database.places import parse
+from discover.store.database.database import Database, FateUnknown, exists
+from discover.store.database.places import files_of, parse, path_of, set_aside, shown
 from discover.store.database.saying import said
 from discover.store.log.events import Draft
 from discover.store.log.log import EventLog

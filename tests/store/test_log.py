@@ -15,7 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from discover.errors import CampaignExists, CampaignNotFound, Conflict, StoreError
-from discover.store.database.database import Database, files_of, set_aside
+from discover.store.database.database import Database
+from discover.store.database.places import files_of, set_aside
 from discover.store.log.events import Draft
 from discover.store.log.log import EventLog
 

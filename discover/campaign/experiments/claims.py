@@ -15,8 +15,9 @@ from discover.campaign.settings import refuse
 from discover.campaign.telling.rows import Row, read
 from discover.campaign.telling.told_frame import tell_frame
 from discover.errors import InvalidInput, LeaseLost, Problem, nearest
-from discover.store.leases.claims import Heartbeat, proposal_of, release, renew, taken_over
-from discover.store.leases.leases import SECONDS, Lease
+from discover.store.leases.claims import proposal_of, taken_over
+from discover.store.leases.heartbeat import Heartbeat
+from discover.store.leases.leases import SECONDS, Lease, release, renew
 from discover.store.ledger.trials import Failure, Trial
 from discover.values import Observation
 

@@ -19,8 +19,9 @@ from discover.objective import Objective
 from discover.protocols import OutsideExperiment
 from discover.store.canonical import canonical, plain
 from discover.store.journal import Journal
-from discover.store.leases.claims import beating, claim, proposal_of, release
-from discover.store.leases.leases import Lease
+from discover.store.leases.claims import claim, proposal_of
+from discover.store.leases.heartbeat import beating
+from discover.store.leases.leases import Lease, release
 from discover.store.ledger.ledger import Ledger
 from discover.store.ledger.life import State
 from discover.store.ledger.trials import Trial

@@ -14,8 +14,7 @@ from discover.campaign.experiments.running import Watch, run_one
 from discover.errors import StoreError, Unsupported
 from discover.protocols import Experiment, OutsideExperiment
 from discover.store.database.database import FateUnknown
-from discover.store.leases.claims import release
-from discover.store.leases.leases import SECONDS, Lease
+from discover.store.leases.leases import SECONDS, Lease, release
 from discover.values import Result
 
 PAUSE_SECONDS = 2.0

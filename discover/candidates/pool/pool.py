@@ -81,9 +81,9 @@ class CandidatePool:
         features: numeric columns. categorical: columns of names, one-hot, or described by `descriptors`
         ({"solvent": frame}, indexed by category). composition, structure: columns with formulas and with structures
         (pymatgen's, their `as_dict()` or JSON text) that features are made from; made_from: the same for other kinds
-        of featurizers, {kind: column}. substances: categorical columns whose categories are molecules, {"ligand": {"PPh3": SMILES}}
-        or {"ligand": "column of SMILES"}; an empty SMILES is no molecule. Further columns are kept and shown. InvalidInput collects every problem with its
-        row's label, column and value.
+        of featurizers, {kind: column}. substances: categorical columns whose categories are molecules,
+        {"ligand": {"PPh3": SMILES}} or {"ligand": "column of SMILES"}; an empty SMILES is no molecule. Further columns are
+        kept and shown. InvalidInput collects every problem with its row's label, column and value.
         """
         given = {"features": features, "categorical": categorical}
         bare = [

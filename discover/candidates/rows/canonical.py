@@ -244,7 +244,10 @@ def _misfits(series: pd.Series, told: str) -> list[Problem]:
     name = str(series.name)
     cells = series.dropna() if series.dtype == object else series.iloc[:0]
     types = cells.map(lambda cell: type(cell).__name__)
-    hint = "make every cell of the column a number, a text, a boolean, or a list of one of these; flatten mappings into columns of their own"
+    hint = (
+        "make every cell of the column a number, a text, a boolean, or a list of one of these; "
+        "flatten mappings into columns of their own"
+    )
     if types.nunique() < 2:
         what = f"cells of type {types.iloc[0]}" if len(types) else told
         if what.endswith("Structure"):

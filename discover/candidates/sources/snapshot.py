@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from discover.candidates.snapshots.place import COPIES, Place
 from discover.candidates.snapshots.snapshot import OWN, Snapshot, stored
+from discover.candidates.sources.keeping import snapshots
 from discover.candidates.sources.query import matches
-from discover.candidates.sources.table import snapshots
 from discover.errors import InvalidInput, Problem, nearest
 from discover.kinds import typed
 from discover.values import Progress
@@ -23,8 +23,9 @@ from discover.values import Progress
 class SnapshotSource:
     """Candidates of a snapshot on disk, or behind an fsspec URL.
 
-    path: the folder of the snapshot, relative to the campaign file, or a URL such as s3://bucket/snapshots. hash: which one, where the folder holds several.
-    query: only rows that match; they become a snapshot of their own that names this one as its parent.
+    path: the folder of the snapshot, relative to the campaign file, or a URL such as s3://bucket/snapshots. hash: which one,
+    where the folder holds several. query: only rows that match; they become a snapshot of their own that names this one as
+    its parent.
     """
 
     path: str

@@ -13,7 +13,7 @@ import pandas as pd
 from discover.candidates.sheets.sheet import read_sheet
 from discover.candidates.snapshots.place import Place
 from discover.candidates.snapshots.snapshot import Snapshot
-from discover.candidates.sources.table import snapshots
+from discover.candidates.sources.keeping import snapshots
 from discover.candidates.space.declaring import space_of
 from discover.candidates.space.points import save_space
 from discover.candidates.space.space import ID, SearchSpace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -18,8 +18,9 @@ from discover.candidates.rows.canonical import column_problems
 from discover.candidates.rows.hashing import sha256_of
 from discover.candidates.sheets.sheet import read_sheet
 from discover.candidates.snapshots.place import Place
-from discover.candidates.snapshots.snapshot import Snapshot, stored
+from discover.candidates.snapshots.snapshot import Snapshot
 from discover.candidates.snapshots.streaming import freeze, is_large, reading, unreadable
+from discover.candidates.sources.keeping import newest_of, snapshots
 from discover.candidates.sources.query import matches
 from discover.errors import InvalidInput, Problem
 from discover.kinds import typed
@@ -123,29 +124,6 @@ def read_table(path: Path, *, id: str) -> tuple[bytes, pd.DataFrame]:
         return path.read_bytes(), _frame(path, id)
     except (ValueError, OSError) as error:
         raise unreadable(path, error) from error
-
-
-def newest_of(place: Place, same: Mapping[str, Any], *, by: str) -> Snapshot | None:
-    """The whole snapshot in a place with equal provenance under the keys of `same` and the greatest value under `by`."""
-    best: tuple[str, str, Snapshot] | None = None
-    for snapshot in stored(place):
-        for pull in (snapshot.manifest, *snapshot.manifest["earlier"]):
-            if "parent" in pull or any(key not in pull or pull[key] != value for key, value in same.items()):
-                continue
-            rank = (str(pull.get(by, "")), snapshot.hash, snapshot)
-            if best is None or rank[:2] > best[:2]:
-                best = rank
-    return best[2] if best else None
-
-
-def snapshots(files: Path | None, place: Place | None = None) -> Place:
-    """Where a source keeps its snapshots: its place, or its folder's. InvalidInput if it was told neither."""
-    if place is not None:
-        return place
-    if files is None:
-        hint = "call source.located(base, files) first; a campaign file does so by itself"
-        raise InvalidInput("candidate source", [Problem("there is no folder for snapshots yet", way_out=hint)])
-    return Place(files / "snapshots")
 
 
 def _no_table(path: Path) -> Problem | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -163,6 +164,4 @@ def save_space(space: SearchSpace, folder: Any) -> Snapshot:
 
 
 def _text(body: Mapping[str, Any]) -> str:
-    import json
-
     return json.dumps(body, sort_keys=True, ensure_ascii=False)

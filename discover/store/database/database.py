@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 import time
@@ -18,10 +17,8 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.errors import StoreError
 from discover.store.database import engines, migrating
-from discover.store.database.places import files_of, is_server, parse, path_of, set_aside, shown
+from discover.store.database.places import files_of, is_server, parse, path_of, shown
 from discover.store.database.saying import garbled, said
-
-__all__ = ["Database", "FateUnknown", "exists", "files_of", "host_name", "path_of", "set_aside", "short_hash", "shown"]
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another one before it gives up; $DISCOVER_BUSY_SECONDS says otherwise."""
@@ -217,13 +214,3 @@ def _migrate(engine: Engine, url: str, busy: float) -> None:
     except StoreError:
         engine.dispose()
         raise
-
-
-def host_name() -> str:
-    """This machine's name, for an event's envelope."""
-    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "unknown")
-
-
-def short_hash(text_: str, length: int = 6) -> str:
-    """The first hex digits of a text's SHA-256."""
-    return hashlib.sha256(text_.encode()).hexdigest()[:length]

@@ -21,12 +21,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from discover.store.database.schema import leases
-from discover.store.leases.heartbeat import Heartbeat, beating
 from discover.store.leases.holders import holder_name
-from discover.store.leases.leases import SECONDS, Lease, check, holds, live, locked, release, renew, take, token_of
+from discover.store.leases.leases import SECONDS, Lease, holds, live, locked, take, token_of
 from discover.store.log.log import EventLog
-
-__all__ = ["Heartbeat", "beating", "check", "claim", "claimed", "proposal_of", "release", "renew", "taken_over"]
 
 PREFIX = "proposal "
 

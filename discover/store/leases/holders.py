@@ -6,8 +6,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from discover.store.database.database import host_name
-from discover.store.log.appending import fitted
+from discover.store.log.appending import fitted, host_name
 
 
 def holder_name(worker: str = "") -> str:

@@ -1,7 +1,8 @@
 """Cached folds: a ledger as JSON beside the log, so that a long campaign opens at once.
 
-A cached fold is not part of the truth. It carries its hash, the version of the code that made it and the id of the event up to
-which it goes; one that does not fit the code or the log is left alone and the log is folded anew. Proposals and what was learned stay in the log until somebody asks for them.
+A cached fold is not part of the truth. It carries its hash, the version of the code that made it and the id of the event up
+to which it goes; one that does not fit the code or the log is left alone and the log is folded anew. Proposals and what was
+learned stay in the log until somebody asks for them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy import delete, insert, make_url, select
 
 from discover.errors import StoreError
 from discover.store.canonical import canonical
-from discover.store.database.database import path_of
+from discover.store.database.places import path_of
 from discover.store.database.schema import events, folds
 from discover.store.ledger.ledger import Ledger
 from discover.store.ledger.life import PENDING, State
@@ -169,8 +170,10 @@ def _made(cls: Any, item: dict[str, Any]) -> Any:
 
 
 PLAIN = (
-    *("seq", "tip", "definition", "definition_hash", "pool", "pools", "described", "gone", "former", "versions", "excluded", "notes", "stopped", "started", "cost", "unfailed", "ended"),
-)  # fmt: skip
+    *("seq", "tip", "definition", "definition_hash", "pool", "pools", "described", "gone", "former", "versions"),
+    *("excluded", "notes", "stopped", "started", "cost", "unfailed", "ended"),
+)
+"""What of a ledger is plain JSON as it stands."""
 STATES = {state.value: state for state in State}
 TRIAL = tuple(f.name for f in fields(Trial) if f.name not in ("values", "failures", "_load", "_proposal"))
 ITERATION = tuple(f.name for f in fields(Iteration) if not f.name.startswith("_"))

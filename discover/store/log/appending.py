@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -63,6 +64,11 @@ def last_link(connection: Connection, name: str, last: int) -> str:
 def stored_identity(identity: str) -> str:
     """An identity as it is stored: one that is too long, or that a database cannot hold, as its digest."""
     return identity if fitted(identity, WIDEST_IDENTITY) == identity else f"sha256 {digest(identity)}"
+
+
+def host_name() -> str:
+    """This machine's name, for an event's envelope."""
+    return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "unknown")
 
 
 def fitted(text: str, width: int) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError as DatabaseIntegrityError
 
 from discover.errors import CampaignExists, CampaignNotFound, Conflict, IntegrityError, nearest
 from discover.store.database.chain import link
-from discover.store.database.database import Database, host_name
+from discover.store.database.database import Database
 from discover.store.database.remembered import put
 from discover.store.database.schema import campaigns, events
-from discover.store.log.appending import last_link, rows_of
+from discover.store.log.appending import host_name, last_link, rows_of
 from discover.store.log.events import Draft, Event, upcast
 
 Clock = Callable[[], datetime]
@@ -109,7 +109,8 @@ class EventLog:
         """Append what `decide` returns, under the writers' lock.
 
         decide is given the events after `after`, those that the caller has not seen, and returns drafts or raises;
-        nobody else can write between the two. check: raises where nothing may be written, such as under a lost lease. Returns the unseen events followed by the appended ones.
+        nobody else can write between the two. check: raises where nothing may be written, such as under a lost lease.
+        Returns the unseen events followed by the appended ones.
         """
         written: list[Event] = []
         with self.database.writing(name, written=lambda again: self._holds(again, name, written)) as connection:
