@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,25 @@ def test_cells_mean_what_they_say(tmp_path: Path) -> None:
     assert snapshot.manifest["columns"]["unused"] == "empty"
     assert snapshot.folder == tmp_path / "files" / "snapshots"
     assert snapshot.manifest["source"] == "t.csv"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_workbook_is_refused_in_words_or_holds_what_it_held(seed: int, tmp_path: Path) -> None:
+    pd.DataFrame({"id": ["a", "b"], "x": [1.5, 2.0]}).to_excel(tmp_path / "t.xlsx", index=False)
+    source = table(tmp_path, file="t.xlsx")
+    whole, draw = (tmp_path / "t.xlsx").read_bytes(), random.Random(seed)
+    held, place = source.pull().hash, draw.randrange(len(whole))
+    damaged = whole[:place] + draw.randbytes(5) + whole[place + 5 :] if seed % 3 else whole[:place]
+    (tmp_path / "t.xlsx").write_bytes(damaged)
+    try:
+        found = source.header(), source.pull().hash
+    except InvalidInput as error:
+        told = str(error)
+    else:
+        assert found == (("id", "x"), held)
+        return
+    assert "t.xlsx" in told
+    assert "cannot be read" in told
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".xlsx"])

@@ -63,6 +63,11 @@ def test_any_damage_to_a_workbook(workbook: bytes, data: st.DataObject) -> None:
         assert set(rows.good) <= {2, 3}
 
 
+def test_a_workbook_of_a_zip_version_that_is_none_breaks_off(workbook: bytes) -> None:
+    place = workbook.index(b"PK\x01\x02") + 6
+    assert read(workbook[:place] + b"\x40" + workbook[place + 1 :], ".xlsx") is None
+
+
 def test_an_undamaged_workbook(workbook: bytes) -> None:
     rows = read(workbook, ".xlsx")
     assert rows is not None

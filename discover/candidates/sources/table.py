@@ -143,7 +143,7 @@ def _header(path: Path) -> tuple[str, ...]:
         if path.suffix.lower() == ".parquet":
             return tuple(pq.read_schema(path).names)
         if path.suffix.lower() == ".xlsx":
-            return tuple(map(str, pd.read_excel(path, nrows=0).columns))
+            return tuple(map(str, _spreadsheet(path, nrows=0).columns))
     except (ValueError, OSError) as error:
         raise unreadable(path, error) from error
     return tuple(read_sheet(path).header)
@@ -154,7 +154,7 @@ def _frame(path: Path, id: str) -> pd.DataFrame:
     if path.suffix.lower() == ".parquet":
         return pd.read_parquet(path)
     if path.suffix.lower() == ".xlsx":
-        frame, text = pd.read_excel(path), pd.read_excel(path, dtype=str, keep_default_na=False)
+        frame, text = _spreadsheet(path), _spreadsheet(path, dtype=str, keep_default_na=False)
         index = pd.Index(range(2, len(frame) + 2), dtype=object)
     else:
         frame, text, index = _read_csv(path, id)
@@ -163,6 +163,16 @@ def _frame(path: Path, id: str) -> pd.DataFrame:
         if name == id or meant not in ("boolean", "integer", "floating", "mixed-integer-float", "empty"):
             frame[name] = text[name].where(text[name] != "", None)
     return frame.set_axis(index, axis=0)
+
+
+def _spreadsheet(path: Path, **options: Any) -> pd.DataFrame:
+    """The first sheet. ValueError or OSError if it cannot be read."""
+    try:
+        return pd.read_excel(path, **options)
+    except (ValueError, OSError, MemoryError):
+        raise
+    except Exception as error:  # openpyxl lets out whatever a damaged file makes it stumble over
+        raise ValueError(f"the workbook is damaged ({type(error).__name__}: {str(error)[:100]})") from error
 
 
 def _read_csv(path: Path, id: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.Index]:

@@ -123,7 +123,7 @@ def _workbook(data: bytes) -> list[Grid]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             size = sum(item.file_size for item in archive.infolist())
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # of a damaged file zipfile may also say that it is of a version that is none
         raise NotWhole("the workbook breaks off") from error
     if size > LARGEST_UNPACKED:
         raise Refused(f"unpacks to more than {LARGEST_UNPACKED:,} bytes")
