@@ -33,6 +33,12 @@ class Changes:
         """By how much each of some rows [m] makes a batch of `taken` rows dearer, put in where that costs least: [m]."""
         return self._insertions(rows, self._route(tuple(int(row) for row in taken)))[0]
 
+    def appended(self, rows: IntArray, taken: Sequence[int] = ()) -> FloatArray:
+        """By how much each of some rows [m] would make a batch of `taken` rows dearer as its last one: at least as `added`."""
+        route = self._route(tuple(int(row) for row in taken))
+        last = self._place(route[-1]) if route else self.standing
+        return np.zeros(len(rows)) if last is None else self._between(rows, last)
+
     def total(self, taken: Sequence[int]) -> float:
         """What all changes of a batch cost, from what is set up now, in the order of `steps`."""
         return float(sum(cost for _, cost in self.steps(taken)))

@@ -87,8 +87,19 @@ class Limits:
                 fine &= self.codes[column][rows] == self.codes[column][taken[0]]
         if self.costs is not None and self._limited_funds:
             left = self.funds * (1.0 + ROUNDING) - self.cost(taken.tolist())
-            changing = 0.0 if self.changes is None else self.changes.added(rows, taken.tolist())
-            fine &= self.costs[rows] + changing <= left
+            fine &= self.costs[rows] <= left
+            if self.changes is not None and fine.any():
+                fine[fine] = self._reached(rows[fine], left, taken.tolist())
+        return fine
+
+    def _reached(self, rows: IntArray, left: float, taken: Sequence[int]) -> BoolArray:
+        """To which of some rows [m] it may be changed over for what is left; put last first, for most can be paid for there."""
+        assert self.costs is not None
+        assert self.changes is not None
+        fine = self.costs[rows] + self.changes.appended(rows, taken) <= left
+        others = rows[~fine]
+        if len(others):
+            fine[~fine] = self.costs[others] + self.changes.added(others, taken) <= left
         return fine
 
     def joined(self, rows: Sequence[int] | IntArray) -> Limits:

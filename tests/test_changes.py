@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discover.changes import Changes
-from discover.limits import Limits
+from discover.limits import ROUNDING, Limits
 
 
 def changes_of(codes, fixed, numbers=None, per_unit=None, standing=None):
@@ -69,6 +69,20 @@ def test_what_a_row_adds_is_the_least_that_any_place_costs(case):
         # By way of a row without a number the next may be reached for less: that row is free, and gives nothing back.
         assert priced(changes, order) + cost == pytest.approx(max(least, priced(changes, order)))
         assert changes.total([*taken, row]) == pytest.approx(least)
+
+
+@given(cases(), st.floats(0.0, 40.0))
+def test_what_may_still_be_paid_for_is_what_adds_no_more_than_is_left(case, funds):
+    changes, taken = case
+    limits = Limits(costs=np.ones(len(changes.codes)), funds=funds, changes=changes)
+    others = np.setdiff1d(np.arange(len(changes.codes)), taken)
+    last = [*(row for row, _ in changes.steps(taken))]
+    assert changes.appended(others, taken) == pytest.approx(
+        [priced(changes, [*last, row]) - priced(changes, last) for row in others.tolist()]
+    )
+    left = funds * (1.0 + ROUNDING) - limits.cost(taken)
+    expected = 1.0 + changes.added(others, taken) <= left
+    assert limits.allowed(others, taken).tolist() == expected.tolist()
 
 
 @given(cases())

@@ -62,7 +62,11 @@ def _filled(view: View, n: int, once: Once) -> Parts:
     wider = fuller(view, n, chosen, parts[0][0].rows)
     if wider is None:
         return parts
-    return _told(_one_after_the_other(wider, n, once), {"filled": {"one after the other": len(chosen)}})
+    again = _one_after_the_other(wider, n, once)
+    # A largest batch is sought by what its candidates cost by themselves; changing over to all of them may be too dear.
+    if sum(len(places) for _, places in again) <= len(chosen):
+        return parts
+    return _told(again, {"filled": {"one after the other": len(chosen)}})
 
 
 def _told(parts: Parts, how: dict[str, Any]) -> Parts:
@@ -154,4 +158,7 @@ def _worth_its_cost(limits: Limits, parts: Parts) -> float:
             log = value if ranking.kind.startswith("log") else math.log(max(value, TINY))
             promised.append(log + math.log(prices[0]))
             taken.append(row)
-    return float(np.logaddexp.reduce(promised)) - math.log(limits.cost(taken)) if taken else -math.inf
+    if not taken:
+        return -math.inf
+    cost = limits.cost((*limits.chosen, *taken)) - limits.cost(limits.chosen)
+    return float(np.logaddexp.reduce(promised)) - math.log(cost)

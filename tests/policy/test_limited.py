@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from discover.changes import Changes
 from discover.errors import Unsupported
 from discover.limits import Limits
 from discover.objective import Objective, Target
 from discover.policy.bayesian import Bayesian
 from discover.policy.bayesian.acquisitions import THRESHOLDED, WITHOUT_COSTS
+from discover.policy.choice import free_rows, with_chosen
+from discover.policy.limited import together
 from discover.policy.random import Random
+from discover.policy.ranking import Ranking
 from discover.policy.space_filling import SpaceFilling
 from tests.policy.policy_views import features_of, rows_of, view_of
 
@@ -36,6 +40,15 @@ def bayesian(acquisition, **more):
 PLAIN = [Random(), SpaceFilling("farthest"), SpaceFilling("medoids"), Bayesian(start=4, shortlist=6, draws=16)]
 
 
+def changes_of(codes, rng):
+    """Prices of another solvent, and of another plate by its number."""
+    values = np.stack([codes["solvent"], codes["plate"]], axis=1)
+    standing = (values[0], values[0].astype(float))
+    return Changes(
+        np.array([rng.choice([0.1, 2.0]), 0.0]), np.array([0.0, 0.5]), values, values.astype(float), standing
+    )
+
+
 @st.composite
 def situations(draw):
     rng = np.random.default_rng(draw(st.integers(0, 999)))
@@ -45,6 +58,8 @@ def situations(draw):
     same = draw(st.sampled_from([(), ("plate",)]))
     funds = draw(st.sampled_from([np.inf, 4.0]))
     limits = Limits(at_most, same, codes, rng.uniform(0.5, 2.0, total) if funds < np.inf else None, funds)
+    if draw(st.booleans()):
+        limits = replace(limits, costs=rng.uniform(0.5, 2.0, total), changes=changes_of(codes, rng))
     observed = list(range(draw(st.integers(0, 5))))
     return {"limits": limits, "total": total, "observed": observed, "n": draw(st.integers(1, 8))}
 
@@ -146,3 +161,42 @@ def test_one_price_for_all_changes_no_choice():
 def test_scores_that_cannot_be_divided_say_so(acquisition):
     with pytest.raises(Unsupported, match="per_cost: false"):
         bayesian(acquisition).propose(seen(costs=np.ones(60)), 1, np.random.default_rng(0))
+
+
+def by_value(values):
+    """Choose the free rows of the greatest values that may be in a batch together."""
+
+    def once(view, n):
+        free = free_rows(view)
+        rows = free[np.argsort(-values[free], kind="stable")]
+        ranking = Ranking(rows, values[rows], {}, len(rows), "value", False, {})
+        return ranking, [(place, None) for place in view.limits.walk(rows, n)]
+
+    return once
+
+
+def taken(parts):
+    return [int(ranking.rows[place]) for ranking, places in parts for place, _ in places]
+
+
+def test_a_largest_batch_to_which_it_is_too_dear_to_change_over_is_not_taken():
+    codes = {"x": np.array([0, 1, 0, 2, 1, 3]), "y": np.array([0, 1, 2, 0, 3, 1])}
+    ovens = np.array([[0], [0], [1], [2], [3], [4]])
+    changes = Changes(np.array([7.0]), np.zeros(1), ovens, np.full((6, 1), np.nan), (ovens[0], np.full(1, np.nan)))
+    limits = Limits({"x": 1, "y": 1}, (), codes, np.ones(6), 9.0, changes=changes)
+    view = replace(view_of(features_of(6)), limits=limits)
+    assert len(limits.fullest(np.arange(6), 4, np.zeros(6))) == 4, "all of which alone cost no more than there is"
+    assert taken(together(view, 4, by_value(np.arange(6.0)[::-1]), per_cost=False)) == [0, 1]
+
+
+def test_a_change_for_what_was_drawn_at_random_is_paid_for_already():
+    ovens = np.array([[0], [1], [1], [1], [2]])
+    changes = Changes(np.array([9.0]), np.zeros(1), ovens, np.full((5, 1), np.nan), (ovens[0], np.full(1, np.nan)))
+    view = replace(view_of(features_of(5)), limits=Limits(costs=np.ones(5), changes=changes))
+    promises = np.array([0.0, 0.0, 2.0, 2.0, 12.0])
+
+    def per_cost(view, n):
+        return by_value(promises / view.limits.prices())(view, n)
+
+    drawn = with_chosen(view, np.array([1]))
+    assert taken(together(drawn, 2, per_cost)) == [2, 3], "2 + 2 for 2 is more than 12 + 2 for 11"
