@@ -120,7 +120,7 @@ class Meaning:
         told = event.payload.get("pool")
         declared = (told or {}).get("spec", {}).get("space")
         if declared:
-            self._space = [space_of(declared)]
+            self._space = [space_of(declared, stored=True)]
             return
         pool = self._pools_of(told) if told else None
         if pool is not None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from discover import Binary, Categorical, Continuous, Discrete, Integer, Mixture, Ordering, SearchSpace
+from discover.candidates.space.declaring import space_of
 from discover.candidates.space.parameters.levels import exact
 from discover.candidates.space.parameters.parameter import Unreadable
 from discover.errors import InvalidInput
@@ -38,7 +40,18 @@ T = Continuous("t", 20, 120, step=1)
         (lambda: SearchSpace([T], constraints=["1e90 * 1e90 * t <= 1"]), "too large or too small"),
         (lambda: SearchSpace([T], batch_constraints=["at most " + "9" * 6000 + " t"]), "longer than"),
         (lambda: SearchSpace([T], batch_constraints=["total t <= 1e99999999"]), "can be computed with"),
-        (lambda: SearchSpace([Integer("n", 5, 9)], batch_constraints=["total n <= 4"]), "no candidate keeps it"),
+        (
+            lambda: SearchSpace([Integer("n", 5, 9)], batch_constraints=["total n <= 4"]),
+            "no candidate keeps it: each adds 5",
+        ),
+        (
+            lambda: SearchSpace([Integer("n", 5, 9)], batch_constraints=["total n where n >= 3 <= 4"]),
+            "no candidate keeps it",
+        ),
+        (
+            lambda: SearchSpace([Integer("n", 5, 9)], batch_constraints=["at most 0 where n >= 3"]),
+            "no candidate keeps it",
+        ),
     ],
 )
 def test_what_cannot_be_computed_with_is_refused_at_declaration(build, told):
@@ -129,3 +142,47 @@ def test_truths_are_written_as_in_python_or_yaml(text, points):
 def test_a_constraint_as_it_is_written_on_paper_is_refused_with_the_way_out(text, way_out):
     with pytest.raises(InvalidInput, match=way_out):
         SearchSpace([T], constraints=[text])
+
+
+BIG = [Integer("n", 1, 90_000), Integer("m", 1, 90_000), Categorical("c", ["p", "q"])]
+SMALL = [Integer("n", 1, 9), Integer("m", 1, 9), Categorical("c", ["p", "q"])]
+NONE_JOINS = [
+    ([], ["total n where c == 'p' <= 0.5", "at most 0 where c == 'q'"], "keeps them together"),
+    (["n >= 5"], ["total n <= 4"], "keeps it, not even by itself"),
+    (["n + m >= 8"], ["total n where m >= 1 <= 3", "total m where n >= 1 <= 4"], "keeps them together"),
+    (["c == 'p'"], ["total n where c == 'p' <= 0.5"], "keeps it, not even by itself"),
+]
+SOME_JOIN = [
+    ([], ["total n where c == 'p' <= 0.5"]),
+    ([], ["at most 0 where c == 'p'", "at most 0 where n >= 2"]),
+    (["n + m >= 8"], ["total n <= 3", "total m <= 5"]),
+    (["m == 3 if c == 'p'", "c == 'p'"], ["total n + m <= 4"]),
+]
+
+
+@pytest.mark.parametrize("parameters", [SMALL, BIG], ids=["listed", "searched"])
+@pytest.mark.parametrize(("constraints", "rules", "told"), NONE_JOINS, ids=str)
+def test_rules_that_let_no_point_into_a_batch_are_refused_at_declaration(parameters, constraints, rules, told):
+    how = "every one was tried" if parameters is SMALL else "a search that leaves nothing out found none"
+    with pytest.raises(InvalidInput, match=rf"column 'batch_constraints'.*{told}.*{how}"):
+        SearchSpace(parameters, constraints=constraints, batch_constraints=rules)
+    old = SearchSpace(parameters, constraints=constraints, batch_constraints=rules, stored=True)
+    stored = space_of(old.to_dict(), stored=True)  # a store that holds it is still read
+    points = stored.region().draw(50, np.random.default_rng(0))
+    assert not stored.rules.fits(points[:0], points, stored.numbers(points[:0]), stored.numbers(points)).any()
+
+
+@pytest.mark.parametrize("parameters", [SMALL, BIG], ids=["listed", "searched"])
+@pytest.mark.parametrize(("constraints", "rules"), SOME_JOIN, ids=str)
+def test_rules_that_let_some_point_into_a_batch_are_taken(parameters, constraints, rules):
+    assert SearchSpace(parameters, constraints=constraints, batch_constraints=rules).batch_constraints == tuple(rules)
+
+
+def test_a_total_of_what_a_candidate_may_lack_is_taken():
+    loading = Continuous("loading", 1, 5, step=0.5, when="c == 'p'")
+    space = SearchSpace([loading, Categorical("c", ["p", "q"])], batch_constraints=["total loading <= 0.5"])
+    points = space.region().listing
+    fits = space.rules.fits(points[:0], points, space.numbers(points[:0]), space.numbers(points))
+    assert [space.values(point)["c"] for point in points[fits]] == ["q"]
+    with pytest.raises(InvalidInput, match="no candidate keeps it"):
+        SearchSpace(space.parameters, constraints=["c == 'p'"], batch_constraints=["total loading <= 0.5"])

@@ -65,7 +65,7 @@ class PointsSoFar(Candidates):
     def pool(self) -> Points:
         """The points, and the space that they are in."""
         if self._space is None:
-            self._space = space_of(self.body["spec"]["space"])
+            self._space = space_of(self.body["spec"]["space"], stored=True)
         return Points(self._space, [self._known[i] for i in self._ids])
 
     def holds_of(self, ledger: Ledger) -> bool:

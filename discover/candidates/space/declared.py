@@ -36,6 +36,7 @@ class Declared:
         constraints: Sequence[str] = (),
         batch_constraints: Sequence[str] = (),
         id: str = ID,
+        stored: bool = False,
     ):
         self.id = id
         self.parameters = tuple(parameters) if isinstance(parameters, Iterable) else (parameters,)
@@ -48,9 +49,14 @@ class Declared:
         self.owner = tuple(place for place, slots in enumerate(self.places) for _ in slots)
         self._read(_texts(constraints, "constraints"), _texts(batch_constraints, "batch_constraints"))
         self._check_possible()
+        if not stored:
+            self._check_batches()
 
     def _check_possible(self) -> None:
         """Whether any point keeps the constraints is for whoever can search for one."""
+
+    def _check_batches(self) -> None:
+        """So is whether any may be in a batch."""
 
     def _parameter_problems(self) -> list[Problem]:
         odd = [one for one in self.parameters if not isinstance(one, Parameter)]

@@ -19,12 +19,15 @@ KINDS: Mapping[str, type[Parameter]] = {
 }
 
 
-def space_of(body: Mapping[str, Any]) -> SearchSpace:
-    """The space of a declaration: parameters, constraints, batch_constraints, id. InvalidInput collects every problem."""
+def space_of(body: Mapping[str, Any], *, stored: bool = False) -> SearchSpace:
+    """The space of a declaration: parameters, constraints, batch_constraints, id. InvalidInput collects every problem.
+
+    stored: it is from a store, where it may have been declared before rules of a batch were looked into.
+    """
     parameters = parameters_of(body.get("parameters", ()))
     return SearchSpace(
         parameters, constraints=body.get("constraints", ()), batch_constraints=body.get("batch_constraints", ()),
-        id=body.get("id", ID),
+        id=body.get("id", ID), stored=stored,
     )  # fmt: skip
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import copy
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from discover.candidates.space.constraints.batch_rules import Rule, Total
+from discover.candidates.space.constraints.conditions import Condition, Linear
 from discover.candidates.space.declared import ID, Declared
 from discover.candidates.space.parameters.parameter import Parameter, Unreadable, missing
 from discover.candidates.space.region import EFFORT, Region
@@ -30,24 +34,73 @@ class SearchSpace(Declared):
 
     def _check_possible(self) -> None:
         """InvalidInput where no point keeps the constraints, with what is known of why."""
-        region = self.whole
-        generator = np.random.default_rng(0)
-        if region.listing is not None:
-            if not len(region.listing):
+        if self.whole.listing is not None:
+            if not len(self.whole.listing):
                 self._refuse("no setting keeps all constraints: every one was tried")
             return
-        fresh = region.raw(4096, generator)
-        if self.feasible(fresh).any():
-            return
-        codes, proof = region.solve(generator)
-        if codes is None and proof:
+        found, proof = self._some_point()
+        if not found and proof:
             self._refuse("no setting keeps all constraints: a search that leaves nothing out found none")
-        if codes is None:
+        if not found:
             self._refuse(f"no setting that keeps all constraints was found in {EFFORT:,} tries, which proves nothing")
+
+    def _some_point(self) -> tuple[bool, bool]:
+        """Whether a point that keeps the conditions is found; and whether nothing was left out, so that none is a proof."""
+        generator = np.random.default_rng(0)
+        if self.feasible(self.whole.raw(4096, generator)).any():
+            return True, False
+        codes, proof = self.whole.solve(generator)
+        return codes is not None, proof
 
     def _refuse(self, message: str) -> None:
         hint = "loosen one; on a grid an equality needs steps that can meet it"
         raise InvalidInput("search space", [Problem(message, value="; ".join(self.texts) or None, way_out=hint)])
+
+    def _check_batches(self) -> None:
+        """InvalidInput where it is certain that no point may be in a batch, not even by itself: for a rule, or for all together."""
+        rules = [(rule, kept) for rule in self.rules.rules if (kept := rule.alone) is not None]
+        hint = "give a larger limit, or loosen the constraints"
+        surely = [
+            Problem(
+                f"no candidate keeps it{self._least(rule, kept)}",
+                column="batch_constraints",
+                value=rule.text,
+                way_out=hint,
+            )
+            for rule, kept in rules
+            if kept.bounded(self._ranges) is False
+        ]
+        if surely:
+            raise InvalidInput("search space", surely)
+        if rules and (how := self._none_joins([kept for _, kept in rules])):
+            told = "; ".join(rule.text for rule, _ in rules)
+            message = f"no candidate keeps {'it' if len(rules) == 1 else 'them together'}, not even by itself: {how}"
+            raise InvalidInput("search space", [Problem(message, column="batch_constraints", value=told, way_out=hint)])
+
+    @property
+    def _ranges(self) -> Sequence[tuple[Fraction, Fraction] | None]:
+        """The least and greatest number of each slot; None where it may have no value."""
+        levels = [
+            None if place in self.activity else slot.levels for place, slot in zip(self.owner, self.slots, strict=True)
+        ]
+        return [None if one is None else (one.exact(0), one.exact(one.count - 1)) for one in levels]
+
+    def _least(self, rule: Rule, kept: Condition) -> str:
+        """What a candidate adds to a total at least, in words."""
+        ends = kept.ends(self._ranges) if isinstance(kept, Linear) else None
+        return (
+            f": each adds {float(ends[0] + rule.sum.constant):g} at least" if ends and isinstance(rule, Total) else ""
+        )
+
+    def _none_joins(self, kept: Sequence[Condition]) -> str:
+        """How it is known that no point keeps further conditions besides the constraints; '' where some does or nobody knows."""
+        narrowed = copy(self)
+        narrowed.__dict__.pop("whole", None)
+        narrowed.conditions = (*self.conditions, *kept)
+        if (listing := self.whole.listing) is not None:
+            return "" if narrowed.feasible(listing).any() else "every one was tried"
+        found, proof = narrowed._some_point()
+        return "a search that leaves nothing out found none" if proof and not found else ""
 
     def region(self, fixed: Mapping[str, Any] | None = None) -> Region:
         """The space, or the part of it where some columns have given values."""

@@ -18,7 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from discover import filling
-from discover.candidates.space.constraints.conditions import Condition
+from discover.candidates.space.constraints.conditions import Any_, Condition, Linear, Not
 from discover.candidates.space.constraints.text import LONGEST, Misread, Reader, Sum
 from discover.candidates.space.parameters.levels import exact
 from discover.errors import nearest
@@ -39,6 +39,11 @@ class Different:
     text: str
     slots: tuple[int, ...]
     most: int
+
+    @property
+    def alone(self) -> Condition | None:
+        """What a candidate must keep to be in a batch at all; None where any may be the first."""
+        return None
 
     def full(self, chosen: IntArray) -> bool:
         """Whether the chosen codes [k, slots] have all the values that they may have."""
@@ -70,6 +75,11 @@ class Number:
     most: int
     condition: Condition | None = None
 
+    @property
+    def alone(self) -> Condition | None:
+        """What a candidate must keep to be in a batch at all; None where any may be the first."""
+        return Not(self.condition) if self.condition is not None and self.most < 1 else None
+
     def fits(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> BoolArray:
         """Which of the offered ones may join."""
         if self.condition is None:
@@ -94,6 +104,12 @@ class Total:
     sum: Sum
     limit: Fraction
     condition: Condition | None = None
+
+    @property
+    def alone(self) -> Condition | None:
+        """What a candidate must keep to be in a batch at all; it says nothing of one that lacks a value."""
+        kept = Linear(tuple(self.sum.weights.items()), "<=", self.limit - self.sum.constant)
+        return kept if self.condition is None else Any_((Not(self.condition), kept))
 
     def fits(self, chosen: IntArray, offered: IntArray, numbers: FloatArray, known: FloatArray) -> BoolArray:
         """Which of the offered ones may join."""
@@ -187,8 +203,6 @@ def _total(text: str, match: re.Match[str], reader: Reader) -> Total:
         lowest += min(weight * levels.exact(0), weight * levels.exact(levels.count - 1))
     if lowest < 0:
         raise Misread("the sum may be below zero for a candidate", "a total must only grow with the batch")
-    if lowest > limit and not match["condition"]:
-        raise Misread(f"no candidate keeps it: each adds {float(lowest):g} at least", "give a larger limit")
     return Total(text, found, limit, reader.condition(match["condition"]) if match["condition"] else None)
 
 
