@@ -17,7 +17,6 @@ import torch
 
 from discover.acquisition.batch import Allowed
 from discover.acquisition.improvement import log_expected_improvement, log_probability_between, log_trapezium
-from discover.acquisition.lookahead import SMALLEST
 from discover.acquisition.sampling import normal_draws
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 NOWHERE = 1e-300
 """A distance that cannot become less."""
+SMALLEST = 1e-300
+"""Below which a variance counts as none."""
 FLAT = 1e-10
 """Share of its variance that is left of a candidate of which nothing more is to be told."""
 
@@ -119,30 +120,57 @@ class Beside:
         self.whole = covariance.diagonal().clamp_min(SMALLEST)
         self.normal = normal_draws(draws, most, seed) if most else torch.zeros(draws, 0, dtype=torch.float64)
         self.weights = torch.zeros(1, dtype=torch.float64)
-        self.count = 0
+        self.columns: list[Tensor] = []
+        self.drawn: list[Tensor] = []
 
     def log_gains(self) -> Tensor:
         """Logarithm of what each candidate adds to the expected gain of the batch; [m]."""
-        found = self.gain.log_expected(self.means, self._deviation) + self.weights[:, None]
-        return torch.logsumexp(found, dim=0) - math.log(len(found))
+        return _averaged(self.gain, self.means, self._deviation, self.weights)
 
     def add(self, place: int) -> None:
         """A candidate joins the batch."""
-        normal = self.normal[:, self.count]
-        means = self.means[:, place].expand(len(normal))
-        self.gain, drawn, weights = self.gain.added(means, self._deviation[place], normal)
+        normal = self.normal[:, len(self.drawn)]
+        means, deviation = self.means[:, place].expand(len(normal)), self._deviation[place]
+        self.gain, drawn, weights = self.gain.added(means, deviation, normal)
         self.weights = self.weights + weights
-        self.count += 1
-        column, variance = self.left[:, place].clone(), self.left[place, place]
-        if variance <= FLAT * self.whole[place]:  # its like is in the batch
-            self.means = self.means.expand(len(normal), -1)
-            return
-        self.means = self.means + torch.outer(drawn - means, column / variance)
-        self.left -= torch.outer(column, column) / variance
+        column = self.left[:, place] / deviation
+        scaled = (drawn - means) / deviation
+        if self.left[place, place] <= FLAT * self.whole[place]:  # its like is in the batch: nothing more is told
+            column, scaled = torch.zeros_like(column), torch.zeros_like(scaled)
+        self.columns.append(column)
+        self.drawn.append(scaled)
+        self.means = self.means + torch.outer(scaled, column)
+        self.left -= torch.outer(column, column)
 
     @property
     def _deviation(self) -> Tensor:
         return torch.maximum(self.left.diagonal(), FLAT * self.whole).sqrt()
+
+
+class Ahead:
+    """Gains of any candidates beside k that are in the batch, of which was drawn once. mean: [k]. covariance: [k, k]."""
+
+    def __init__(self, gain: Gain, mean: Tensor, covariance: Tensor, *, draws: int, seed: int):
+        beside = Beside(gain, mean, covariance, most=len(mean), draws=draws, seed=seed)
+        for place in range(len(mean)):
+            beside.add(place)
+        self.gain, self.weights = beside.gain, beside.weights
+        root = torch.stack(beside.columns, dim=1).tril()
+        self.kept = root.diagonal() > 0  # of candidates that are alike the first
+        self.root = root[self.kept][:, self.kept]
+        self.drawn = torch.stack(beside.drawn, dim=1)[:, self.kept]
+
+    def log_gains(self, mean: Tensor, variance: Tensor, across: Tensor) -> Tensor:
+        """Of candidates with mean [m], variance [m] and covariance [k, m] with those in the batch; [m]."""
+        parts = torch.linalg.solve_triangular(self.root, across[self.kept], upper=False)
+        left = torch.maximum(variance - parts.square().sum(dim=0), FLAT * variance.clamp_min(SMALLEST))
+        return _averaged(self.gain, mean + self.drawn @ parts, left.sqrt(), self.weights)
+
+
+def _averaged(gain: Gain, means: Tensor, deviation: Tensor, weights: Tensor) -> Tensor:
+    """Over draws with logarithms of weights [s]."""
+    found = gain.log_expected(means, deviation) + weights[:, None]
+    return torch.logsumexp(found, dim=0) - math.log(len(found))
 
 
 def together(

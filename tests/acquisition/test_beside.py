@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from discover.acquisition.beside import Approach, Beside, Hit, Rise, together
+from discover.acquisition.beside import Ahead, Approach, Beside, Hit, Rise, together
 from discover.acquisition.improvement import log_probability_between
 
 M = 5
@@ -100,3 +100,23 @@ def test_who_may_join_is_asked_and_the_same_seed_chooses_the_same():
     even = torch.tensor([True, False, True, False, True])
     assert {place for place, _ in chosen(0, lambda _: even)} == {0, 2, 4}
     assert chosen(0, lambda found: even & (len(found) < 2))[2:] == []
+
+
+@pytest.mark.parametrize("name", GAINS)
+@pytest.mark.parametrize("size", [1.0, 1e-40])
+def test_what_is_drawn_once_tells_the_same_of_others_on_every_scale(name, size):
+    gain, _ = GAINS[name]
+    mean, covariance = belief(4)
+    order = torch.tensor([2, 2, 0, 1, 3, 4])  # the second is a copy of the first
+    mean, covariance = mean[order], covariance[order][:, order]
+    beside = Beside(gain, mean, covariance, most=3, draws=64, seed=0)
+    for place in range(3):
+        beside.add(place)
+    ahead = Ahead(gain, mean[:3], covariance[:3, :3], draws=64, seed=0)
+    told = ahead.log_gains(mean[3:], covariance.diagonal()[3:], covariance[:3, 3:])
+    assert told == pytest.approx(beside.log_gains()[3:], abs=1e-9)
+    if isinstance(gain, Hit):
+        small = Hit(gain.low * size, gain.high * size)
+        again = Ahead(small, mean[:3] * size, covariance[:3, :3] * size**2, draws=64, seed=0)
+        parts = mean[3:] * size, covariance.diagonal()[3:] * size**2, covariance[:3, 3:] * size**2
+        assert again.log_gains(*parts) == pytest.approx(told, abs=1e-6)

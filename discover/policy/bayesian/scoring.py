@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from discover.acquisition.beside import Approach, Beside, Gain, Hit
+from discover.acquisition.beside import Ahead, Approach, Gain, Hit
 from discover.acquisition.goal import Goal, Parts, moments
 from discover.acquisition.pool import Scores, incumbent, score
 from discover.acquisition.scales import on_scales
@@ -93,18 +93,27 @@ def matching(aim: Aim) -> Gain | None:
     return Approach(low, high, torch.tensor([max(distance, 1e-9 * span)], dtype=torch.float64))
 
 
-def log_gains_after(
-    posterior: TargetPosterior, gain: Gain, X: Tensor, further: Tensor, *, sign: float, draws: int, seed: int
-) -> Tensor:
-    """Logarithm of what each of X [m, d] adds to a batch [j, d] by a gain, of sign·target; [m]."""
-    found, k = [], len(further)
-    for start in range(0, len(X), CHUNK):
-        mean, covariance = posterior.joint(torch.cat([further, X[start : start + CHUNK]]))
-        beside = Beside(gain, sign * mean, covariance, most=k, draws=draws, seed=seed)
-        for place in range(k):
-            beside.add(place)
-        found.append(beside.log_gains()[k:])
-    return torch.cat(found)
+class Adding:
+    """Logarithms of what points add to a batch by a gain, of sign·target. What was drawn of a batch is kept until there is another."""
+
+    def __init__(self, posterior: TargetPosterior, gain: Gain, *, sign: float, draws: int, seed: int):
+        self.posterior, self.gain, self.sign, self.draws, self.seed = posterior, gain, sign, draws, seed
+        self._last: tuple[bytes, Ahead] | None = None
+
+    def __call__(self, X: Tensor, further: Tensor) -> Tensor:
+        """Of X [m, d] to a batch [j, d] of at least one; [m]. Both are scaled features."""
+        ahead, found, k = self._ahead(further), [], len(further)
+        for start in range(0, len(X), CHUNK):
+            mean, covariance = self.posterior.joint(torch.cat([further, X[start : start + CHUNK]]))
+            found.append(ahead.log_gains(self.sign * mean[k:], covariance.diagonal()[k:], covariance[:k, k:]))
+        return torch.cat(found)
+
+    def _ahead(self, further: Tensor) -> Ahead:
+        key = further.numpy().tobytes()
+        if self._last is None or self._last[0] != key:
+            mean, covariance = self.posterior.joint(further)
+            self._last = key, Ahead(self.gain, self.sign * mean, covariance, draws=self.draws, seed=self.seed)
+        return self._last[1]
 
 
 def parts_at(posterior: TargetPosterior, X: Tensor) -> Parts:

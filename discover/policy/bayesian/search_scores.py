@@ -8,20 +8,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from discover.acquisition.goal import Goal, Marginals, moments
+from discover.acquisition.beside import Gain
+from discover.acquisition.goal import Goal, moments
 from discover.acquisition.marginal import LOGARITHMIC, SIGNED, Marginal, kind_of
 from discover.acquisition.space_search import Score
 from discover.candidates.space.points import Points
 from discover.policy.bayesian.acquisitions import IMPROVING
 from discover.policy.bayesian.failing import weighed
 from discover.policy.bayesian.one_target import OneTarget
-from discover.policy.bayesian.scoring import Aim, log_gains_after, matching, parts_after
+from discover.policy.bayesian.scoring import Adding, Aim, matching, parts_after
 from discover.protocols import View
 from discover.surrogate.belief import Belief
 from discover.values import FloatArray, IntArray
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from discover.policy.bayesian.options import Options
 
 DRAWS = 64
@@ -52,18 +56,30 @@ def _plain(policy: Options, view: View, held: Belief, generator: np.random.Gener
     if policy.acquisition not in IMPROVING and aim.best is not None:
         return _Other.of(policy, view, held, aim.goal, aim.best, seed)
     gain = matching(aim)
+    adding = None if gain is None else _adding(policy, held, aim.goal, gain, 1.0, seed)
 
     def told(features: FloatArray, ahead: FloatArray) -> FloatArray:
         X, further = held.scaled(features), held.scaled(ahead)
-        if gain is not None and len(ahead):
-            told = {name: parts_after(one, X, further) for name, one in held.posteriors.items()}
-            posterior = held.posteriors[aim.goal.objective.names[0]]
-            adds = log_gains_after(posterior, gain, X, further, sign=1.0, draws=min(DRAWS, policy.draws), seed=seed)
-            return weighed(held, features, adds + aim.goal.log_feasibility(told)).numpy()
+        if adding is not None and len(ahead):
+            return weighed(held, features, adding(X, further) + _log_kept(held, aim.goal, X, further)).numpy()
         found = aim.after(held, ahead).scores(held, seed, partial(parts_after, X=X, further=further))
         return weighed(held, features, found.values).numpy()
 
     return told
+
+
+def _adding(policy: Options, held: Belief, goal: Goal, gain: Gain, sign: float, seed: int) -> Adding:
+    """What points add to a batch, of the only target."""
+    posterior = held.posteriors[goal.objective.targets[0].name]
+    return Adding(posterior, gain, sign=sign, draws=min(DRAWS, policy.draws), seed=seed)
+
+
+def _log_kept(held: Belief, goal: Goal, X: Tensor, further: Tensor) -> Tensor:
+    """Logarithm of the probability that points [m, d] keep the constraints, once further points are known; [m]."""
+    names = list(goal.objective.limits)
+    if not names:
+        return torch.zeros(len(X), dtype=torch.float64)
+    return goal.log_feasibility({name: parts_after(held.posteriors[name], X, further) for name in names})
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ class _Other:
     goal: Goal
     case: OneTarget
     marginal: Marginal
-    seed: int
+    adding: Adding | None
 
     @classmethod
     def of(cls, policy: Options, view: View, held: Belief, goal: Goal, best: float, seed: int) -> _Other:
@@ -83,25 +99,25 @@ class _Other:
         kind = INSTEAD.get(policy.acquisition, policy.acquisition)
         low, high = case.hits
         least = case.top(policy.top) if kind == "top" else case.best
-        return cls(held, goal, case, Marginal(kind_of(kind), least, policy.beta, low, high), seed)
+        marginal = Marginal(kind_of(kind), least, policy.beta, low, high)
+        gain = marginal.gain
+        adding = None if gain is None else _adding(policy, held, goal, gain, case.sign, seed)
+        return cls(held, goal, case, marginal, adding)
 
     def __call__(self, features: FloatArray, ahead: FloatArray) -> FloatArray:
         """Features [m, d], and [j, d] of points that count as observed, to scores [m]."""
         X, further = self.held.scaled(features), self.held.scaled(ahead)
-        told: Marginals = {name: parts_after(held, X, further) for name, held in self.held.posteriors.items()}
-        gain, sign, posterior = self.marginal.gain, self.case.sign, self.case.posterior
-        if gain is not None and len(ahead):
-            draws = min(DRAWS, self.case.policy.draws)
-            found = log_gains_after(posterior, gain, X, further, sign=sign, draws=draws, seed=self.seed)
+        if self.adding is not None and len(ahead):
+            found = self.adding(X, further)
         else:
-            mean, deviation = moments(told[self.case.name])
-            found = self.marginal(sign * mean, deviation)
+            mean, deviation = moments(parts_after(self.case.posterior, X, further))
+            found = self.marginal(self.case.sign * mean, deviation)
         kind, unit = self.marginal.kind, 1.0
         if kind in SIGNED:
             unit = self.goal.spans[0]
         elif kind not in LOGARITHMIC:
             found = found.clamp_min(1e-300).log()
-        return weighed(self.held, features, found + unit * self.goal.log_feasibility(told), unit).numpy()
+        return weighed(self.held, features, found + unit * _log_kept(self.held, self.goal, X, further), unit).numpy()
 
 
 def log_costs(policy: Options, view: View, n: int) -> Callable[[IntArray], FloatArray] | None:
