@@ -204,3 +204,15 @@ def test_a_row_that_is_wrong_otherwise_waits_alone(bench: Bench) -> None:
     told = bench.back(rows)
     assert told.became["became"].tolist() == ["measured"] * 11
     assert "row 4: yield [%]: 'forty' not a number" in told.report
+
+
+def test_what_was_not_shown_is_somebodys_own_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISCOVER_STORE", raising=False)
+    bench = Bench(tmp_path, CAMPAIGN.replace("quiet: 0", "quiet: 0, columns: [base, ligand]"))
+    rows = bench.rows()
+    assert "temperature" not in rows[0]
+    noted = [[*row, "temperature" if not n else "19.2"] for n, row in enumerate(rows)]
+    wrong = [[*row] for row in noted]
+    wrong[2][rows[0].index("ligand")] = "XPhos"
+    assert "row 3, column 'ligand', value 'XPhos'" in bench.back(wrong).report
+    assert set(bench.back(noted).became["became"]) == {"measured"}

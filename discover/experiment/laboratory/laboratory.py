@@ -187,10 +187,12 @@ class Laboratory:
         """Sheets that were dropped into the inbox, one by one. Tell `sheet.frame`, then `settle` the sheet.
 
         id_name: the candidates' id column; sheets may also call it 'id'. conditions: columns that say what a candidate is, with
-        their units; where a sheet has them they are in its frame, for `tell` to hold against the candidates.
+        their units; those that were shown are in the frame of a sheet that has them, for `tell` to hold against the candidates.
+        What stands in others somebody has noted on the way.
         """
         decimal: Decimal = self.decimal
-        yield from self._inbox().sheets(self.targets, id_name, decimal, conditions)
+        shown = {name: unit for name, unit in conditions.items() if self.columns is None or name in self.columns}
+        yield from self._inbox().sheets(self.targets, id_name, decimal, shown)
 
     def settle(self, sheet: Sheet, became: pd.DataFrame) -> Path | None:
         """Put a sheet away once its good rows are committed; the file in which its bad rows wait, or None.
