@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from discover import Campaign, CandidatePool, Categorical, Continuous, Objective, SearchSpace
+from discover.campaign.asking import choosing
 from discover.definition import load
 from discover.errors import InvalidInput, Unsupported
 from discover.provenance.replay import replay
@@ -147,6 +148,41 @@ def test_what_was_withdrawn_before_it_began_is_not_set_up(tmp_path):
     (found,) = (columns_of(campaign.ask(1))["temperature"],)
     difference = float(abs(found.iloc[0] - 20.0))
     assert steps(campaign, 1) == [pytest.approx((difference > 0) + 0.5 * difference)]
+
+
+@pytest.mark.parametrize("space", [False, True])
+def test_a_persons_own_choice_says_what_its_changes_cost_as_it_stands(tmp_path, space):
+    campaign = campaign_of(tmp_path, {"kind": "random", "change_over": {"temperature": 4.0, "time": 1.0}}, space)
+    rows = FRAME.iloc[[0, 12, 1]]
+    for _ in range(2):
+        campaign.propose(rows.drop(columns="run") if space else rows["run"].tolist(), reason="in this order")
+        campaign.tell(campaign.pending[["proposal_id"]].assign(**{"yield": 1.0}))
+        rows = FRAME.iloc[[13, 2]]
+    assert steps(campaign, 5) == [0.0, 4.0, 5.0, 4.0, 5.0]
+    assert campaign.spending.cost == 5 + sum(steps(campaign, 5))
+
+
+@pytest.mark.parametrize("priced", [{"change_over": {"temperature": 4.0}}, {"cost": {"time": 0.25}}])
+def test_who_asks_while_another_asks_sees_what_is_left_and_set_up(tmp_path, priced, monkeypatch):
+    campaign = campaign_of(tmp_path, {"kind": "random"} | priced, budget={"cost": 12.0})
+    other, decided = Campaign.open("c", store=f"sqlite:///{tmp_path / 'c.db'}"), choosing.decide
+
+    def meanwhile(*given):
+        decision = decided(*given)
+        if not len(other.trials()):
+            with monkeypatch.context() as within:
+                within.setattr(choosing, "decide", decided)
+                other.ask(6, fixed={"catalyst": "Pd"})
+        return decision
+
+    monkeypatch.setattr(choosing, "decide", meanwhile)
+    campaign.ask(6, fixed={"catalyst": "Ni"})
+    found = columns_of(pd.DataFrame({"run": [trial.candidate_id for trial in campaign.trials()]}))
+    cost = (found["time"] / 4).sum() if "cost" in priced else len(found) + 4.0 * changed(found["temperature"])
+    assert 9.0 < cost <= 12.0
+    if "change_over" in priced:
+        assert steps(campaign, len(found)) == [0.0] + [4.0 * (a != b) for a, b in pairwise(found["temperature"])]
+    assert all(replay(campaign, number).identical for number in (1, 2))
 
 
 WRONG = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from discover.campaign.terms import Terms
-from discover.candidates.space.points import Pool
+from discover.candidates.space.points import Points, Pool
 from discover.changes import Changes
 from discover.errors import InvalidInput, Problem
 from discover.protocols import View
@@ -74,6 +74,17 @@ def in_running_order(batch: Batch, view: View) -> Batch:
     joined = sorted(by_row, key=lambda row: by_row[row].policy != "explore")
     steps = changes.steps(joined)
     return replace(batch, proposals=tuple(_priced(by_row[row], cost) for row, cost in steps))
+
+
+def in_given_order(proposals: Sequence[Proposal], ledger: Ledger, pool: Pool) -> Sequence[Proposal]:
+    """A person's own choice, as it is, with what each change costs; without that where changing over costs nothing."""
+    terms = Terms.of(ledger.definition["policy"])
+    if isinstance(pool, Points):
+        pool = pool.grown([proposal.candidate for proposal in proposals if proposal.candidate is not None])
+    if (changes := changes_of(ledger, terms, pool)) is None:
+        return proposals
+    steps = changes.along(pool.rows([proposal.candidate_id for proposal in proposals]).tolist())
+    return [_priced(proposal, cost) for proposal, cost in zip(proposals, steps, strict=True)]
 
 
 def _priced(proposal: Proposal, cost: float) -> Proposal:

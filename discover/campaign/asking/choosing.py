@@ -12,8 +12,10 @@ import pandas as pd
 
 from discover import threads
 from discover.campaign.asking.asking import batch_event, environment, moved, view_of
+from discover.campaign.asking.changing import in_given_order
 from discover.campaign.asking.deciding import Decision, decide
 from discover.campaign.asking.fixing import fixed_values
+from discover.campaign.asking.limiting import booked
 from discover.campaign.pool.pooling import Candidates, Find, Moved, check_still
 from discover.campaign.settings import check_reason, refuse
 from discover.campaign.terms import Terms
@@ -32,7 +34,7 @@ from discover.version import VERSION
 
 BY_HAND = "person"
 TRIES = 20
-"""How often a batch is chosen anew because another process took one of its candidates meanwhile."""
+"""How often a batch is chosen anew because another process took one of its candidates meanwhile, or of its funds."""
 
 
 class FewerProposals(UserWarning):
@@ -62,17 +64,17 @@ def choose(
             given = fixed_values(fixed, candidates.pool)
             if key is not None and key in ledger.keys:
                 return _asked_before(ledger.keys[key], n, given)
-            basis, definition, many = ledger.seq, ledger.definition, _threads_of(ledger)
+            basis, definition, many, paid = ledger.seq, ledger.definition, _threads_of(ledger), booked(ledger)
             view = view_of(ledger, objective, candidates.pool, candidates.features, given)
             view = replace(view, cache=candidates.sweeps, columns=named_columns(policy, candidates.pool))
         with threads.using(many):
             decision = decide(view, definition, policy, n, key)
             now = environment() | {"threads": threads.count(), "discover": VERSION}
         try:
-            return _commit(journal, candidates, decision, n, key, basis, now, given)
+            return _commit(journal, candidates, decision, n, key, basis, now, given, paid)
         except Moved:
             continue
-    raise Conflict("other processes keep taking the candidates that were chosen; ask again")
+    raise Conflict("other processes keep taking the candidates that were chosen, or what they cost; ask again")
 
 
 def _threads_of(ledger: Ledger) -> int:
@@ -100,6 +102,7 @@ def _commit(
     basis: int,
     now: dict[str, Any],
     fixed: Mapping[str, Any],
+    paid: object,
 ) -> Iteration:
     batch = decision.batch
     made = {"environment": now, "features": candidates.features.hash, "seed": str(decision.seed)}
@@ -109,7 +112,7 @@ def _commit(
     def drafts(ledger: Ledger) -> Iterator[Draft]:
         check_still(ledger, candidates)
         taken = ledger.blocked()
-        if key in ledger.keys or any(proposal.candidate_id in taken for proposal in batch):
+        if key in ledger.keys or any(proposal.candidate_id in taken for proposal in batch) or booked(ledger) != paid:
             raise Moved
         last = next((i.learned["environment"] for i in reversed(ledger.iterations) if i.policy != BY_HAND), now)
         if change := moved(last, now):
@@ -169,8 +172,9 @@ def _commit_by_hand(
         proposals = [
             Proposal(i, BY_HAND, reason, rank=rank, candidate=points.get(i)) for rank, i in enumerate(ids, start=1)
         ]
+        priced = in_given_order(proposals, ledger, candidates.pool)
         yield batch_event(
-            ledger, journal.uid, candidates.pool, proposals, n=len(proposals), key=None, learned={}, shortage="", seen="",
+            ledger, journal.uid, candidates.pool, priced, n=len(proposals), key=None, learned={}, shortage="", seen="",
             policy=BY_HAND, basis=ledger.seq,
         )  # fmt: skip
 
@@ -198,7 +202,8 @@ def warn_of_shortage(iteration: Iteration) -> str:
     if got >= iteration.n:
         return ""
     shortage, count = iteration.shortage or "no more candidates are to be had", f"{got} of {iteration.n} proposed: "
-    warnings.warn(count + shortage.removeprefix(count), FewerProposals, stacklevel=4)
+    told = shortage.removeprefix(count).removeprefix("none proposed: ")
+    warnings.warn(count + told, FewerProposals, stacklevel=4)
     return shortage
 
 

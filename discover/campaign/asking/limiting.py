@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from discover.campaign.asking.changing import changes_of, changing, check_changes, coded
+from discover.campaign.asking.changing import changes_of, changing, check_changes, coded, standing
 from discover.campaign.terms import Terms
 from discover.candidates.space.points import Pool
 from discover.errors import InvalidInput, Problem, Unsupported, nearest
@@ -106,6 +106,14 @@ def spent(ledger: Ledger, pool: Pool, costs: FloatArray) -> float:
     """What was told, and what the candidates cost of whose experiments no cost was told, with changing over to them."""
     changed = changing(ledger, Terms.of(ledger.definition["policy"]), pool, lambda trial: _begun(trial) > 0)
     return ledger.cost + _sum(ledger, pool, costs, _begun) + changed
+
+
+def booked(ledger: Ledger) -> object:
+    """What the price of the next batch, and what is left for it, hang on besides results: another one chosen at the same time
+    changes them. The same at all times where nothing is priced."""
+    terms = Terms.of(ledger.definition["policy"])
+    limited = terms.cost is not None and ledger.definition["budget"].get("cost") is not None
+    return (standing(ledger), len(ledger.trials)) if terms.changes or limited else None
 
 
 def remaining(ledger: Ledger) -> int | None:
