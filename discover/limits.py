@@ -185,7 +185,7 @@ class Limits:
         parts = [f"at most {most} of the same {column}" for column, most in self.at_most.items()]
         parts += [f"the same {column} in all of a batch" for column in self.same]
         if self.costs is not None and self._limited_funds:
-            changing = " for experiments and what is changed over to them" if self.changes is not None else ""
+            changing = " (change-overs included)" if self.changes is not None else ""
             parts.append(f"{max(self.funds, 0.0):g} left of the budget in cost{changing}")
         return ", ".join(parts)
 

@@ -149,6 +149,8 @@ def test_fixed_values_hold_in_every_point():
             space.region(fixed)
     with pytest.raises(InvalidInput, match="has a value only under a condition"):
         every_kind().region({"equivalents": 1.0})
+    with pytest.raises(InvalidInput, match="has no value beside the others that are fixed"):
+        every_kind().region({"acid": "none", "equivalents": 1.0})
 
 
 def test_everything_that_is_wrong_is_said_at_once():

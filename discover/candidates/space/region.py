@@ -79,13 +79,17 @@ class Region:
         ranges: list[tuple[Fraction, Fraction] | None] = [None] * len(space.slots)
         for place in space.order:
             condition, parameter = space.activity.get(place), space.parameters[place]
-            if condition is None or condition.bounded(ranges) is True:
+            known = True if condition is None else condition.bounded(ranges)
+            if known is True:
                 for slot in space.places[place]:
                     levels = space.slots[slot].levels
                     ranges[slot] = (levels.exact(int(self.low[slot])), levels.exact(int(self.high[slot])))
                 continue
             for column in set(parameter.columns) & set(columns):
-                yield "has a value only under a condition", None, column, None, "fix what that depends on as well"
+                if known is False:
+                    yield "has no value beside the others that are fixed", None, column, None, "leave it out"
+                else:
+                    yield "has a value only under a condition", None, column, None, "fix what that depends on as well"
 
     def agreeing(self, batch: IntArray, columns: Iterable[str] = ()) -> Region:
         """The part whose points may join a batch [k, slots], about: where it has all the values that it may have, between them.
