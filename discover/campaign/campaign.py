@@ -247,6 +247,7 @@ class Campaign(Reader):
         """
         hides, counts = columns_of_experiment(self.definition)
         new = as_pool(candidates, self._journal.ledger.pool["spec"], {*hides, *self.objective.names})
+        check_limits(Terms.of(self.definition["policy"]), new)
         return extend(
             self._journal, self.objective, self._candidates, new, place=self.snapshots, cache=self.files / "features",
             counts=counts, reason=reason, progress=progress,
