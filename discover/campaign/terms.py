@@ -32,9 +32,9 @@ class Terms:
     3}} for one of each value, which are added up; or `learned`, from what was told with results, see `discover.policy.costs`.
     What candidates cost divides what they promise, and a batch stays within a budget in cost. change_over: what it costs
     besides to go from one experiment to another with another value, by column: {catalyst: 20} for any change, {temperature:
-    {fixed: 5, per_unit: 0.1}} for a change and for each unit of it; without `cost` an experiment by itself costs 1. A batch
-    comes in an order in which little is changed. Limits hold within one batch that is asked for at once; where they leave
-    fewer, the batch says so.
+    {fixed: 5, per_unit: 0.1}} for a change and for each unit of it, {solvent: 10} for a mixture that is another in any of its
+    parts; without `cost` an experiment by itself costs 1. A batch comes in an order in which little is changed. Limits hold
+    within one batch that is asked for at once; where they leave fewer, the batch says so.
     """
 
     batch: int = 1

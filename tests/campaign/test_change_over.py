@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from discover import Campaign, CandidatePool, Categorical, Continuous, Objective, SearchSpace
+from discover import Campaign, CandidatePool, Categorical, Continuous, Mixture, Objective, SearchSpace
 from discover.campaign.asking import choosing
 from discover.definition import load
 from discover.errors import InvalidInput, Unsupported
@@ -183,6 +183,27 @@ def test_who_asks_while_another_asks_sees_what_is_left_and_set_up(tmp_path, pric
     if "change_over" in priced:
         assert steps(campaign, len(found)) == [0.0] + [4.0 * (a != b) for a, b in pairwise(found["temperature"])]
     assert all(replay(campaign, number).identical for number in (1, 2))
+
+
+def test_a_mixture_is_changed_once_whatever_of_it_differs(tmp_path):
+    space = SearchSpace(
+        [Mixture("solvent", ["water", "ethanol", "toluene"], step=0.5), Continuous("time", 1, 3, step=1)]
+    )
+    store = f"sqlite:///{tmp_path / 'c.db'}"
+    policy = {"kind": "random", "change_over": {"solvent": 10}}
+    campaign = Campaign.create("c", objective=Objective("yield"), candidates=space, policy=policy, store=store)
+    seen = []
+    for _ in range(3):
+        batch = campaign.ask(4)
+        made = batch[["solvent.water", "solvent.ethanol", "solvent.toluene"]].itertuples(index=False, name=None)
+        seen += list(made)
+        told = [10.0 * (one != other) for one, other in pairwise(seen)]
+        assert steps(campaign, len(seen)) == [0.0, *told]
+        campaign.tell(batch[["proposal_id"]].assign(**{"yield": 1.0}))
+        assert campaign.spending.cost == len(seen) + sum(told)
+    priced = policy | {"change_over": {"solvent": {"per_unit": 1}}}
+    with pytest.raises(InvalidInput, match="no column of numbers"):
+        Campaign.create("d", objective=Objective("yield"), candidates=space, policy=priced, store=store)
 
 
 WRONG = {

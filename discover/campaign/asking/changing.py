@@ -22,13 +22,24 @@ from discover.values import Batch, Candidate, FloatArray, IntArray, Proposal
 _coded: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()
 
 
-def coded(pool: Pool, column: str) -> IntArray:
-    """[N] numbers, equal where the column's values are; what is missing is a value of its own."""
+def coded(pool: Pool, name: str) -> IntArray:
+    """[N] numbers, equal where a column's values are, or all values of a parameter of several; what is missing is a value of
+    its own."""
     held = _coded.setdefault(pool, {})
-    if column not in held:
-        codes, _ = pd.factorize(pool.frame(columns=[column])[column], use_na_sentinel=False)
-        held[column] = codes.astype(np.int64)
-    return held[column]
+    if name not in held:
+        columns = columns_of(pool, name)
+        frame = pool.frame(columns=columns)
+        codes = [pd.factorize(frame[column], use_na_sentinel=False)[0] for column in columns]
+        alone = codes[0] if len(codes) == 1 else np.unique(np.stack(codes), axis=1, return_inverse=True)[1]
+        held[name] = alone.reshape(-1).astype(np.int64)
+    return held[name]
+
+
+def columns_of(pool: Pool, name: str) -> list[str]:
+    """A column by itself, or the columns of a parameter that has several, such as a mixture; [] for what is neither."""
+    if name in pool.columns or not isinstance(pool, Points):
+        return [name] if name in pool.columns else []
+    return [column for one in pool.space.parameters if one.name == name for column in one.columns]
 
 
 def changes_of(ledger: Ledger, terms: Terms, pool: Pool) -> Changes | None:
@@ -106,12 +117,13 @@ def _from_nothing(terms: Terms, pool: Pool) -> Changes:
     """The prices over a pool, with nothing set up. InvalidInput for a price per unit of what is no number."""
     columns, prices = list(terms.changes), list(terms.changes.values())
     measured = [column for column, (_, per_unit) in terms.changes.items() if per_unit]
-    frame = pool.frame(columns=measured) if measured else pd.DataFrame()
+    single = [column for column in measured if column in pool.columns]
+    frame = pool.frame(columns=single) if single else pd.DataFrame()
     hint = "give it the price of any change: {fixed: 10}"
     problems = [
         Problem("is no column of numbers", column=f"change_over.{column}", way_out=hint)
         for column in measured
-        if not pd.api.types.is_numeric_dtype(frame[column])
+        if column not in single or not pd.api.types.is_numeric_dtype(frame[column])
     ]
     if problems:
         raise InvalidInput("policy", problems)
@@ -135,9 +147,12 @@ def _standing(terms: Terms, pool: Pool, changes: Changes, last: Trial) -> tuple[
     candidate = last.proposal.candidate
     values: Mapping[str, Any] = {} if candidate is None else candidate.values
     codes, numbers = [], []
-    for k, column in enumerate(terms.changes):
-        value, held = values.get(column), pool.frame(columns=[column])[column]
-        alike = np.flatnonzero(held.isna() if value is None else held == value)
+    for k, name in enumerate(terms.changes):
+        fine = np.ones(len(pool), dtype=bool)
+        for column in columns_of(pool, name):
+            value, held = values.get(column), pool.frame(columns=[column])[column]
+            fine &= (held.isna() if value is None else held == value).to_numpy(dtype=bool)
+        alike, value = np.flatnonzero(fine), values.get(name)
         codes.append(int(changes.codes[alike[0], k]) if len(alike) else -1)
-        numbers.append(float(value) if terms.changes[column][1] and value is not None else np.nan)
+        numbers.append(float(value) if terms.changes[name][1] and value is not None else np.nan)
     return np.array(codes), np.array(numbers)

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import pandas as pd
 
-from discover.campaign.asking.changing import changes_of, changing, check_changes, coded, standing
+from discover.campaign.asking.changing import changes_of, changing, check_changes, coded, columns_of, standing
 from discover.campaign.terms import Terms
 from discover.candidates.space.points import Pool
 from discover.errors import InvalidInput, Problem, Unsupported, nearest
@@ -48,7 +48,7 @@ def check_limits(terms: Terms, pool: Pool) -> None:
     problems = [
         Problem("no such column in the candidates", column=f"{option}.{column}", way_out=nearest(column, pool.columns))
         for option, column in terms.columns
-        if column not in pool.columns
+        if not (columns_of(pool, column) if option == "change_over" else column in pool.columns)
     ]
     if problems:
         raise InvalidInput("policy", problems)
