@@ -81,6 +81,9 @@ def test_a_batch_comes_in_an_order_in_which_each_value_is_set_up_once(tmp_path, 
         assert changed(values) == len(set(values)) - 1
         first = last is not None and last != values[0]
         assert steps(campaign, 6) == [10.0 * first] + [10.0 * (a != b) for a, b in pairwise(values)]
+        assert batch["reason"].str.contains("; changing over to it costs 10").tolist() == [
+            s > 0 for s in steps(campaign, 6)
+        ]
         assert last is None or last not in values or values[0] == last
         last = values[-1]
         told(campaign, batch)

@@ -99,7 +99,8 @@ def in_given_order(proposals: Sequence[Proposal], ledger: Ledger, pool: Pool) ->
 
 
 def _priced(proposal: Proposal, cost: float) -> Proposal:
-    return replace(proposal, details={**proposal.details, "change_over": cost})
+    reason = f"{proposal.reason}; changing over to it costs {cost:g}" if cost else proposal.reason
+    return replace(proposal, reason=reason, details={**proposal.details, "change_over": cost})
 
 
 def _made(ledger: Ledger) -> list[Trial]:
