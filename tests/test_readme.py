@@ -222,7 +222,7 @@ def test_the_cost_of_a_choice_is_the_benchmarks():
     lines = re.findall(
         r"^\| 10\^(\d) × (\d+), ([\d,]+) \| (.* s \| .* MB \|.*) \|$", page_of("benchmarks"), flags=re.MULTILINE
     )
-    assert len(lines) == 10
+    assert len(lines) == 16
     for power, features, observations, cells in lines:
         key = f"{10 ** int(power)}x{features} n={observations.replace(',', '')} threads=2 waves=1"
         ours, floor = cases[f"ours {key}"], cases[f"floor {key}"]
