@@ -20,6 +20,7 @@ from discover.store.ledger.trials import Trial
 from discover.values import Batch, Candidate, FloatArray, IntArray, Proposal
 
 _coded: WeakKeyDictionary[Pool, dict[str, IntArray]] = WeakKeyDictionary()
+_changes: WeakKeyDictionary[Pool, dict[str, Changes]] = WeakKeyDictionary()
 
 
 def coded(pool: Pool, name: str) -> IntArray:
@@ -48,7 +49,7 @@ def changes_of(ledger: Ledger, terms: Terms, pool: Pool) -> Changes | None:
         return None
     changes = _from_nothing(terms, pool)
     trials = _made(ledger)
-    return replace(changes, standing=_standing(terms, pool, changes, trials[-1])) if trials else changes
+    return replace(changes, standing=_standing(terms, pool, changes, trials[-1]) if trials else None)
 
 
 def standing(ledger: Ledger) -> str | None:
@@ -116,6 +117,14 @@ def check_changes(terms: Terms, pool: Pool) -> None:
 
 def _from_nothing(terms: Terms, pool: Pool) -> Changes:
     """The prices over a pool, with nothing set up. InvalidInput for a price per unit of what is no number."""
+    held, key = _changes.setdefault(pool, {}), repr(terms.changes)
+    if key not in held:
+        held[key] = _worked_out(terms, pool)
+    return held[key]
+
+
+def _worked_out(terms: Terms, pool: Pool) -> Changes:
+    """The same, from the columns of the pool."""
     columns, prices = list(terms.changes), list(terms.changes.values())
     measured = [column for column, (_, per_unit) in terms.changes.items() if per_unit]
     single = [column for column in measured if column in pool.columns]
