@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -250,18 +250,22 @@ class Snapshot:
     def __len__(self) -> int:
         return int(self.manifest["rows"])
 
-    def table(
-        self, columns: Sequence[str] | None = None, ids: Sequence[str] | NDArray[np.str_] | None = None
-    ) -> pa.Table:
-        """Arrow table of some columns (default: all but the structure) and rows, in ascending order of id."""
-        names = [name for name in self.columns if name != self.structure] if columns is None else list(columns)
+    def check_columns(self, names: Iterable[str], called: str) -> None:
+        """InvalidInput for columns that it does not have. called: what the snapshot is to whoever reads this."""
         problems = [
             Problem("the snapshot has no such column", column=n, way_out=nearest(n, self.columns))
             for n in names
             if n not in self.columns
         ]
         if problems:
-            raise InvalidInput(f"snapshot {self.hash[:12]}", problems)
+            raise InvalidInput(f"snapshot {called}", problems)
+
+    def table(
+        self, columns: Sequence[str] | None = None, ids: Sequence[str] | NDArray[np.str_] | None = None
+    ) -> pa.Table:
+        """Arrow table of some columns (default: all but the structure) and rows, in ascending order of id."""
+        names = [name for name in self.columns if name != self.structure] if columns is None else list(columns)
+        self.check_columns(names, self.hash[:12])
         places = None if ids is None else self._places(ids)
         try:
             if places is None:

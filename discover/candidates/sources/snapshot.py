@@ -13,7 +13,7 @@ from discover.candidates.snapshots.place import COPIES, Place
 from discover.candidates.snapshots.snapshot import OWN, Snapshot, stored
 from discover.candidates.sources.keeping import snapshots
 from discover.candidates.sources.query import matches
-from discover.errors import InvalidInput, Problem, nearest
+from discover.errors import InvalidInput, Problem
 from discover.kinds import typed
 from discover.values import Progress
 
@@ -69,13 +69,7 @@ class SnapshotSource:
         """The verified snapshot, or its rows that match the query. IntegrityError if its rows are not those of its hash."""
         whole = self._open()
         whole.verify()
-        problems = [
-            Problem("the snapshot has no such column", column=f, way_out=nearest(f, whole.columns))
-            for f in fields
-            if f not in whole.columns
-        ]
-        if problems:
-            raise InvalidInput(f"snapshot {self.path}", problems)
+        whole.check_columns(fields, self.path)
         snapshot = self._filtered(whole) if self.query else whole
         if progress:
             progress(len(snapshot), len(snapshot))
