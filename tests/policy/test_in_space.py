@@ -14,6 +14,8 @@ from discover.candidates.space.ground import Ground
 from discover.candidates.space.points import Points
 from discover.policy import in_space
 from discover.policy.bayesian import Bayesian
+from discover.policy.bayesian.believing import belief_of
+from discover.policy.bayesian.search_scores import acquired
 from discover.policy.random import Random
 from discover.policy.space_filling import SpaceFilling
 from discover.protocols import View
@@ -173,6 +175,26 @@ def test_the_search_finds_the_best_point_of_a_known_function():
     found = max(truth(v) for v in held(view, batch, 4))
     assert found > 3.5, "the top of the function is at 4, the best of the start far below"
     assert max(truth(v) for v in points) < 3.5
+
+
+def test_ten_to_the_twelfth_combinations_are_searched_and_none_is_listed():
+    """Twelve reagents of ten, each of which adds a share of its own: the search goes beyond what 20,000 draws come upon."""
+    worth = np.random.default_rng(5).permuted(np.tile(np.arange(10.0), (12, 1)), axis=1)
+    space = SearchSpace([Categorical(f"reagent{k}", list("abcdefghij")) for k in range(12)])
+    assert (space.count, space.region().listing) == (10**12, None)
+    codes = space.region().draw(40, np.random.default_rng(0))
+    truth = lambda v: sum(worth[k]["abcdefghij".index(v[f"reagent{k}"])] for k in range(12))  # noqa: E731
+    view = view_of(space, codes, [truth(space.values(row)) for row in codes])
+    policy = Bayesian(start=5)
+    batch = in_space.propose(policy, view, 4, np.random.default_rng(0))
+    score = acquired(policy, view, belief_of(policy, view), np.random.default_rng(0))
+    drawn = space.region().draw(20_000, np.random.default_rng(1))
+    found = space.codes_of(held(view, batch, 4)[0])
+    best, chance = (space.encode(space.numbers(rows)) for rows in (found[None], drawn))
+    assert score(best, best[:0])[0] > score(chance, best[:0]).max()
+    told = [truth(p.candidate.values) for p in batch]
+    by_chance = [truth(space.values(row)) for row in drawn[:2000]]
+    assert np.mean(told) > np.mean(by_chance) + np.std(by_chance)
 
 
 def test_a_travelling_salesman_comes_home_earlier_than_by_chance():
